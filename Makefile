@@ -1,0 +1,79 @@
+# The two commands are `make run` and `make test`; each sets up what it needs on a Debian with Go, Node and git.
+# `make help` lists the rest.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MUSIC   ?=
+DATA    ?= data
+LISTEN  ?= 127.0.0.1:4533
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+export CGO_ENABLED = 0
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO_SOURCES := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -name '*_test.go') go.mod go.sum cmd/tutti/tutti.yml
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' -not -path 'web/e2e/*' -not -name '*.go' 2>/dev/null)
+
+.PHONY: help build run test lint unit race page e2e bench fuzz clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+build: bin/tutti ## bin/tutti: one static binary with the page embedded
+
+run: bin/tutti ## play a demo album, or your own: make run MUSIC=~/Music
+	@./need.sh ffmpeg=ffmpeg
+	@if [ -n "$(MUSIC)" ]; then music="$(MUSIC)"; else music="demo"; bin/tutti demo demo; fi; \
+	exec bin/tutti serve --listen "$(LISTEN)" --data "$(DATA)" --music "$$music"
+
+test: lint build unit race page e2e ## everything that must hold before a change lands
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@echo "installing the page's build tools (npm ci)"
+	@cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	@cd web && npm run --silent build
+
+bin/tutti: web/dist/index.html $(GO_SOURCES)
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/tutti
+
+lint: web/dist/index.html
+	@unformatted=$$(go tool gofumpt -l .); if [ -n "$$unformatted" ]; then echo "run: go tool gofumpt -w $$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	@cd web && npm run --silent typecheck && npm run --silent lint
+
+TEST_NEEDS := ffmpeg=ffmpeg ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-packages/mutagen=python3-mutagen
+
+unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds
+	@./need.sh $(TEST_NEEDS)
+	go test ./...
+
+race: web/dist/index.html
+	@./need.sh $(TEST_NEEDS) gcc=gcc /usr/include/stdlib.h=libc6-dev
+	CGO_ENABLED=1 go test -race -short ./...
+
+page: bin/tutti ## the page's own tests, in Chromium against the real binary
+	@./need.sh ffmpeg=ffmpeg chromium=chromium
+	@cd web && npm run --silent test:unit && npm run --silent test:e2e
+
+e2e: bin/tutti ## real clients against the real binary
+	@./need.sh $(TEST_NEEDS) mpv=mpv
+	go test -tags e2e -count=1 ./e2e/...
+
+fuzz: ## each fuzz target for FUZZTIME (default 30s)
+	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' $$pkg/*_test.go | sed 's/^func //'); do \
+			echo "$$pkg $$target"; go test -run=- -fuzz="^$$target\$$" -fuzztime=$${FUZZTIME:-30s} $$pkg; \
+		done; \
+	done
+
+bench: bin/tutti ## measure against nginx in the same run; writes docs/benchmarks.md
+	@./need.sh $(TEST_NEEDS) nginx=nginx-light
+	go run ./bench
+
+clean: ## remove what was built, keep the data folder
+	rm -rf bin web/dist/* web/node_modules web/test-results
