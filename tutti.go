@@ -477,6 +477,9 @@ type Shelf interface {
 	// OpenShare returns the share with the secret and the tracks on it, and counts the visit. An expired or unknown
 	// share is KindNotFound.
 	OpenShare(ctx context.Context, secret string) (Share, []Track, error)
+	// PeekShare is OpenShare without counting a visit, and so without a write: for the pictures and the music that the
+	// share's page goes on to fetch.
+	PeekShare(ctx context.Context, secret string) (Share, []Track, error)
 }
 
 // ScanStatus is how a scan gets on.
