@@ -275,6 +275,14 @@ type Lyrics struct {
 type LyricsLine struct {
 	Start time.Duration
 	Text  string
+	Cues  []LyricsCue // when its words are sung, in order, where the lyrics say (enhanced LRC); else nil
+}
+
+// LyricsCue is when a part of a line is sung. From and To are byte offsets into the line's Text: Text[From:To] is the
+// part. A zero End is unknown.
+type LyricsCue struct {
+	Start, End time.Duration
+	From, To   int
 }
 
 // Page is a window into an ordered list. Limit is never 0 in a valid call.
@@ -637,12 +645,15 @@ type Origin interface {
 }
 
 // Want is what a listener asked for: a format by name ("raw" and "" allow the original), at most a bit rate, from an
-// offset; or exactly a Profile.
+// offset; or exactly a Profile. With Exact the listener may ask for a section of the track, as segmented streaming
+// does: From and To count from the track's own beginning and become the Ref's Start and End, moved by the track's
+// Start where it is itself a section of its file. To beyond the track's end means its end; both zero is all of it.
 type Want struct {
-	Format  string
-	MaxRate int // kbit/s; 0 is no limit
-	Offset  time.Duration
-	Exact   *Profile
+	Format   string
+	MaxRate  int // kbit/s; 0 is no limit
+	Offset   time.Duration
+	Exact    *Profile
+	From, To time.Duration
 }
 
 // PlanRequest asks how to deliver a track.
