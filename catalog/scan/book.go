@@ -41,7 +41,7 @@ type KnownFile struct {
 	Name    string // within its directory
 	Size    int64
 	ModTime int64 // Unix nanoseconds
-	Missing bool
+	Missing bool // all of its tracks are missing
 	Tracks  []tutti.ID
 }
 
@@ -57,15 +57,17 @@ type Change struct {
 // FolderInfo is what a scan found in a directory besides tracks.
 type FolderInfo struct {
 	Library, Path string
-	CoverPath     string
-	ModTime       int64 // Unix nanoseconds of the directory and its side files: unchanged means nothing to read again
+	CoverPath     string // picture that stands for the directory, within the library; "" for none
+	Sides         uint64 // hash of the names, sizes and times of its pictures, lyrics and cue sheets: equal means unchanged; 0 for none
 }
 
 // Book is the catalogue as the scanner sees it. The catalogue's model implements it.
 type Book interface {
-	// Files returns the files known directly inside a directory, by name, and the directory's info (zero if unknown).
+	// Files returns the files known directly inside a directory, in byte order of their names, and the directory's info
+	// (zero if unknown).
 	Files(library, dir string) ([]KnownFile, FolderInfo)
-	// Dirs returns the directories known directly inside dir, by name.
+	// Dirs returns the names of the directories known directly inside dir (those with tracks in or below them, missing
+	// ones included), in byte order.
 	Dirs(library, dir string) []string
 	// ByFingerprint returns the tracks with the fingerprint, missing ones included.
 	ByFingerprint(fp Fingerprint) []tutti.ID
@@ -75,6 +77,9 @@ type Book interface {
 	TrackCount(library string) int
 	// Apply makes the changes durable and visible, in order. Callers gather a few hundred changes for each call.
 	Apply(ctx context.Context, changes []Change) error
-	// ImportPlaylist creates or replaces the playlist that follows the file p.File; a nil p.Tracks deletes it.
+	// PlaylistFiles returns the File of every playlist that was imported from the library, in any order.
+	PlaylistFiles(library string) []string
+	// ImportPlaylist creates or replaces the playlist that follows the file p.File; a nil p.Tracks deletes it. Importing
+	// the same list again writes nothing.
 	ImportPlaylist(ctx context.Context, library string, p tutti.Playlist) error
 }
