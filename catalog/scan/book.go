@@ -41,7 +41,7 @@ type KnownFile struct {
 	Name    string // within its directory
 	Size    int64
 	ModTime int64 // Unix nanoseconds
-	Missing bool // all of its tracks are missing
+	Missing bool  // all of its tracks are missing
 	Tracks  []tutti.ID
 }
 
