@@ -61,8 +61,8 @@ page: bin/tutti ## the page's own tests, in Chromium against the real binary
 	@cd web && npm run --silent test:unit && npm run --silent test:e2e
 
 e2e: bin/tutti ## real clients against the real binary
-	@./need.sh $(TEST_NEEDS) mpv=mpv
-	go test -tags e2e -count=1 ./e2e/...
+	@./need.sh $(TEST_NEEDS) mpv=mpv /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
+	TUTTI_BIN=$(CURDIR)/bin/tutti go test -count=1 ./e2e/...
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
