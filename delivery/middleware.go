@@ -1,0 +1,298 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/pprof"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tutti"
+)
+
+// mount sorts the configured mounts and adds the server's own.
+func (s *Server) mount() error {
+	const op = "delivery.NewServer"
+	own := []Mount{
+		{Path: "/healthz", Name: "healthz", Handler: http.HandlerFunc(s.healthz), AnyOrigin: true},
+		{Path: "/readyz", Name: "readyz", Handler: http.HandlerFunc(s.readyz), AnyOrigin: true},
+		{Path: "/metrics", Name: "metrics", Handler: s.guard(s.c.Scraper, promhttp.HandlerFor(s.c.Registry, promhttp.HandlerOpts{
+			ErrorLog:           slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelWarn),
+			DisableCompression: true, // the server compresses
+		}))},
+	}
+	if s.c.Admin != nil {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		own = append(own, Mount{Path: "/debug/pprof/", Name: "pprof", Handler: s.guard(s.c.Admin, mux), Deadline: -1})
+	}
+	s.mounts = append(own, s.c.Mounts...)
+	seen := make(map[string]bool)
+	for i := range s.mounts {
+		m := &s.mounts[i]
+		switch {
+		case !strings.HasPrefix(m.Path, "/"), m.Handler == nil, m.Name == "":
+			return tutti.Errorf(tutti.KindInvalid, op, "mount %q needs a path that begins with a slash, a name and a handler", m.Path)
+		case seen[m.Path]:
+			return tutti.Errorf(tutti.KindInvalid, op, "two handlers for %s", m.Path)
+		}
+		seen[m.Path] = true
+		if m.CSP == "" {
+			m.CSP = CSPNothing
+		}
+		if m.MaxBody == 0 {
+			m.MaxBody = 1 << 20
+		}
+		if m.Deadline == 0 {
+			m.Deadline = s.c.Deadline
+		}
+	}
+	slices.SortStableFunc(s.mounts, func(a, b Mount) int { return len(b.Path) - len(a.Path) })
+	return nil
+}
+
+// find returns the mount for a path, or nil.
+func (s *Server) find(path string) *Mount {
+	for i := range s.mounts {
+		m := &s.mounts[i]
+		if path == m.Path || strings.HasSuffix(m.Path, "/") && strings.HasPrefix(path, m.Path) {
+			return m
+		}
+	}
+	return nil
+}
+
+// ServeHTTP implements http.Handler: everything that answers have in common, outermost first. It is what Run serves,
+// and can be served by a test's own server.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := s.c.Clock.Now()
+	q := &request{id: r.Header.Get("X-Request-Id"), start: start, closing: s.closing, conn: connOf(r), base: s.base}
+	if !goodRequestID(q.id) {
+		q.id = s.ids.next()
+	}
+	q.from, q.scheme, q.host = s.c.Proxies.origin(r)
+	if s.public != nil {
+		q.scheme, q.host = s.public.Scheme, s.public.Host
+	}
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), requestKey{}, q))
+	q.cancel = cancel
+	ctx, span := s.startSpan(ctx, r)
+
+	res := &response{ResponseWriter: w, req: q, clock: s.c.Clock, gzip: acceptsGzip(r.Header)}
+	w.Header()["X-Request-Id"] = []string{q.id}
+	inner := r.WithContext(ctx)
+	m := s.route(inner)
+	if m != nil && m.Deadline > 0 {
+		late := tutti.Errorf(tutti.KindUnavailable, "delivery.Server", "this took longer than %s and was given up; try again later", m.Deadline)
+		q.deadline = s.c.Clock.AfterFunc(m.Deadline, func() { cancel(late) })
+	}
+
+	s.c.Metrics.inFlight.Inc()
+	defer func() {
+		// Nothing below may be skipped, whatever the handler did: a panic is a defect of ours, or (ErrAbortHandler) the
+		// way to tell a listener that an answer is not whole.
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // it is a panic value, compared as net/http does
+			s.c.Metrics.panics.Inc()
+			s.c.Logger.LogAttrs(ctx, slog.LevelError, "a defect ended a request", slog.String("request", q.id),
+				slog.String("path", shownPath(m, r)), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			if res.status == 0 {
+				WriteError(res, tutti.Errorf(tutti.KindInternal, "delivery.Server", ""))
+				p = nil
+			} else {
+				p = http.ErrAbortHandler
+			}
+		}
+		if p == nil {
+			res.finish()
+		}
+		stream := res.raw || q.held.Load()
+		q.end()
+		s.c.Metrics.inFlight.Dec()
+		s.done(ctx, m, inner, res, stream)
+		s.endSpan(span, m, inner, res)
+		if p != nil {
+			panic(p) // net/http cuts the connection and says nothing
+		}
+	}()
+	s.serveMount(m, res, inner)
+}
+
+// route finds the mount and takes the base path off the request's.
+func (s *Server) route(r *http.Request) *Mount {
+	if s.base != "" {
+		if rest, ok := strings.CutPrefix(r.URL.Path, s.base); ok && (rest == "" || rest[0] == '/') {
+			u := *r.URL
+			u.Path = rest
+			u.RawPath = strings.TrimPrefix(u.RawPath, s.base)
+			r.URL = &u
+		}
+	}
+	return s.find(r.URL.Path)
+}
+
+// Header values that are the same for every answer, made once. They are never changed in place: http.Header's methods
+// replace slices, and appending to one of these copies it.
+var (
+	nosniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	denyFrames  = []string{"DENY"}
+	sameOrigin  = []string{"same-origin"}
+	crossOrigin = []string{"cross-origin"}
+	anyOrigin   = []string{"*"}
+	exposed     = []string{"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, X-Content-Duration, X-Request-Id"}
+)
+
+func (s *Server) serveMount(m *Mount, w *response, r *http.Request) {
+	h := w.Header()
+	h["X-Content-Type-Options"] = nosniff
+	h["Referrer-Policy"] = noReferrer
+	switch {
+	case r.URL.Path == "" && s.base != "":
+		http.Redirect(w, r, s.base+"/", http.StatusMovedPermanently)
+		return
+	case m == nil:
+		WriteError(w, tutti.Errorf(tutti.KindNotFound, "delivery.Server", "there is nothing at this address"))
+		return
+	}
+	h["X-Frame-Options"] = denyFrames
+	h["Content-Security-Policy"] = []string{m.CSP}
+	if m.AnyOrigin {
+		h["Access-Control-Allow-Origin"] = anyOrigin
+		h["Access-Control-Expose-Headers"] = exposed
+		h["Cross-Origin-Resource-Policy"] = crossOrigin
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range, If-Range, If-None-Match, If-Modified-Since, X-Requested-With")
+			h.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	} else {
+		h["Cross-Origin-Resource-Policy"] = sameOrigin
+		h["Cross-Origin-Opener-Policy"] = sameOrigin
+		if err := s.origins.Check(r); err != nil {
+			WriteError(w, &tutti.Error{Kind: tutti.KindForbidden, Op: "delivery.Server", Message: "this request came from a page of another site, and was refused", Err: err})
+			return
+		}
+	}
+	if r.Body != nil && r.ContentLength != 0 {
+		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, m.MaxBody)
+	}
+	m.Handler.ServeHTTP(w, r)
+}
+
+// routeName is how metrics and traces call what was asked.
+func routeName(m *Mount, r *http.Request) string {
+	if q := requestOf(r.Context()); q != nil && q.route != "" {
+		return q.route
+	}
+	if m == nil {
+		return "none"
+	}
+	if r.Pattern != "" {
+		_, path, found := strings.Cut(r.Pattern, " ")
+		if !found {
+			path = r.Pattern
+		}
+		return path
+	}
+	return m.Name
+}
+
+// shownPath is what the log may know of the address: never the query, in which wires carry passwords, tokens and keys.
+func shownPath(m *Mount, r *http.Request) string {
+	if m != nil && m.Private {
+		return m.Path + "…"
+	}
+	return r.URL.Path
+}
+
+// done counts and logs a request that has been answered.
+func (s *Server) done(ctx context.Context, m *Mount, r *http.Request, w *response, stream bool) {
+	took := s.c.Clock.Now().Sub(w.req.start)
+	status := w.status
+	if status == 0 {
+		status = http.StatusOK // a handler that writes nothing answers 200
+	}
+	route := routeName(m, r)
+	s.c.Metrics.request(route, r.Method, status, took, stream)
+	level, message := slog.LevelDebug, "request"
+	switch {
+	case status >= 500:
+		level = slog.LevelWarn
+	case !stream && s.c.Slow > 0 && took > s.c.Slow:
+		level, message = slog.LevelWarn, "slow request"
+	}
+	if !s.c.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request", w.req.id), slog.String("method", r.Method), slog.String("path", shownPath(m, r)),
+		slog.String("route", route), slog.Int("status", status), slog.Int64("bytes", w.bytes), slog.Duration("took", took),
+	}
+	if w.req.from.IsValid() {
+		attrs = append(attrs, slog.String("from", w.req.from.String()))
+	}
+	if w.err != nil {
+		attrs = append(attrs, slog.String("write", w.err.Error()))
+	}
+	s.c.Logger.LogAttrs(ctx, level, message, attrs...)
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	writeState(w, http.StatusOK, "ok", "")
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if s.closing.Err() != nil {
+		writeState(w, http.StatusServiceUnavailable, "stopping", "the server is shutting down")
+		return
+	}
+	if s.c.Ready != nil {
+		if err := s.c.Ready(r.Context()); err != nil {
+			SetRetryAfter(w.Header(), err)
+			writeState(w, http.StatusServiceUnavailable, "not ready", tutti.Message(err))
+			return
+		}
+	}
+	writeState(w, http.StatusOK, "ready", "")
+}
+
+func writeState(w http.ResponseWriter, status int, state, detail string) {
+	body, err := json.Marshal(struct {
+		Status string `json:"status"`
+		Detail string `json:"detail,omitempty"`
+	}{state, detail})
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a prober that has left needs no answer
+}
+
+// guard asks for a name and password where allow says no.
+func (s *Server) guard(allow func(*http.Request) bool, next http.Handler) http.Handler {
+	if allow == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !allow(r) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="tutti", charset="UTF-8"`)
+			WriteError(w, tutti.Errorf(tutti.KindUnauthorised, "delivery.Server", "sign in as an admin"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
