@@ -1,0 +1,194 @@
+// Package api is tutti's native wire: JSON over /api/v1, described by openapi.json, which a test keeps equal to the
+// routes below. The page uses it, and so may any program with an app key. The package turns requests into calls of the
+// catalogue, the accounts and the door, and their answers into JSON; it decides nothing about music and never touches
+// audio (delivery.Bytes does).
+//
+// Conventions of the wire: names are camelCase; durations and positions are whole milliseconds and say so ("durationMs");
+// times are RFC 3339 in UTC; unknown values are left out; lists are never null, and paged lists carry the full length as
+// "total". Errors are problem details (RFC 9457) with the kind of error as an extra member. A request body is JSON and
+// says so in its Content-Type; unknown members and unknown query parameters are errors, because they are typing mistakes.
+//
+// Who asks is told by the session cookie that POST /session sets, or by "Authorization: Bearer <app key>".
+package api
+
+import (
+	_ "embed"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"tutti"
+	"tutti/clock"
+	"tutti/delivery"
+)
+
+// Prefix is where the handler is to be mounted.
+const Prefix = "/api/v1/"
+
+// cookieName holds a session's secret in a browser.
+const cookieName = "tutti_session"
+
+// Limits of a request.
+const (
+	maxBody    = 1 << 20 // bytes of JSON: a queue of 40,000 tracks fits
+	maxPage    = 500     // entries of a paged list
+	pageLength = 50      // where the request does not say
+)
+
+// Config is what the API needs. Every field but Version is required.
+type Config struct {
+	Catalog  tutti.Catalog
+	Accounts tutti.Accounts
+	Door     tutti.Door
+	Bytes    delivery.Bytes
+	Clock    clock.Clock
+	Logger   *slog.Logger
+	Version  string // of the program, shown to those who are signed in
+}
+
+type server struct {
+	Config
+	cross *http.CrossOriginProtection
+}
+
+//go:embed openapi.json
+var document []byte
+
+// New returns the handler for everything below Prefix.
+func New(c Config) http.Handler {
+	s := &server{Config: c, cross: http.NewCrossOriginProtection()}
+	mux := http.NewServeMux()
+	allowed := map[string]string{}
+	for _, rt := range s.routes() {
+		pattern := Prefix + rt.path
+		mux.Handle(rt.method+" "+pattern, s.handler(rt))
+		if allowed[pattern] += ", " + rt.method; rt.method == http.MethodGet {
+			allowed[pattern] += ", HEAD"
+		}
+	}
+	// Go's mux would answer these two in plain text.
+	for pattern, methods := range allowed {
+		mux.Handle(pattern, s.fallback(http.StatusMethodNotAllowed, tutti.KindInvalid, "this address does not take that method", methods[2:]))
+	}
+	mux.Handle(Prefix, s.fallback(http.StatusNotFound, tutti.KindNotFound, "there is no such address in this API; "+Prefix+"openapi.json lists them", ""))
+	return mux
+}
+
+func (s *server) fallback(status int, kind tutti.Kind, detail, allow string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if allow != "" {
+			w.Header().Set("Allow", allow)
+		}
+		writeProblem(w, problem{Title: http.StatusText(status), Status: status, Detail: detail, Kind: kindName(kind)})
+	})
+}
+
+// access says who may use a route. The zero value is anybody who is signed in.
+type access struct {
+	open bool
+	role tutti.Role
+}
+
+var (
+	anyone = access{open: true}
+	member = access{}
+)
+
+func holder(r tutti.Role) access { return access{role: r} }
+
+// call is one request on its way through a route.
+type call struct {
+	*server
+	w      http.ResponseWriter
+	r      *http.Request
+	params params
+	who    tutti.User    // the zero User on an open route
+	viewer tutti.Viewer  // who, as the catalogue wants it
+	login  tutti.Session // set where a cookie admitted them
+	wrote  bool          // the handler answers by itself
+}
+
+func (c *call) id() tutti.ID { return tutti.ID(c.r.PathValue("id")) }
+
+func (s *server) handler(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		delivery.SetRoute(r, rt.id)
+		c := &call{server: s, w: w, r: r}
+		reply, err := s.serve(c, rt)
+		switch {
+		case err != nil:
+			s.fail(c, rt, err)
+		case c.wrote:
+		default:
+			h := w.Header()
+			h.Set("Cache-Control", "private, no-cache")
+			if reply == nil {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			body, err := json.Marshal(reply)
+			if err != nil {
+				s.fail(c, rt, tutti.Wrap(tutti.KindInternal, "api: encode "+rt.id, err))
+				return
+			}
+			h.Set("Content-Type", "application/json")
+			w.WriteHeader(rt.status)
+			_, _ = w.Write(append(body, '\n')) // who has left needs no answer
+		}
+	})
+}
+
+// serve admits the caller, reads the query and runs the route.
+func (s *server) serve(c *call, rt route) (any, error) {
+	if err := s.admit(c, rt.access); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.params, err = readQuery(c.r.URL.RawQuery, rt.query); err != nil {
+		return nil, err
+	}
+	return rt.run(c)
+}
+
+// admit finds out who asks and whether the route is open to them.
+//
+// A browser sends the cookie whoever made it send the request, so an unsafe request that came by cookie must also come
+// from our own page (Sec-Fetch-Site, or Origin in older browsers); signing in must too, or a stranger's page could sign
+// somebody in as the stranger. A bearer key is only sent by who has it.
+func (s *server) admit(c *call, need access) error {
+	const op = "api.admit"
+	ctx := c.r.Context()
+	if key, bearer := bearerKey(c.r); bearer {
+		if need.open {
+			return nil
+		}
+		u, err := s.Door.Admit(ctx, tutti.Credentials{From: delivery.ClientAddr(c.r), AppKey: key})
+		if err != nil {
+			return err
+		}
+		c.who = u
+	} else {
+		if err := s.cross.Check(c.r); err != nil {
+			return tutti.Errorf(tutti.KindForbidden, op, "this request came from another site's page, so it was refused")
+		}
+		if need.open {
+			return nil
+		}
+		cookie, err := c.r.Cookie(cookieName)
+		if err != nil {
+			return tutti.Errorf(tutti.KindUnauthorised, op, "sign in first, or send an app key as a bearer token")
+		}
+		if c.login, err = s.Door.Session(ctx, cookie.Value); err != nil {
+			if tutti.IsKind(err, tutti.KindUnauthorised) {
+				setCookie(c, "", tutti.Session{})
+			}
+			return err
+		}
+		c.who = c.login.User
+	}
+	c.viewer = c.who.Viewer()
+	if need.role != "" && !c.who.Has(need.role) {
+		return tutti.Errorf(tutti.KindForbidden, op, "your account does not have the %q permission; an administrator can grant it", need.role)
+	}
+	return nil
+}
