@@ -1,0 +1,229 @@
+// Package encode makes sound in other formats with ffmpeg: an Encoder is a tutti.Source whose objects are what a child
+// process writes. It keeps nothing; the track cache above it makes each object once.
+//
+// What belongs here: how ffmpeg is asked, kept within bounds and stopped. What does not: deciding which format a
+// listener gets (the catalogue's plan does), and keeping what was made (the track cache does).
+//
+// ffmpeg is given the file as an open descriptor, never as a name: what the file is called, or what a link is changed
+// to meanwhile, cannot matter. It runs without a shell, in a process group of its own, at low priority, may open no
+// network protocol and no container that refers to other files, and ends with whoever reads from it: when this
+// process dies, its next write fails.
+package encode
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tutti"
+	"tutti/audio"
+	"tutti/clock"
+)
+
+// Files opens the originals; every tutti.Origin does. Where the file is an *os.File, ffmpeg reads it itself and can
+// seek in it; any other is fed through a pipe, which an MP4 with its index at the end does not survive.
+type Files interface {
+	OpenFile(ctx context.Context, library, path string) (fs.File, error)
+}
+
+// Config is what an Encoder needs. Files is required, as are Clock and Logger.
+type Config struct {
+	Files    Files
+	FFmpeg   string        // name or path of the program; "" is "ffmpeg" on the PATH
+	Parallel int           // how many processes at once; 0 is the number of CPUs
+	Queue    int           // how many requests may wait for a process; 0 is 32, negative is none
+	MaxWait  time.Duration // how long one may wait; 0 is 20 s
+	Nice     int           // added to the processes' niceness, 0 to 19: they yield to everything that serves
+	Clock    clock.Clock
+	Logger   *slog.Logger
+}
+
+// Encoder is a tutti.Source for refs whose profile names a sound format: "mp3", "opus", "aac", "flac", "wav", or "ts"
+// for a segment of HTTP live streaming, which is a Ref whose Start and End bound it.
+type Encoder struct {
+	files  Files
+	ffmpeg string
+	nice   int
+	queue  *queue
+	clock  clock.Clock
+	log    *slog.Logger
+
+	active, started, finished, failed, stopped, refused atomic.Int64
+}
+
+// New returns an Encoder. It starts nothing and does not mind if ffmpeg is missing; Open and Available say so.
+func New(c Config) (*Encoder, error) {
+	const op = "encode.New"
+	if c.Files == nil || c.Clock == nil || c.Logger == nil {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "Files, Clock and Logger are required")
+	}
+	if c.Parallel < 0 || c.MaxWait < 0 || c.Nice < 0 || c.Nice > 19 {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "the limits of the transcoder cannot be negative, and its niceness is from 0 to 19")
+	}
+	if c.FFmpeg == "" {
+		c.FFmpeg = "ffmpeg"
+	}
+	if c.Parallel == 0 {
+		c.Parallel = runtime.NumCPU()
+	}
+	switch {
+	case c.Queue == 0:
+		c.Queue = 32
+	case c.Queue < 0:
+		c.Queue = 0
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = 20 * time.Second
+	}
+	return &Encoder{
+		files: c.Files, ffmpeg: c.FFmpeg, nice: c.Nice, clock: c.Clock, log: c.Logger,
+		queue: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: c.Parallel},
+	}, nil
+}
+
+// program finds ffmpeg anew each time, so that installing it needs no restart.
+func (e *Encoder) program() (string, error) {
+	path, err := exec.LookPath(e.ffmpeg)
+	if err != nil {
+		return "", &tutti.Error{
+			Kind: tutti.KindUnavailable, Op: "encode: find ffmpeg", Err: err,
+			Message: "ffmpeg is not installed, so nothing can be converted (on Debian: apt install ffmpeg); originals still play",
+		}
+	}
+	return path, nil
+}
+
+// Available returns nil where ffmpeg can be run, with its version, as "5.1.6-0+deb12u1"; else KindUnavailable with a
+// message that says what to do.
+func (e *Encoder) Available(ctx context.Context) (version string, err error) {
+	path, err := e.program()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer e.clock.AfterFunc(10*time.Second, func() { cancel(errors.New("it did not answer within 10 s")) }).Stop()
+	out, err := exec.CommandContext(ctx, path, "-version").Output()
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return "", &tutti.Error{
+			Kind: tutti.KindUnavailable, Op: "encode.Available", Err: err,
+			Message: "ffmpeg is installed but does not run, so nothing can be converted; originals still play",
+		}
+	}
+	words := strings.Fields(string(out[:min(len(out), 200)]))
+	if len(words) < 3 || words[0] != "ffmpeg" || words[1] != "version" {
+		return "", tutti.Errorf(tutti.KindUnavailable, "encode.Available", "%s is not ffmpeg", e.ffmpeg)
+	}
+	return words[2], nil
+}
+
+// Open waits for a place and starts ffmpeg on the ref. ctx bounds the waiting only: the process then lives until it is
+// done or the object is closed.
+//
+// The object's Size is -1 until all of it was read. It is read once, from front to back: CopyRange and ReadAt return
+// KindInvalid for an offset other than where the last call ended, and KindUnavailable if ffmpeg fails, however much
+// came before. It also has Progress.
+//
+// The errors are those of tutti.Source, with KindExhausted when too many wait or one waited too long, and
+// KindUnavailable without ffmpeg.
+func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
+	const op = "encode.Open"
+	f, err := check(r)
+	if err != nil {
+		return nil, err
+	}
+	path, err := e.program()
+	if err != nil {
+		return nil, err
+	}
+	file, err := e.files.OpenFile(ctx, r.Library, r.Path)
+	if err != nil {
+		return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if err := e.queue.enter(ctx); err != nil {
+		if tutti.IsKind(err, tutti.KindExhausted) {
+			e.refused.Add(1)
+		}
+		return nil, errors.Join(err, file.Close())
+	}
+	s, err := e.start(ctx, r, f, path, file)
+	if err != nil {
+		e.queue.leave()
+		e.failed.Add(1)
+		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), file.Close())
+	}
+	return s, nil
+}
+
+// depthOf is the bit depth to give a WAV whose profile leaves it to the source: the source's, as far as our reader
+// knows the format, else 16.
+func depthOf(ctx context.Context, r tutti.Ref, file fs.File) int {
+	if r.Profile.Format != "wav" || r.Profile.BitDepth != 0 {
+		return 0
+	}
+	if at, ok := file.(io.ReaderAt); ok {
+		if fi, err := file.Stat(); err == nil {
+			if info, err := audio.Read(ctx, at, fi.Size(), r.Path); err == nil && info.Lossless {
+				return info.BitDepth
+			}
+		}
+	}
+	return 16
+}
+
+// Stats counts what an Encoder did since it was made.
+type Stats struct {
+	Active, Queued             int64 // processes running, requests waiting for one
+	Started, Finished, Failed  int64
+	Stopped                    int64 // before their end, because nobody listened any more
+	Refused                    int64 // for want of a place
+}
+
+// Stats returns the counts now.
+func (e *Encoder) Stats() Stats {
+	return Stats{
+		Active: e.active.Load(), Queued: int64(e.queue.queued()),
+		Started: e.started.Load(), Finished: e.finished.Load(), Failed: e.failed.Load(),
+		Stopped: e.stopped.Load(), Refused: e.refused.Load(),
+	}
+}
+
+var (
+	descActive = prometheus.NewDesc("tutti_transcodes_active", "Transcoding processes that run now.", nil, nil)
+	descQueued = prometheus.NewDesc("tutti_transcodes_queued", "Requests that wait for a transcoding process.", nil, nil)
+	descDone   = prometheus.NewDesc("tutti_transcodes_total", "Transcodes by how they ended.", []string{"result"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (e *Encoder) Describe(ch chan<- *prometheus.Desc) {
+	ch <- descActive
+	ch <- descQueued
+	ch <- descDone
+}
+
+// Collect implements prometheus.Collector.
+func (e *Encoder) Collect(ch chan<- prometheus.Metric) {
+	s := e.Stats()
+	ch <- prometheus.MustNewConstMetric(descActive, prometheus.GaugeValue, float64(s.Active))
+	ch <- prometheus.MustNewConstMetric(descQueued, prometheus.GaugeValue, float64(s.Queued))
+	for _, c := range []struct {
+		result string
+		n      int64
+	}{{"finished", s.Finished}, {"failed", s.Failed}, {"stopped", s.Stopped}, {"refused", s.Refused}} {
+		ch <- prometheus.MustNewConstMetric(descDone, prometheus.CounterValue, float64(c.n), c.result)
+	}
+}
+

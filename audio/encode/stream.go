@@ -1,0 +1,324 @@
+package encode
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"tutti"
+)
+
+// stream is a running ffmpeg as a tutti.Object.
+type stream struct {
+	e           *Encoder
+	ref         tutti.Ref
+	contentType string
+	modTime     time.Time
+	started     time.Time
+
+	cancel  context.CancelFunc // kills the process group
+	closed  atomic.Bool
+	done    chan struct{} // closed when the process was reaped
+	waitErr error         // of the process; read after done
+
+	stderr  tail
+	length  time.Duration // of what is asked for; 0: as the file says
+	outTime atomic.Int64  // microseconds made so far
+
+	mu   sync.Mutex // one reader at a time
+	out  *os.File
+	pos  int64
+	size atomic.Int64
+	err  error // how the stream ended: io.EOF or a failure
+}
+
+// start runs ffmpeg. It takes over file and the caller's place in the queue unless it returns an error.
+func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string, file fs.File) (*stream, error) {
+	fi, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if fi.IsDir() {
+		return nil, tutti.Errorf(tutti.KindInvalid, "encode.Open", "%q is a folder", r.Path)
+	}
+	s := &stream{e: e, ref: r, contentType: f.contentType, modTime: fi.ModTime(), started: e.clock.Now(), done: make(chan struct{})}
+	s.size.Store(-1)
+	if r.End != 0 {
+		s.length = r.End - r.Start - r.Profile.Offset
+	}
+	depth := depthOf(ctx, r, file)
+	run, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+
+	input, direct := file.(*os.File)
+	url := "file:/dev/fd/3"
+	if !direct {
+		url = "pipe:0"
+	}
+	cmd := exec.CommandContext(run, path, arguments(r, f, url, depth)...)
+	cmd.Env = []string{"LC_ALL=C"} // no proxy, no AV_LOG_FORCE_COLOR, nothing to inherit
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Stderr = &s.stderr
+	out, outW, err := os.Pipe()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	progress, progressW, err := os.Pipe()
+	if err != nil {
+		cancel()
+		return nil, errors.Join(err, out.Close(), outW.Close())
+	}
+	cmd.Stdout = outW
+	if direct {
+		cmd.ExtraFiles = []*os.File{input, progressW}
+	} else {
+		cmd.Stdin = file
+		cmd.ExtraFiles = []*os.File{nil, progressW} // descriptor 3 stays closed; progress is 4 either way
+	}
+	err = cmd.Start()
+	err = errors.Join(err, outW.Close(), progressW.Close())
+	if err != nil {
+		cancel()
+		if cmd.Process != nil {
+			err = errors.Join(err, cmd.Wait())
+		}
+		return nil, errors.Join(err, out.Close(), progress.Close())
+	}
+	if e.nice > 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, e.nice); err != nil {
+			e.log.Debug("ffmpeg keeps its priority", "err", err)
+		}
+	}
+	s.out = out
+	e.started.Add(1)
+	e.active.Add(1)
+	go s.wait(cmd, file, progress)
+	return s, nil
+}
+
+// wait follows the process to its end: it owns the process, the input and the progress pipe.
+func (s *stream) wait(cmd *exec.Cmd, file fs.File, progress *os.File) {
+	s.follow(progress) // until ffmpeg closes it, at the latest by ending
+	err := errors.Join(cmd.Wait(), progress.Close(), file.Close())
+	s.cancel()
+	s.waitErr = err
+	s.e.active.Add(-1)
+	s.e.queue.leave()
+	log := s.e.log.With("library", s.ref.Library, "path", s.ref.Path, "profile", s.ref.Profile.String(), "took", s.e.clock.Now().Sub(s.started))
+	switch {
+	case err == nil:
+		s.e.finished.Add(1)
+		log.Debug("transcoded")
+	case s.closed.Load():
+		s.e.stopped.Add(1)
+		log.Debug("transcode stopped: nobody listens any more")
+	default:
+		s.e.failed.Add(1)
+		log.Warn("transcode failed", "err", err, "ffmpeg", s.stderr.String())
+	}
+	close(s.done)
+}
+
+// follow reads ffmpeg's progress reports, lines of key=value twice a second.
+func (s *stream) follow(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if v, ok := strings.CutPrefix(lines.Text(), "out_time_us="); ok {
+			if us, err := strconv.ParseInt(v, 10, 64); err == nil && us > 0 {
+				s.outTime.Store(us)
+			}
+		}
+	}
+	// A line longer than the scanner's 64 KiB would end the loop early; ffmpeg must not block on a full pipe then.
+	_, _ = io.Copy(io.Discard, r)
+}
+
+// Progress is how much of the object has been made, from 0 to 1; 0 where that is not known.
+func (s *stream) Progress() float64 {
+	length := s.length
+	if length == 0 {
+		length = s.stderr.duration() - s.ref.Start - s.ref.Profile.Offset
+	}
+	if length <= 0 {
+		return 0
+	}
+	made := time.Duration(s.outTime.Load()) * time.Microsecond
+	return min(1, made.Seconds()/length.Seconds())
+}
+
+func (s *stream) Size() int64         { return s.size.Load() }
+func (s *stream) ModTime() time.Time  { return s.modTime }
+func (s *stream) ContentType() string { return s.contentType }
+
+// CopyRange implements tutti.Object, from where the last call ended.
+func (s *stream) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if off != s.pos {
+		return 0, tutti.Errorf(tutti.KindInvalid, "encode: read", "a stream that is being made is read from front to back")
+	}
+	buf := make([]byte, 64<<10)
+	var total int64
+	for n < 0 || total < n {
+		b := buf
+		if n >= 0 {
+			b = buf[:min(int64(len(buf)), n-total)]
+		}
+		m, err := s.read(ctx, b)
+		if m > 0 {
+			taken, werr := w.Write(b[:m])
+			total += int64(taken)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// ReadAt implements io.ReaderAt, from where the last call ended.
+func (s *stream) ReadAt(p []byte, off int64) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if off != s.pos {
+		return 0, tutti.Errorf(tutti.KindInvalid, "encode: read", "a stream that is being made is read from front to back")
+	}
+	total := 0
+	for total < len(p) {
+		n, err := s.read(context.Background(), p[total:])
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// read takes what ffmpeg has written. The end of the pipe is the end of the stream only if ffmpeg says that it went well.
+func (s *stream) read(ctx context.Context, p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.out.SetReadDeadline(time.Unix(1, 0)) })
+	n, err := s.out.Read(p)
+	if !stop() && ctx.Err() != nil {
+		_ = s.out.SetReadDeadline(time.Time{})
+	}
+	s.pos += int64(n)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, tutti.Wrap(tutti.KindUnavailable, "encode: read", context.Cause(ctx))
+	case !errors.Is(err, io.EOF):
+		s.err = tutti.Wrap(tutti.KindUnavailable, "encode: read", err)
+		return n, s.err
+	}
+	<-s.done
+	switch {
+	case s.waitErr != nil:
+		s.err = &tutti.Error{Kind: tutti.KindUnavailable, Op: "encode: run ffmpeg", Message: "this track could not be converted; the server's log says why", Err: s.waitErr}
+	case s.pos == 0:
+		s.err = tutti.Errorf(tutti.KindInvalid, "encode: run ffmpeg", "there is nothing to play after %s", s.ref.Start+s.ref.Profile.Offset)
+	default:
+		s.size.Store(s.pos)
+		s.err = io.EOF
+	}
+	return n, s.err
+}
+
+// Close stops the process, if it still runs, and returns when it is gone.
+func (s *stream) Close() error {
+	if s.closed.Swap(true) {
+		return tutti.Wrap(tutti.KindInternal, "encode: close", os.ErrClosed)
+	}
+	s.cancel()
+	<-s.done
+	return s.out.Close()
+}
+
+// tail keeps the end of what ffmpeg says, for the log, and the input's duration, which it says early.
+type tail struct {
+	mu   sync.Mutex
+	b    []byte
+	line []byte // the unfinished line
+	d    time.Duration
+}
+
+const (
+	tailSize = 4 << 10
+	maxLine  = 256
+)
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if over := len(t.b) - tailSize; over > 0 {
+		t.b = append(t.b[:0], t.b[over:]...)
+	}
+	for rest := p; len(rest) > 0 && t.d == 0; {
+		part, after, ended := bytes.Cut(rest, []byte{'\n'})
+		if room := maxLine - len(t.line); room > 0 {
+			t.line = append(t.line, part[:min(len(part), room)]...)
+		}
+		if ended {
+			t.d = inputDuration(t.line)
+			t.line = t.line[:0]
+		}
+		rest = after
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}
+
+func (t *tail) duration() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.d
+}
+
+// inputDuration reads a line such as "  Duration: 00:03:20.05, start: 0.000000, bitrate: 912 kb/s". Tags are printed
+// deeper, so no title can pretend to be one.
+func inputDuration(line []byte) time.Duration {
+	s, ok := strings.CutPrefix(string(line), "  Duration: ")
+	if !ok {
+		return 0
+	}
+	s, _, _ = strings.Cut(s, ",")
+	parts := strings.Split(s, ":")
+	if len(parts) != 3 {
+		return 0
+	}
+	h, err1 := strconv.ParseUint(parts[0], 10, 16)
+	m, err2 := strconv.ParseUint(parts[1], 10, 8)
+	sec, err3 := strconv.ParseFloat(parts[2], 64)
+	if err1 != nil || err2 != nil || err3 != nil || !(sec >= 0 && sec < 60) {
+		return 0
+	}
+	return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(sec*float64(time.Second))
+}
