@@ -1,0 +1,749 @@
+// The JSON types of /api/v1, written by delivery/api's tests from the server's own types. Do not edit.
+
+export interface Album {
+  id: string;
+  name: string;
+  sortName?: string;
+  /** The whole credit as tagged. */
+  artist: string;
+  artists: ArtistRef[];
+  /** YYYY, YYYY-MM or YYYY-MM-DD, as far as known. */
+  date?: string;
+  /** Of the first release. */
+  originalDate?: string;
+  /** Of this release. */
+  releaseDate?: string;
+  genres?: string[];
+  moods?: string[];
+  recordLabels?: string[];
+  /** Album, EP, Live, … */
+  releaseTypes?: string[];
+  edition?: string;
+  /** Of the release. */
+  musicBrainzId?: string;
+  compilation?: boolean;
+  /** explicit or clean; left out when unknown. */
+  explicit?: string;
+  /** Of the discs that have one, in order. */
+  discTitles?: Disc[];
+  /** The codecs of its tracks. */
+  formats?: string[];
+  trackCount: number;
+  durationMs: number;
+  /** Bytes of all its originals. */
+  size: number;
+  /** When the library first had the newest of its tracks. */
+  added?: string;
+  hasCover: boolean;
+  /** None of its files was there when last looked for. */
+  missing?: boolean;
+  /** The id of its first track's library. */
+  library?: string;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+}
+
+export interface AlbumReply {
+  id: string;
+  name: string;
+  sortName?: string;
+  /** The whole credit as tagged. */
+  artist: string;
+  artists: ArtistRef[];
+  /** YYYY, YYYY-MM or YYYY-MM-DD, as far as known. */
+  date?: string;
+  /** Of the first release. */
+  originalDate?: string;
+  /** Of this release. */
+  releaseDate?: string;
+  genres?: string[];
+  moods?: string[];
+  recordLabels?: string[];
+  /** Album, EP, Live, … */
+  releaseTypes?: string[];
+  edition?: string;
+  /** Of the release. */
+  musicBrainzId?: string;
+  compilation?: boolean;
+  /** explicit or clean; left out when unknown. */
+  explicit?: string;
+  /** Of the discs that have one, in order. */
+  discTitles?: Disc[];
+  /** The codecs of its tracks. */
+  formats?: string[];
+  trackCount: number;
+  durationMs: number;
+  /** Bytes of all its originals. */
+  size: number;
+  /** When the library first had the newest of its tracks. */
+  added?: string;
+  hasCover: boolean;
+  /** None of its files was there when last looked for. */
+  missing?: boolean;
+  /** The id of its first track's library. */
+  library?: string;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+  /** In order of disc and number. */
+  tracks: Track[];
+}
+
+export interface AlbumWindow {
+  /** How long the whole list is. */
+  total: number;
+  /** Where in it these items begin. */
+  offset: number;
+  items: Album[];
+}
+
+export interface AppKey {
+  id: string;
+  name: string;
+  created: string;
+  /** To the hour; left out when never. */
+  lastUsed?: string;
+}
+
+export interface AppKeyItems {
+  items: AppKey[];
+}
+
+export interface Artist {
+  id: string;
+  name: string;
+  sortName?: string;
+  musicBrainzId?: string;
+  /** albumartist, artist, composer, … */
+  roles?: string[];
+  /** Albums on which they are an album artist. */
+  albumCount: number;
+  trackCount: number;
+  hasCover: boolean;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+}
+
+export interface ArtistRef {
+  /** The artist's id. */
+  id: string;
+  name: string;
+}
+
+export interface ArtistReply {
+  id: string;
+  name: string;
+  sortName?: string;
+  musicBrainzId?: string;
+  /** albumartist, artist, composer, … */
+  roles?: string[];
+  /** Albums on which they are an album artist. */
+  albumCount: number;
+  trackCount: number;
+  hasCover: boolean;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+  /** Of which they are an album artist, newest last. */
+  albums: Album[];
+  /** On which they only appear. */
+  appearsOn: Album[];
+}
+
+export interface ArtistWindow {
+  /** How long the whole list is. */
+  total: number;
+  /** Where in it these items begin. */
+  offset: number;
+  items: Artist[];
+}
+
+export interface Bookmark {
+  track: Track;
+  positionMs: number;
+  comment?: string;
+  created: string;
+  changed: string;
+}
+
+export interface BookmarkEdit {
+  positionMs: number;
+  comment?: string;
+}
+
+export interface BookmarkItems {
+  items: Bookmark[];
+}
+
+export interface Contributor {
+  /** composer, conductor, performer, … */
+  role: string;
+  /** Narrows the role: a performer's instrument. */
+  subRole?: string;
+  artist: ArtistRef;
+}
+
+export interface Counts {
+  tracks: number;
+  albums: number;
+  artists: number;
+  genres: number;
+  /** Tracks whose file was not there when last looked for. */
+  missing: number;
+  durationMs: number;
+  /** Bytes of all originals. */
+  size: number;
+  lastScan?: string;
+}
+
+export interface Disc {
+  /** From 1. */
+  disc: number;
+  title: string;
+}
+
+export interface Folder {
+  id: string;
+  /** Left out for a library's root. */
+  parentId?: string;
+  /** Its library's id. */
+  library: string;
+  name: string;
+  /** Within its library; a dot is the root. */
+  path: string;
+  hasCover: boolean;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+}
+
+export interface FolderItems {
+  items: Folder[];
+}
+
+export interface FolderReply {
+  id: string;
+  /** Left out for a library's root. */
+  parentId?: string;
+  /** Its library's id. */
+  library: string;
+  name: string;
+  /** Within its library; a dot is the root. */
+  path: string;
+  hasCover: boolean;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+  /** From the library's root down to the parent. */
+  parents: Folder[];
+  folders: Folder[];
+  tracks: Track[];
+}
+
+export interface Gain {
+  /** dB to add so that the track is at -18 LUFS (ReplayGain 2.0). */
+  track?: number;
+  /** dB to add so that the album is at -18 LUFS. */
+  album?: number;
+  /** Linear; 1 is full scale. */
+  trackPeak?: number;
+  /** Linear; 1 is full scale. */
+  albumPeak?: number;
+  /** dB; an Opus header's output gain, already in the decoded signal. */
+  base?: number;
+}
+
+export interface Genre {
+  name: string;
+  trackCount: number;
+  albumCount: number;
+}
+
+export interface GenreItems {
+  items: Genre[];
+}
+
+export interface Library {
+  id: string;
+  name: string;
+}
+
+export interface LibraryItems {
+  items: Library[];
+}
+
+export interface Lyrics {
+  artist?: string;
+  title?: string;
+  /** ISO 639; und when unknown. */
+  lang: string;
+  synced: boolean;
+  /** Positive: show earlier. */
+  offsetMs?: number;
+  lines: LyricsLine[];
+}
+
+export interface LyricsCue {
+  startMs: number;
+  /** Left out when unknown. */
+  endMs?: number;
+  /** Where in the line's UTF-8 bytes the part begins. */
+  from: number;
+  /** Where it ends. */
+  to: number;
+}
+
+export interface LyricsItems {
+  items: Lyrics[];
+}
+
+export interface LyricsLine {
+  /** Only of synced lyrics. */
+  startMs?: number;
+  text: string;
+  /** When its parts are sung. */
+  cues?: LyricsCue[];
+}
+
+export interface MadeAppKey {
+  id: string;
+  name: string;
+  created: string;
+  /** To the hour; left out when never. */
+  lastUsed?: string;
+  /** What the app is to send. It is shown this once. */
+  secret: string;
+}
+
+export interface NewAppKey {
+  /** Which app it is for. */
+  name: string;
+}
+
+export interface NewPassword {
+  /** The password until now. */
+  current: string;
+  /** The new one. */
+  password: string;
+}
+
+export interface NewShare {
+  /** Tracks, albums or playlists, by id. */
+  entries: string[];
+  description?: string;
+  /** Left out for never. */
+  expires?: string;
+}
+
+export interface NewUser {
+  /** What they sign in with; compared without regard to case. */
+  name: string;
+  password: string;
+  email?: string;
+  roles: ("admin" | "stream" | "download" | "share" | "playlist" | "cover" | "comment")[];
+  /** The ids of the libraries it sees; left out for all. */
+  libraries?: string[];
+  /** kbit/s; 0 or left out for no limit. */
+  maxBitRate?: number;
+  scrobbling?: boolean;
+}
+
+export interface Play {
+  track: string;
+  /** When it ended; left out for now. */
+  at?: string;
+}
+
+export interface Playing {
+  user: string;
+  player?: string;
+  state: "starting" | "playing" | "paused" | "stopped";
+  /** As reported. */
+  positionMs: number;
+  rate: number;
+  reported: string;
+  track: Track;
+}
+
+export interface PlayingItems {
+  items: Playing[];
+}
+
+export interface Playlist {
+  id: string;
+  name: string;
+  comment?: string;
+  /** The name of whose it is. */
+  owner: string;
+  /** It is the asker's own. */
+  mine: boolean;
+  /** Everybody may see it. */
+  public: boolean;
+  /** It follows a playlist file in a library and cannot be edited. */
+  imported?: boolean;
+  trackCount: number;
+  durationMs: number;
+  created?: string;
+  changed?: string;
+  /** Send it back when replacing the list: a list that changed since is a conflict. */
+  version: number;
+}
+
+export interface PlaylistEdit {
+  name: string;
+  comment?: string;
+  public?: boolean;
+  /** The whole list, by id. */
+  tracks: string[];
+  /** The version that was edited; left out, the list is replaced whatever it is now. */
+  version?: number;
+}
+
+export interface PlaylistItems {
+  items: Playlist[];
+}
+
+export interface PlaylistReply {
+  id: string;
+  name: string;
+  comment?: string;
+  /** The name of whose it is. */
+  owner: string;
+  /** It is the asker's own. */
+  mine: boolean;
+  /** Everybody may see it. */
+  public: boolean;
+  /** It follows a playlist file in a library and cannot be edited. */
+  imported?: boolean;
+  trackCount: number;
+  durationMs: number;
+  created?: string;
+  changed?: string;
+  /** Send it back when replacing the list: a list that changed since is a conflict. */
+  version: number;
+  tracks: Track[];
+}
+
+export interface Plays {
+  /** At most 500. */
+  plays: Play[];
+}
+
+export interface Problem {
+  /** The status in words. */
+  title: string;
+  /** The HTTP status. */
+  status: number;
+  /** What happened and what to do, for a person. */
+  detail: string;
+  /** What sort of failure it is, for a program. */
+  kind: "internal" | "not-found" | "invalid" | "conflict" | "unauthorised" | "forbidden" | "exhausted" | "unavailable";
+  /** Under which id the server's log knows the request. */
+  requestId?: string;
+}
+
+export interface QueueEdit {
+  /** By id; the same track may stand in it twice. */
+  tracks: string[];
+  /** Which of them plays, from 0; -1 for an empty queue. */
+  current: number;
+  positionMs?: number;
+  /** The app's name. */
+  player?: string;
+}
+
+export interface QueueReply {
+  tracks: Track[];
+  /** Which of them plays, from 0; -1 for an empty queue. */
+  current: number;
+  positionMs: number;
+  changed?: string;
+  /** The app that last changed it. */
+  changedBy?: string;
+}
+
+export interface Rating {
+  /** 1 to 5; 0 takes the rating back. */
+  rating: number;
+}
+
+export interface Report {
+  track: string;
+  state: "starting" | "playing" | "paused" | "stopped";
+  positionMs: number;
+  /** Playback rate; left out for 1. */
+  rate?: number;
+  /** The app's name. */
+  player?: string;
+}
+
+export interface ScanRequest {
+  /** Read every file again, changed or not. */
+  full?: boolean;
+}
+
+export interface ScanStatus {
+  scanning: boolean;
+  /** listing, reading, playlists or done. */
+  phase?: string;
+  /** Files looked at. */
+  seen: number;
+  /** Files there are, as far as known. */
+  total: number;
+  added: number;
+  changed: number;
+  moved: number;
+  removed: number;
+  missing: number;
+  /** Files that could not be read; the log names them. */
+  failed: number;
+  started?: string;
+  finished?: string;
+  error?: string;
+  /** In the catalogue now. */
+  tracks: number;
+}
+
+export interface SearchReply {
+  artists: Artist[];
+  albums: Album[];
+  tracks: Track[];
+}
+
+export interface SessionEntry {
+  id: string;
+  /** It is the one that asks. */
+  current?: boolean;
+  created: string;
+  expires: string;
+  /** To the hour. */
+  lastSeen?: string;
+  /** The address of the sign-in. */
+  from?: string;
+  userAgent?: string;
+}
+
+export interface SessionEntryItems {
+  items: SessionEntry[];
+}
+
+export interface SessionReply {
+  user: User;
+  /** When the session ends by itself; left out where an app key was shown instead. */
+  expires?: string;
+  /** The server's version. */
+  server: string;
+}
+
+export interface SetPassword {
+  password: string;
+}
+
+export interface Share {
+  id: string;
+  /** The public page. */
+  url: string;
+  owner: string;
+  description?: string;
+  /** Tracks, albums or playlists, by id. */
+  entries: string[];
+  created: string;
+  /** Left out for never. */
+  expires?: string;
+  lastVisited?: string;
+  visits: number;
+}
+
+export interface ShareEdit {
+  description?: string;
+  /** Left out for never. */
+  expires?: string;
+}
+
+export interface ShareItems {
+  items: Share[];
+}
+
+export interface SignIn {
+  name: string;
+  password: string;
+}
+
+export interface StarredReply {
+  artists: Artist[];
+  albums: Album[];
+  tracks: Track[];
+  folders: Folder[];
+}
+
+export interface Station {
+  id: string;
+  name: string;
+  streamUrl: string;
+  homeUrl?: string;
+}
+
+export interface StationEdit {
+  name: string;
+  /** http or https. */
+  streamUrl: string;
+  /** http or https. */
+  homeUrl?: string;
+}
+
+export interface StationItems {
+  items: Station[];
+}
+
+export interface Track {
+  id: string;
+  title: string;
+  sortTitle?: string;
+  album?: string;
+  albumId?: string;
+  /** The whole credit as tagged: A feat. B. */
+  artist: string;
+  artists: ArtistRef[];
+  albumArtist?: string;
+  albumArtists?: ArtistRef[];
+  composer?: string;
+  contributors?: Contributor[];
+  /** Its number on the disc, from 1. */
+  track?: number;
+  /** From 1. */
+  disc?: number;
+  discSubtitle?: string;
+  /** YYYY, YYYY-MM or YYYY-MM-DD, as far as known. */
+  date?: string;
+  /** Of the first release. */
+  originalDate?: string;
+  /** Of this release. */
+  releaseDate?: string;
+  genres?: string[];
+  moods?: string[];
+  groupings?: string[];
+  comment?: string;
+  /** Beats a minute. */
+  bpm?: number;
+  compilation?: boolean;
+  /** explicit or clean; left out when unknown. */
+  explicit?: string;
+  /** Of the recording. */
+  musicBrainzId?: string;
+  /** Of the track on the release. */
+  musicBrainzTrackId?: string;
+  isrc?: string[];
+  work?: string;
+  movement?: string;
+  movementNumber?: number;
+  /** Loudness as tagged. */
+  gain?: Gain;
+  hasLyrics: boolean;
+  hasCover: boolean;
+  durationMs: number;
+  /** Its library's id. */
+  library: string;
+  folderId?: string;
+  /** Within its library. */
+  path: string;
+  /** Bytes of the original. */
+  size: number;
+  /** The file name's extension, without the dot. */
+  suffix: string;
+  /** Media type of the original. */
+  contentType: string;
+  codec: string;
+  lossless: boolean;
+  /** kbit/s, average. */
+  bitRate?: number;
+  /** Hz. */
+  sampleRate?: number;
+  /** Bits a sample, of a lossless original. */
+  bitDepth?: number;
+  channels?: number;
+  /** When the library first had it. */
+  added?: string;
+  /** Its file was not there when last looked for. */
+  missing?: boolean;
+  /** Since when the asker has it starred. */
+  starred?: string;
+  /** The asker's, 1 to 5. */
+  rating?: number;
+  /** How often the asker played it to the end. */
+  playCount?: number;
+  /** When the asker last did. */
+  played?: string;
+}
+
+export interface TrackItems {
+  items: Track[];
+}
+
+export interface TrackWindow {
+  /** How long the whole list is. */
+  total: number;
+  /** Where in it these items begin. */
+  offset: number;
+  items: Track[];
+}
+
+export interface User {
+  id: string;
+  name: string;
+  email?: string;
+  /** What the account may do; an admin may do everything. */
+  roles: ("admin" | "stream" | "download" | "share" | "playlist" | "cover" | "comment")[];
+  /** The ids of the libraries it sees; left out for all. */
+  libraries?: string[];
+  /** kbit/s; left out for no limit. */
+  maxBitRate?: number;
+  scrobbling: boolean;
+  created?: string;
+  changed?: string;
+}
+
+export interface UserEdit {
+  email?: string;
+  roles: ("admin" | "stream" | "download" | "share" | "playlist" | "cover" | "comment")[];
+  /** The ids of the libraries it sees; left out for all. */
+  libraries?: string[];
+  /** kbit/s; 0 or left out for no limit. */
+  maxBitRate?: number;
+  scrobbling?: boolean;
+}
+
+export interface UserItems {
+  items: User[];
+}
