@@ -62,6 +62,7 @@ page: bin/tutti ## the page's own tests, in Chromium against the real binary
 
 e2e: bin/tutti ## real clients against the real binary
 	@./need.sh $(TEST_NEEDS) mpv=mpv /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
+	@cd e2e/clients && [ -d node_modules/subsonic-api ] || npm ci --loglevel=error
 	TUTTI_BIN=$(CURDIR)/bin/tutti go test -count=1 ./e2e/...
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
