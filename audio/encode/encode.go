@@ -16,7 +16,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -168,6 +167,23 @@ func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 	return s, nil
 }
 
+// Check returns the error that Open would return at once: KindInvalid for what cannot be made, KindUnavailable
+// without ffmpeg, and the origin's for a file that is not there. It starts nothing and does not wait.
+func (e *Encoder) Check(ctx context.Context, r tutti.Ref) error {
+	const op = "encode.Check"
+	if _, err := check(r); err != nil {
+		return err
+	}
+	if _, err := e.program(); err != nil {
+		return err
+	}
+	file, err := e.files.OpenFile(ctx, r.Library, r.Path)
+	if err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	return tutti.Wrap(tutti.KindUnavailable, op, file.Close())
+}
+
 // depthOf is the bit depth to give a WAV whose profile leaves it to the source: the source's, as far as our reader
 // knows the format, else 16.
 func depthOf(ctx context.Context, r tutti.Ref, file fs.File) int {
@@ -186,10 +202,10 @@ func depthOf(ctx context.Context, r tutti.Ref, file fs.File) int {
 
 // Stats counts what an Encoder did since it was made.
 type Stats struct {
-	Active, Queued             int64 // processes running, requests waiting for one
-	Started, Finished, Failed  int64
-	Stopped                    int64 // before their end, because nobody listened any more
-	Refused                    int64 // for want of a place
+	Active, Queued            int64 // processes running, requests waiting for one
+	Started, Finished, Failed int64
+	Stopped                   int64 // before their end, because nobody listened any more
+	Refused                   int64 // for want of a place
 }
 
 // Stats returns the counts now.
@@ -226,4 +242,3 @@ func (e *Encoder) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(descDone, prometheus.CounterValue, float64(c.n), c.result)
 	}
 }
-
