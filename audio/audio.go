@@ -105,6 +105,8 @@ type parser struct {
 	f    *file
 	info *Info
 	keep bool // pictures' bytes are wanted
+
+	data64 int64 // length of a 64-bit WAVE file's data chunk, from its ds64 chunk
 }
 
 func (p *parser) parse(name string) (err error) {

@@ -36,7 +36,9 @@ func (t Tags) SortNames() SortNames {
 func (t Tags) DisplayArtist() string { return display(t.All("ARTIST"), t.All("ARTISTS")) }
 
 // DisplayAlbumArtist is the album's whole credit.
-func (t Tags) DisplayAlbumArtist() string { return display(t.All("ALBUMARTIST"), t.All("ALBUMARTISTS")) }
+func (t Tags) DisplayAlbumArtist() string {
+	return display(t.All("ALBUMARTIST"), t.All("ALBUMARTISTS"))
+}
 
 // DisplayComposer is the composers' credit.
 func (t Tags) DisplayComposer() string { return strings.Join(t.All("COMPOSER"), ", ") }
@@ -370,9 +372,18 @@ type Credit struct{ Role, SubRole, Name string }
 
 // creditKeys are the fields that name contributors, with their roles.
 var creditKeys = []struct{ key, role string }{
-	{"COMPOSER", "composer"}, {"LYRICIST", "lyricist"}, {"WRITER", "writer"}, {"CONDUCTOR", "conductor"}, {"PERFORMER", "performer"},
-	{"ARRANGER", "arranger"}, {"PRODUCER", "producer"}, {"DIRECTOR", "director"}, {"ENGINEER", "engineer"},
-	{"MIXER", "mixer"}, {"REMIXER", "remixer"}, {"DJMIXER", "djmixer"},
+	{"COMPOSER", "composer"},
+	{"LYRICIST", "lyricist"},
+	{"WRITER", "writer"},
+	{"CONDUCTOR", "conductor"},
+	{"PERFORMER", "performer"},
+	{"ARRANGER", "arranger"},
+	{"PRODUCER", "producer"},
+	{"DIRECTOR", "director"},
+	{"ENGINEER", "engineer"},
+	{"MIXER", "mixer"},
+	{"REMIXER", "remixer"},
+	{"DJMIXER", "djmixer"},
 }
 
 // Contributors returns everybody the file credits besides its artists, in a fixed order of roles. A performer's

@@ -759,3 +759,16 @@ func id3v1(b []byte) Tags {
 	}
 	return t
 }
+
+// gapless takes iTunes' note of the encoder's delay and padding, which it writes into MP3 files as a comment.
+func (t *id3Tag) gapless(desc, value string) {
+	f := strings.Fields(value)
+	if !strings.EqualFold(desc, "iTunSMPB") || len(f) < 4 {
+		return
+	}
+	delay, err1 := strconv.ParseUint(f[1], 16, 16)
+	padding, err2 := strconv.ParseUint(f[2], 16, 16)
+	if err1 == nil && err2 == nil {
+		t.p.info.EncoderDelay, t.p.info.EncoderPadding = int(delay), int(padding)
+	}
+}

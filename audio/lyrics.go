@@ -228,7 +228,7 @@ func wordTimes(s string) (string, []tutti.LyricsCue) {
 			}
 		}
 		from, to := write(s[:min(i, len(s))])
-		if k := len(cues) - 1; k >= 0 && cues[k].To == 0 {
+		if k := len(cues) - 1; k >= 0 {
 			cues[k].From, cues[k].To = from, to
 		}
 		if !ok {
