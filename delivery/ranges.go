@@ -44,7 +44,7 @@ const maxRanges = 64
 //   - An empty representation has no ranges to select: the header is ignored.
 func parseRange(header string, size int64) (span, rangeAnswer) {
 	unit, set, ok := strings.Cut(header, "=")
-	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") || size == 0 {
+	if !ok || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
 		return span{}, rangeWhole
 	}
 	var found []span
@@ -73,7 +73,7 @@ func parseRange(header string, size int64) (span, rangeAnswer) {
 	switch {
 	case len(found) == 1:
 		return found[0], rangePart
-	case len(found) > 1, specs == 0:
+	case len(found) > 1, specs == 0, size == 0:
 		return span{}, rangeWhole
 	}
 	return span{}, rangeUnsatisfiable
