@@ -90,7 +90,7 @@ func parsePHC(s string) (phc, error) {
 	}{{"m=", maxMemory}, {"t=", maxPasses}, {"p=", 255}} {
 		digits, ok := strings.CutPrefix(params[i], limit.name)
 		v, err := strconv.ParseUint(digits, 10, 32)
-		if !ok || err != nil || v == 0 || v > limit.max || strconv.FormatUint(v, 10) != digits {
+		if !ok || err != nil || v == 0 || v > limit.max {
 			return bad("parameter " + limit.name)
 		}
 		n[i] = v
@@ -102,6 +102,9 @@ func parsePHC(s string) (phc, error) {
 			return bad("salt or hash")
 		}
 		*field = b
+	}
+	if p.String() != s { // leading zeros, line ends that base64 skips
+		return bad("form")
 	}
 	return p, nil
 }
