@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"strings"
@@ -146,42 +145,32 @@ func (p *parser) vorbisComment(s stream) error {
 // maxText is the longest value of a text field that is kept: lyrics and cue sheets are the longest honest ones.
 const maxText = 1 << 20
 
+// comment reads one NAME=value of n bytes. A name is looked at before its value is read: pictures are jumped over.
 func (p *parser) comment(s stream, n int64) error {
-	const pictureBlock, coverArt = "METADATA_BLOCK_PICTURE=", "COVERART="
-	if n > 256 { // long enough to look at the name before reading it all
-		// The name is read apart; what follows it is decided by it.
-		name := make([]byte, 0, 64)
-		for len(name) < 64 {
-			b, err := s.next(1)
-			if err != nil {
-				return err
-			}
-			if name = append(name, b[0]); b[0] == '=' {
-				break
-			}
+	const maxName = 64
+	name := make([]byte, 0, maxName)
+	for len(name) < maxName && n > 0 {
+		b, err := s.next(1)
+		if err != nil {
+			return err
 		}
-		n -= int64(len(name))
-		switch {
-		case strings.EqualFold(string(name), pictureBlock):
-			return p.base64Picture(s, n, false)
-		case strings.EqualFold(string(name), coverArt):
-			return p.base64Picture(s, n, true)
-		case n > maxText || name[len(name)-1] != '=':
-			return s.skip(n)
+		n--
+		if b[0] == '=' {
+			break
 		}
+		name = append(name, b[0])
+	}
+	switch key := strings.ToUpper(string(name)); {
+	case len(name) == maxName, n > maxText && key != "METADATA_BLOCK_PICTURE" && key != "COVERART":
+		return s.skip(n)
+	case key == "METADATA_BLOCK_PICTURE", key == "COVERART":
+		return p.base64Picture(s, n, key == "COVERART")
+	default:
 		b, err := s.next(int(n))
 		if err != nil {
 			return err
 		}
-		p.info.Tags.add(string(name[:len(name)-1]), utf8OrLatin1(b))
-		return nil
-	}
-	b, err := s.next(int(n))
-	if err != nil {
-		return err
-	}
-	if name, value, ok := bytes.Cut(b, []byte("=")); ok {
-		p.info.Tags.add(string(name), utf8OrLatin1(value))
+		p.info.Tags.add(key, utf8OrLatin1(b))
 	}
 	return nil
 }
