@@ -790,7 +790,8 @@ type Session struct {
 }
 
 // Door decides who comes in. Every failure is KindUnauthorised and takes as long as a success; after several failures
-// from one address or for one name it is KindExhausted for a while, whoever asks.
+// from one address or for one name it is KindExhausted for a while, except for who has come in from that address under
+// that name before: a stranger who guesses somebody's name does not lock its owner out.
 type Door interface {
 	Admit(ctx context.Context, c Credentials) (User, error)
 	// SignIn admits by name and password and opens a session.
