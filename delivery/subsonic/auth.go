@@ -2,12 +2,12 @@ package subsonic
 
 import (
 	"encoding/hex"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"tutti"
+	"tutti/delivery"
 )
 
 // maxCredential bounds what is hashed and compared on behalf of somebody who has not signed in. API keys are specified
@@ -80,7 +80,7 @@ func (s *Server) admit(c *call) error {
 	if c.get("c") == "" {
 		return failf(codeMissing, "the required parameter %q is missing", "c")
 	}
-	creds, err := credentials(&c.params, s.cfg.ClientAddr(c.r))
+	creds, err := credentials(&c.params, delivery.ClientAddr(c.r))
 	if err != nil {
 		return err
 	}
@@ -113,15 +113,6 @@ func compatible(v string) error {
 		return failf(codeServerTooOld, "incompatible Subsonic REST protocol version: the server speaks %s", apiVersion)
 	}
 	return nil
-}
-
-// connectionAddr is the address at the other end of the connection.
-func connectionAddr(r *http.Request) netip.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{} // a Unix socket has none
-	}
-	return a.Addr().Unmap()
 }
 
 // carried are the parameters with which a client signs in; a playlist of segments repeats them in its addresses.

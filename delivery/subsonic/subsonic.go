@@ -14,7 +14,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 
 	"tutti"
@@ -42,9 +41,6 @@ type Config struct {
 	// ShareURL returns the absolute address of a share's public page, as seen by whoever made the request. Required
 	// for the endpoints about shares; without it they say that sharing is off.
 	ShareURL func(r *http.Request, secret string) string
-	// ClientAddr returns the address against which failed sign-ins are counted; nil is the connection's own, which is
-	// wrong behind a proxy.
-	ClientAddr func(r *http.Request) netip.Addr
 	// IgnoredArticles are the words that artists are not sorted under. They must be those that the catalogue sorts by.
 	IgnoredArticles []string
 }
@@ -59,9 +55,6 @@ type Server struct {
 
 // New returns the handler of /rest/. It starts nothing that needs an end.
 func New(cfg Config) *Server {
-	if cfg.ClientAddr == nil {
-		cfg.ClientAddr = connectionAddr
-	}
 	s := &Server{
 		cfg:       cfg,
 		endpoints: make(map[string]*endpoint, len(endpoints)),

@@ -13,11 +13,8 @@ func (s *Server) getLicense(c *call) error {
 	return nil
 }
 
-// extensions are those of the specification that this server has, with the versions of each.
-var extensions = []struct {
-	name     string
-	versions []int64
-}{
+// extensions are those of the specification that this server has.
+var extensions = []Extension{
 	{"apiKeyAuthentication", []int64{1}},
 	{"formPost", []int64{1}},
 	{"indexBasedQueue", []int64{1}},
@@ -32,8 +29,8 @@ func (s *Server) getOpenSubsonicExtensions(c *call) error {
 	c.out.array("openSubsonicExtensions")
 	for _, x := range extensions {
 		c.out.each()
-		c.out.str("name", x.name)
-		c.out.ints("versions", x.versions)
+		c.out.str("name", x.Name)
+		c.out.ints("versions", x.Versions)
 		c.out.close()
 	}
 	c.out.endArray()

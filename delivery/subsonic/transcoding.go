@@ -346,7 +346,7 @@ var targets = []target{
 	{container: "aac", codec: "aac", format: "aac", defaultRate: 256, channels: 6, rates: aacSampleRates, profile: "LC"},
 	{container: "flac", codec: "flac", format: "flac", lossless: true, channels: 8},
 	{container: "wav", codec: "pcm", format: "wav", lossless: true, channels: 8},
-	{hls: true, container: "ts", codec: "aac", format: "ts", defaultRate: 256, channels: 2, rates: aacSampleRates, profile: "LC"},
+	{hls: true, container: "ts", codec: "aac", format: "ts", defaultRate: 256, channels: 2, rates: []int64{48000}, profile: "LC"},
 }
 
 // choose returns the first candidate that holds every limitation, else the first that holds those which are required.
@@ -480,7 +480,7 @@ func (i *clientInfo) fit(src *streamDetails, srcLossless bool, p transcodingProf
 	if d.channels != src.channels {
 		params.profile.Channels = int(d.channels)
 	}
-	if d.sampleRate != src.sampleRate && t.format != "opus" {
+	if d.sampleRate != src.sampleRate && len(t.rates) != 1 { // a format with one sample rate needs no telling
 		params.profile.Rate = int(d.sampleRate)
 	}
 	return d, params, true
@@ -541,7 +541,7 @@ func parseStreamParams(v string) (p streamParams, ok bool) {
 	switch {
 	case t.lossless && rate != 0, !t.lossless && !slices.Contains(bitRates, rate):
 		return p, false
-	case sampleRate != 0 && !slices.Contains(allSampleRates, int64(sampleRate)):
+	case sampleRate != 0 && (len(t.rates) == 1 || !slices.Contains(allSampleRates, int64(sampleRate))):
 		return p, false
 	case int64(channels) > t.channels:
 		return p, false
