@@ -34,6 +34,8 @@ var migrations = []string{
 		id    INTEGER PRIMARY KEY, -- logs.id << 40 | sequence number
 		value BLOB NOT NULL
 	) STRICT;`,
+	// Finds expired items without looking at the others.
+	`CREATE INDEX items_by_expiry ON items (expires) WHERE expires <> 0;`,
 }
 
 // seqBits is how many bits of a record's id are its sequence number: 10^12 records a log, in 8 million logs.

@@ -26,6 +26,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"tutti"
 	"tutti/clock"
@@ -47,6 +48,7 @@ type Store struct {
 	lock   *FileLock
 
 	writes chan *write
+	sweep  time.Time     // when expired items are next looked for; the writer's
 	stop   chan struct{} // closed by Close: no new calls
 	done   chan struct{} // closed by the writer when it has gone
 

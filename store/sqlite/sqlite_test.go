@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"io/fs"
 	"os"
@@ -104,4 +105,18 @@ func BenchmarkPut(b *testing.B) {
 			})
 		})
 	}
+}
+
+// plan returns how SQLite means to answer a statement.
+func (s *Store) plan(t *testing.T, sql string, args int) (plan string) {
+	t.Helper()
+	if err := s.read(t.Context(), "plan", func(c *conn) error {
+		return c.query(t.Context(), "EXPLAIN QUERY PLAN "+sql, make([]driver.Value, args), func(v []driver.Value) bool {
+			plan += fmt.Sprintln(v[3])
+			return true
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"tutti"
 )
@@ -128,6 +129,9 @@ func (s *Store) transact(c *conn, group []*write) error {
 	}
 	err := runAll(c, group)
 	if err == nil {
+		err = s.sweepExpired(c)
+	}
+	if err == nil {
 		_, err = c.exec("COMMIT")
 	}
 	if err != nil {
@@ -136,6 +140,26 @@ func (s *Store) transact(c *conn, group []*write) error {
 		if _, rollback := c.exec("ROLLBACK"); rollback != nil {
 			s.logger.Warn("could not roll back", "error", rollback)
 		}
+	}
+	return err
+}
+
+const (
+	sweepEvery = time.Minute
+	sweepStep  = 256 // items, so that the writes that carry the sweep along are not held up
+	sweepSQL   = `DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires <> 0 AND expires <= ? LIMIT ?)`
+)
+
+// sweepExpired removes some expired items in the transaction of writes that come anyway. Reads do not need it, so an
+// idle server leaves them where they are.
+func (s *Store) sweepExpired(c *conn) error {
+	now := s.clock.Now()
+	if now.Before(s.sweep) {
+		return nil
+	}
+	n, err := c.exec(sweepSQL, now.Unix(), int64(sweepStep))
+	if n < sweepStep { // else there may be more, for the next write to remove
+		s.sweep = now.Add(sweepEvery)
 	}
 	return err
 }
