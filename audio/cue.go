@@ -187,17 +187,16 @@ func set(t *CueTrack, sheet *string, value string, field func(*CueTrack) *string
 	*sheet = value
 }
 
-// cueWords splits a line at spaces, except inside double quotes.
+// cueWords splits a line at spaces, except from the first to the last double quote.
 func cueWords(s string) []string {
 	var words []string
 	for s = strings.TrimSpace(s); s != ""; s = strings.TrimLeft(s, " \t") {
 		if s[0] == '"' {
-			word, rest, _ := strings.Cut(s[1:], `"`)
-			// A quote inside a title, unescaped as cue sheets have it, does not end the word.
-			for rest != "" && rest[0] != ' ' && rest[0] != '\t' && strings.Contains(rest, `"`) {
-				more, after, _ := strings.Cut(rest, `"`)
-				word, rest = word+`"`+more, after
+			end := strings.LastIndexByte(s, '"') // the last: titles have unescaped quotes inside, lines one quoted word
+			if end == 0 {
+				end = len(s) // never closed
 			}
+			word, rest := s[1:end], s[min(end+1, len(s)):]
 			words, s = append(words, clean(word)), rest
 			continue
 		}

@@ -100,22 +100,23 @@ func (p *parser) oggSample(h io.Writer, off int64) error {
 	// must be counted from the end.
 	start := max(off, p.f.size-3*windowSize)
 	pg, ok, err := p.oggFind(start, serial)
-	var end []byte
+	buf := windows.Get().(*[windowSize]byte)
+	defer windows.Put(buf)
+	end := buf[:0] // never more than two pieces
 	for ok && err == nil {
 		if pg.serial == serial {
 			b, err := payload(pg)
 			if err != nil {
 				return err
 			}
-			if end = append(end, b...); len(end) > 4*piece {
-				end = append(end[:0], end[len(end)-piece:]...)
-			}
+			end = append(end, b[max(0, len(b)-piece):]...)
+			end = end[:copy(end, end[max(0, len(end)-piece):])]
 		}
 		pg, err = p.oggPage(pg.end)
 	}
 	if p.f.failed != nil {
 		return p.f.failed
 	}
-	h.Write(end[max(0, len(end)-piece):])
+	h.Write(end)
 	return nil
 }

@@ -738,8 +738,7 @@ func (m *mp4File) item(item atom) error {
 		if item.kind == "covr" {
 			b, err := p.f.upTo(a.off, int(min(n, 32)))
 			if err == nil && n > 8 {
-				said := map[uint32]string{13: "jpeg", 14: "png"}[binary.BigEndian.Uint32(b)]
-				p.addPicture(PictureInfo{Kind: PictureFront, MIME: pictureMIME(b[8:], said), Size: n - 8, Offset: a.off + 8})
+				p.addPicture(PictureInfo{Kind: PictureFront, MIME: pictureMIME(b[8:], ""), Size: n - 8, Offset: a.off + 8})
 			}
 			return true, err
 		}
@@ -754,7 +753,10 @@ func (m *mp4File) item(item atom) error {
 		switch item.kind {
 		case "trkn", "disk":
 			if len(v) >= 6 {
-				key := map[string]string{"trkn": "TRACK", "disk": "DISC"}[item.kind]
+				key := "TRACK"
+				if item.kind == "disk" {
+					key = "DISC"
+				}
 				putNumber(tags, key+"NUMBER", binary.BigEndian.Uint16(v[2:]))
 				putNumber(tags, key+"TOTAL", binary.BigEndian.Uint16(v[4:]))
 			}

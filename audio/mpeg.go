@@ -119,7 +119,7 @@ func (p *parser) mpeg(off int64, lead Tags) error {
 	if frames > 0 {
 		i.Samples = max(frames*int64(first.samples)-int64(i.EncoderDelay)-int64(i.EncoderPadding), 0)
 		if d := samplesToDuration(frames*int64(first.samples), first.rate); d > 0 {
-			if bytesOfAudio == 0 {
+			if bytesOfAudio -= int64(first.size); bytesOfAudio <= 0 { // it counts the frame that says so
 				bytesOfAudio = i.AudioLength
 			}
 			i.BitRate = bitRate(bytesOfAudio, d)

@@ -13,6 +13,7 @@ type oggPage struct {
 	flags   byte
 	granule int64 // -1: no packet ends here
 	serial  uint32
+	number  uint32 // counts the pages of the stream
 	lacing  [255]byte
 	count   int   // of lacing values
 	body    int64 // offset of the payload
@@ -42,6 +43,7 @@ func parseOggPage(b []byte, off int64) (pg oggPage, err error) {
 	pg.off, pg.flags = off, b[5]
 	pg.granule = int64(binary.LittleEndian.Uint64(b[6:]))
 	pg.serial = binary.LittleEndian.Uint32(b[14:])
+	pg.number = binary.LittleEndian.Uint32(b[18:])
 	pg.count = int(b[26])
 	if len(b) < 27+pg.count {
 		return pg, errTruncated
@@ -152,6 +154,13 @@ func (o *oggPackets) skip(n int64) error {
 		return errTruncated
 	}
 	for n > 0 {
+		if o.left == 0 && o.more && o.seg == o.pg.count {
+			k, err := o.jump(n)
+			if err != nil {
+				return err
+			}
+			n -= k
+		}
 		if err := o.ready(); err != nil {
 			return err
 		}
@@ -161,6 +170,31 @@ func (o *oggPackets) skip(n int64) error {
 		n -= k
 	}
 	return nil
+}
+
+// jump passes over many pages at once, from the end of one that lies in the middle of a long packet, if n bytes of the
+// packet are to be skipped: a picture of 300 kB may lie in 75 pages, all alike. It looks where the pages would end if
+// they are like the last. If there is a page of the stream with the number that would have, then so many pages lie
+// between, and since each byte of lacing stands for 255 of the packet, their total length tells how much of the packet
+// they hold. It returns how many bytes it passed over, 0 if it could not.
+func (o *oggPackets) jump(n int64) (int64, error) {
+	size, payload := o.pg.end-o.pg.off, o.pg.end-o.pg.body
+	if payload != 255*int64(o.pg.count) || payload == 0 {
+		return 0, nil
+	}
+	pages := n/payload - 1 // the last ones are walked
+	if pages < 4 || pages > math.MaxInt32 {
+		return 0, nil
+	}
+	pg, err := o.p.oggPage(o.pg.end + pages*size)
+	switch {
+	case o.p.f.failed != nil:
+		return 0, err
+	case err != nil, pg.serial != o.serial, pg.flags&oggContinued == 0, pg.number != o.pg.number+1+uint32(pages):
+		return 0, nil
+	}
+	o.pg, o.seg, o.off = pg, 0, pg.body
+	return pages * payload, nil
 }
 
 func (o *oggPackets) where(n int64) int64 {

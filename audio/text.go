@@ -94,9 +94,9 @@ func decodeText(b []byte) string {
 		}
 	}
 	switch n := min(len(b), 512); {
-	case zeros[1] > n/4 && zeros[0] < n/16:
+	case zeros[1] > n/4 && zeros[0] <= n/16:
 		return utf16String(b, binary.LittleEndian)
-	case zeros[0] > n/4 && zeros[1] < n/16:
+	case zeros[0] > n/4 && zeros[1] <= n/16:
 		return utf16String(b, binary.BigEndian)
 	}
 	if utf8.Valid(b) {
