@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"html"
 	"io"
 	"io/fs"
 	"net/http"
@@ -38,9 +39,10 @@ func Files() fs.FS {
 }
 
 // Handler serves the embedded page; see NewHandler.
-func Handler() (http.Handler, error) { return NewHandler(Files()) }
+func Handler(base string) (http.Handler, error) { return NewHandler(Files(), base) }
 
-// NewHandler serves the page from files, which it reads once: some hundred kilobytes. It answers GET and HEAD.
+// NewHandler serves the page from files, which it reads once: some hundred kilobytes. It answers GET and HEAD. base is
+// the path under which a proxy shows the server, "" or one like "/music"; requests come without it.
 //
 //   - Files under assets/ have their content's hash in the name and so are cached for a year; everything else is
 //     revalidated by its ETag.
@@ -49,7 +51,7 @@ func Handler() (http.Handler, error) { return NewHandler(Files()) }
 //     router shows what it names. Other unknown names are 404. Directories are never listed.
 //
 // It returns an error only where files cannot be read.
-func NewHandler(files fs.FS) (http.Handler, error) {
+func NewHandler(files fs.FS, base string) (http.Handler, error) {
 	p := page{}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasPrefix(path.Base(name), ".") {
@@ -59,6 +61,9 @@ func NewHandler(files fs.FS) (http.Handler, error) {
 		if err != nil {
 			return err
 		}
+		if name == index {
+			content = at(content, base)
+		}
 		sum := sha256.Sum256(content)
 		p[name] = file{content: content, etag: hex.EncodeToString(sum[:12])}
 		return nil
@@ -67,6 +72,17 @@ func NewHandler(files fs.FS) (http.Handler, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// at writes into index.html where the page stands. The build refers to its files relatively ("./assets/…"), which is
+// right from no address of the page that has a slash in it; and the scripts must know where the API is.
+func at(document []byte, base string) []byte {
+	if base = strings.Trim(base, "/"); base != "" {
+		base = "/" + base
+	}
+	escaped := html.EscapeString(base)
+	document = bytes.ReplaceAll(document, []byte(`="./`), []byte(`="`+escaped+`/`))
+	return bytes.Replace(document, []byte(`name="base" content=""`), []byte(`name="base" content="`+escaped+`"`), 1)
 }
 
 // page maps names, slash-separated and relative, to what is served under them.
@@ -89,7 +105,7 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
 	f, ok := p[name]
 	if !ok || strings.HasSuffix(name, ".br") || strings.HasSuffix(name, ".gz") {
-		if strings.Contains(path.Base(name), ".") {
+		if name != "" && strings.Contains(path.Base(name), ".") {
 			http.NotFound(w, r)
 			return
 		}

@@ -302,7 +302,7 @@ func (c *call) deleteStation() error {
 
 func (c *call) wireShare(s *tutti.Share) share {
 	return share{
-		ID: s.ID, URL: delivery.BaseURL(c.r) + "/share/" + s.Secret, Owner: s.OwnerName, Description: s.Description,
+		ID: s.ID, URL: delivery.ShareURL(c.r, s.Secret), Owner: s.OwnerName, Description: s.Description,
 		Entries: append([]tutti.ID{}, s.Entries...), Created: s.Created, Expires: s.Expires, LastVisited: s.LastVisited, Visits: s.Visits,
 	}
 }

@@ -1,0 +1,159 @@
+import { createEffect, createSignal, onCleanup } from "solid-js";
+import { get, scanEventsUrl, send } from "./client";
+import type { ScanStatus, SessionReply } from "./wire";
+
+// ---- Who is signed in ----
+
+/** undefined: not known yet; null: nobody. */
+const [session, setSession] = createSignal<SessionReply | null | undefined>(undefined);
+export { session, setSession };
+
+export const can = (role: SessionReply["user"]["roles"][number]): boolean => {
+  const roles = session()?.user.roles ?? [];
+  return roles.includes(role) || roles.includes("admin");
+};
+
+// ---- What was read before ----
+
+/** How many answers are kept to show at once when somebody comes back to a view; the oldest goes first. */
+const kept = 200;
+const answers = new Map<string, unknown>();
+
+/** Counts up whenever the library has changed under the page; views that are shown read again. */
+const [libraryEpoch, setLibraryEpoch] = createSignal(0);
+export { libraryEpoch };
+
+export function libraryChanged(): void {
+  answers.clear();
+  setLibraryEpoch((n) => n + 1);
+}
+
+export function forgetAnswers(): void {
+  answers.clear();
+}
+
+const keyOf = (path: string, query: Query): string => `${path}?${JSON.stringify(query)}`;
+
+type Query = Record<string, string | number | boolean | undefined>;
+
+/** Reads and keeps. */
+export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  const value = await get<T>(path, query, signal);
+  const key = keyOf(path, query);
+  answers.delete(key);
+  answers.set(key, value);
+  for (const oldest of answers.keys()) {
+    if (answers.size <= kept) break;
+    answers.delete(oldest);
+  }
+  return value;
+}
+
+const known = (path: string, query: Query = {}): unknown => answers.get(keyOf(path, query));
+
+export interface Loaded<T> {
+  value: () => T | undefined;
+  error: () => Error | undefined;
+  /** Reads again, showing what is there meanwhile. */
+  retry: () => void;
+  set: (value: T) => void;
+}
+
+/**
+ * What a view shows: what was read before at once, and what there is now as soon as it is here. A source of undefined
+ * reads nothing.
+ */
+export function load<T>(source: () => { path: string; query?: Query } | undefined): Loaded<T> {
+  const [value, setValue] = createSignal<T>();
+  const [error, setError] = createSignal<Error>();
+  const [attempt, setAttempt] = createSignal(0);
+  createEffect(() => {
+    const from = source();
+    attempt();
+    libraryEpoch();
+    if (from === undefined) {
+      setValue(undefined);
+      return;
+    }
+    const abort = new AbortController();
+    onCleanup(() => abort.abort());
+    setError(undefined);
+    const before = known(from.path, from.query) as T | undefined;
+    setValue(() => before);
+    read<T>(from.path, from.query, abort.signal).then(
+      (v) => {
+        if (!abort.signal.aborted) setValue(() => v);
+      },
+      (cause: unknown) => {
+        if (!abort.signal.aborted) setError(cause instanceof Error ? cause : new Error(String(cause)));
+      },
+    );
+  });
+  return { value, error, retry: () => setAttempt((n) => n + 1), set: (v) => setValue(() => v) };
+}
+
+// ---- Stars ----
+
+/** What was starred or unstarred on this page, over what the server said when it was read. */
+const [stars, setStars] = createSignal<ReadonlyMap<string, boolean>>(new Map());
+
+export const isStarred = (thing: { id: string; starred?: string }): boolean => stars().get(thing.id) ?? thing.starred !== undefined;
+
+/** Shows at once, takes it back if the server refuses. */
+export async function toggleStar(thing: { id: string; starred?: string }): Promise<void> {
+  const now = !isStarred(thing);
+  setStars((m) => new Map(m).set(thing.id, now));
+  try {
+    await send(now ? "PUT" : "DELETE", `stars/${encodeURIComponent(thing.id)}`);
+  } catch (cause) {
+    setStars((m) => new Map(m).set(thing.id, !now));
+    throw cause;
+  }
+}
+
+// ---- The scan ----
+
+const [scan, setScan] = createSignal<ScanStatus>();
+export { scan, setScan };
+
+/**
+ * Follows the scan while the page is seen and somebody is signed in. A hidden tab holds no connection and no timer.
+ * While a scan finds new music, the views are told now and then, not at every file.
+ */
+export function followScan(): void {
+  let shown = 0;
+  createEffect(() => {
+    if (!session()) return;
+    let events: EventSource | undefined;
+    const close = () => {
+      events?.close();
+      events = undefined;
+    };
+    const open = () => {
+      close();
+      if (document.hidden) return;
+      events = new EventSource(scanEventsUrl());
+      events.addEventListener("scan", (event: MessageEvent<string>) => {
+        const status = JSON.parse(event.data) as ScanStatus;
+        const before = scan();
+        setScan(status);
+        if (before === undefined) {
+          shown = status.tracks;
+          return;
+        }
+        const grown = status.tracks !== shown;
+        if ((before.scanning && !status.scanning && (grown || status.changed > 0 || status.moved > 0 || status.missing > 0)) || (grown && (shown === 0 || status.tracks > shown * 1.5))) {
+          shown = status.tracks;
+          libraryChanged();
+        }
+      });
+    };
+    open();
+    document.addEventListener("visibilitychange", open);
+    onCleanup(() => {
+      document.removeEventListener("visibilitychange", open);
+      close();
+      setScan(undefined);
+    });
+  });
+}

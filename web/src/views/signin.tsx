@@ -1,0 +1,75 @@
+import { createSignal, type JSX, onMount, Show } from "solid-js";
+import { ApiError, send } from "../api/client";
+import { setSession } from "../api/state";
+import type { SessionReply } from "../api/wire";
+
+export function SignIn(): JSX.Element {
+  const [busy, setBusy] = createSignal(false);
+  const [problem, setProblem] = createSignal("");
+  let name!: HTMLInputElement;
+  let password!: HTMLInputElement;
+  onMount(() => name.focus());
+
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem("");
+    try {
+      setSession(await send<SessionReply>("POST", "session", { name: name.value, password: password.value }));
+    } catch (cause) {
+      if (cause instanceof ApiError && cause.status === 401) {
+        setProblem("That name and password do not belong together.");
+        password.select();
+      } else {
+        const wait = cause instanceof ApiError && cause.retryAfterSeconds > 0 ? ` Try again in ${cause.retryAfterSeconds} s.` : "";
+        setProblem((cause instanceof Error ? cause.message : String(cause)) + wait);
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+
+  return (
+    <main class="signin">
+      <div class="signin-glow" aria-hidden="true" />
+      <form class="signin-card" onSubmit={(e) => void submit(e)} aria-labelledby="signin-title">
+        <Logo />
+        <h1 id="signin-title">Welcome to tutti</h1>
+        <p class="muted">Sign in to your music.</p>
+        <label>
+          Name
+          <input ref={name} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
+        </label>
+        <label>
+          Password
+          <input ref={password} name="password" type="password" autocomplete="current-password" required aria-describedby="signin-problem" />
+        </label>
+        <p id="signin-problem" class="problem" role="alert">
+          {problem()}
+        </p>
+        <button type="submit" class="button primary wide" disabled={busy()}>
+          <Show when={busy()} fallback="Sign in">
+            Signing in…
+          </Show>
+        </button>
+        <p class="hint">First time? The terminal in which tutti started shows the name and password to use.</p>
+      </form>
+    </main>
+  );
+}
+
+/** Our sign: four bars of different height, like players that sound together. */
+export function Logo(): JSX.Element {
+  return (
+    <svg class="logo" viewBox="0 0 64 64" aria-hidden="true">
+      <rect class="logo-back" width="64" height="64" rx="16" />
+      <g class="logo-bars">
+        <rect x="12" y="26" width="7" height="20" rx="3.5" />
+        <rect x="23" y="16" width="7" height="32" rx="3.5" />
+        <rect x="34" y="22" width="7" height="26" rx="3.5" />
+        <rect x="45" y="30" width="7" height="14" rx="3.5" />
+      </g>
+    </svg>
+  );
+}
+
