@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"tutti"
 )
@@ -71,11 +72,31 @@ func (s *Server) find(path string) *Mount {
 	return nil
 }
 
-// ServeHTTP implements http.Handler: everything that answers have in common, outermost first. It is what Run serves,
-// and can be served by a test's own server.
+// exchange is a request with its answer, on the heap for the reason that answer is.
+type exchange struct {
+	request
+	response
+	s     *Server
+	m     *Mount // nil: there is nothing at the address
+	r     *http.Request
+	ctx   context.Context
+	trace trace.Span // nil: no tracer
+}
+
+// ServeHTTP implements http.Handler. It is what Run serves, and can be served by a test's own server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := s.c.Clock.Now()
-	q := &request{id: r.Header.Get("X-Request-Id"), start: start, closing: s.closing, conn: connOf(r), base: s.base}
+	x := s.begin(w, r)
+	defer x.end()
+	if s.admit(x.m, &x.response, x.r) {
+		x.m.Handler.ServeHTTP(&x.response, x.r)
+	}
+}
+
+// begin learns who asks for what.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{s: s}
+	q := &x.request
+	q.id, q.start, q.closing, q.conn, q.base = r.Header.Get("X-Request-Id"), s.c.Clock.Now(), s.closing, connOf(r), s.base
 	if !goodRequestID(q.id) {
 		q.id = s.ids.next()
 	}
@@ -83,48 +104,48 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.public != nil {
 		q.scheme, q.host = s.public.Scheme, s.public.Host
 	}
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), requestKey{}, q))
-	q.cancel = cancel
-	ctx, span := s.startSpan(ctx, r)
-
-	res := &response{ResponseWriter: w, req: q, clock: s.c.Clock, gzip: acceptsGzip(r.Header)}
+	x.ctx, q.cancel = context.WithCancelCause(context.WithValue(r.Context(), requestKey{}, q))
+	x.ctx, x.trace = s.startSpan(x.ctx, r)
+	x.response = response{ResponseWriter: w, req: q, clock: s.c.Clock, gzip: acceptsGzip(r.Header)}
 	w.Header()["X-Request-Id"] = []string{q.id}
-	inner := r.WithContext(ctx)
-	m := s.route(inner)
-	if m != nil && m.Deadline > 0 {
-		late := tutti.Errorf(tutti.KindUnavailable, "delivery.Server", "this took longer than %s and was given up; try again later", m.Deadline)
-		q.deadline = s.c.Clock.AfterFunc(m.Deadline, func() { cancel(late) })
+	x.r = r.WithContext(x.ctx)
+	x.m = s.route(x.r)
+	if x.m != nil && x.m.Deadline > 0 {
+		after := x.m.Deadline
+		q.deadline = s.c.Clock.AfterFunc(after, func() {
+			q.cancel(tutti.Errorf(tutti.KindUnavailable, "delivery.Server", "this took longer than %s and was given up; try again later", after))
+		})
 	}
-
 	s.c.Metrics.inFlight.Inc()
-	defer func() {
-		// Nothing below may be skipped, whatever the handler did: a panic is a defect of ours, or (ErrAbortHandler) the
-		// way to tell a listener that an answer is not whole.
-		p := recover()
-		if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // it is a panic value, compared as net/http does
-			s.c.Metrics.panics.Inc()
-			s.c.Logger.LogAttrs(ctx, slog.LevelError, "a defect ended a request", slog.String("request", q.id),
-				slog.String("path", shownPath(m, r)), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			if res.status == 0 {
-				WriteError(res, tutti.Errorf(tutti.KindInternal, "delivery.Server", ""))
-				p = nil
-			} else {
-				p = http.ErrAbortHandler
-			}
+	return x
+}
+
+// end counts, logs and cleans up. It is deferred: nothing of it may be skipped, whatever the handler did. A panic is a
+// defect of ours, or (http.ErrAbortHandler) the way to tell a listener that an answer is not whole.
+func (x *exchange) end() {
+	p := recover()
+	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
+		x.s.c.Metrics.panics.Inc()
+		x.s.c.Logger.LogAttrs(x.ctx, slog.LevelError, "a defect ended a request", slog.String("request", x.id),
+			slog.String("path", shownPath(x.m, x.r)), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		if x.status == 0 {
+			WriteError(&x.response, tutti.Errorf(tutti.KindInternal, "delivery.Server", ""))
+			p = nil
+		} else {
+			p = http.ErrAbortHandler
 		}
-		if p == nil {
-			res.finish()
-		}
-		stream := res.raw || q.held.Load()
-		q.end()
-		s.c.Metrics.inFlight.Dec()
-		s.done(ctx, m, inner, res, stream)
-		s.endSpan(span, m, inner, res)
-		if p != nil {
-			panic(p) // net/http cuts the connection and says nothing
-		}
-	}()
-	s.serveMount(m, res, inner)
+	}
+	if p == nil {
+		x.finish()
+	}
+	stream := x.raw || x.held.Load()
+	x.release()
+	x.s.c.Metrics.inFlight.Dec()
+	x.s.done(x.ctx, x.m, x.r, &x.response, stream)
+	x.s.endSpan(x.trace, x.m, x.r, &x.response)
+	if p != nil {
+		panic(p) // net/http cuts the connection and says nothing
+	}
 }
 
 // route finds the mount and takes the base path off the request's.
@@ -152,17 +173,18 @@ var (
 	exposed     = []string{"Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Last-Modified, Retry-After, X-Content-Duration, X-Request-Id"}
 )
 
-func (s *Server) serveMount(m *Mount, w *response, r *http.Request) {
+// admit sets the headers that all answers have and refuses, with an answer, what needs no handler to be refused.
+func (s *Server) admit(m *Mount, w *response, r *http.Request) bool {
 	h := w.Header()
 	h["X-Content-Type-Options"] = nosniff
 	h["Referrer-Policy"] = noReferrer
 	switch {
 	case r.URL.Path == "" && s.base != "":
 		http.Redirect(w, r, s.base+"/", http.StatusMovedPermanently)
-		return
+		return false
 	case m == nil:
 		WriteError(w, tutti.Errorf(tutti.KindNotFound, "delivery.Server", "there is nothing at this address"))
-		return
+		return false
 	}
 	h["X-Frame-Options"] = denyFrames
 	h["Content-Security-Policy"] = []string{m.CSP}
@@ -175,20 +197,20 @@ func (s *Server) serveMount(m *Mount, w *response, r *http.Request) {
 			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Range, If-Range, If-None-Match, If-Modified-Since, X-Requested-With")
 			h.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
-			return
+			return false
 		}
 	} else {
 		h["Cross-Origin-Resource-Policy"] = sameOrigin
 		h["Cross-Origin-Opener-Policy"] = sameOrigin
 		if err := s.origins.Check(r); err != nil {
 			WriteError(w, &tutti.Error{Kind: tutti.KindForbidden, Op: "delivery.Server", Message: "this request came from a page of another site, and was refused", Err: err})
-			return
+			return false
 		}
 	}
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, m.MaxBody)
 	}
-	m.Handler.ServeHTTP(w, r)
+	return true
 }
 
 // routeName is how metrics and traces call what was asked.

@@ -29,7 +29,7 @@ type request struct {
 	deadline clock.Timer     // ends the request, unless it is held open; nil for none
 	closing  context.Context // ends when the server begins to shut down
 	held     atomic.Bool
-	release  atomic.Pointer[func() bool] // forgets about closing
+	forget   atomic.Pointer[func() bool] // stops the wait for closing
 }
 
 type requestKey struct{}
@@ -108,7 +108,7 @@ func (q *request) holdOpen() {
 	stop := context.AfterFunc(q.closing, func() {
 		q.cancel(tutti.Errorf(tutti.KindUnavailable, "delivery.HoldOpen", "the server is shutting down"))
 	})
-	q.release.Store(&stop)
+	q.forget.Store(&stop)
 }
 
 // lift stops the request's deadline; it reports whether this was the first call.
@@ -122,10 +122,10 @@ func (q *request) lift() bool {
 	return true
 }
 
-// end gives back what the request holds.
-func (q *request) end() {
+// release gives back what the request holds.
+func (q *request) release() {
 	q.lift()
-	if stop := q.release.Load(); stop != nil {
+	if stop := q.forget.Load(); stop != nil {
 		(*stop)()
 	}
 	q.cancel(nil)

@@ -218,9 +218,9 @@ func (b *body) copy(src io.Reader) (int64, error) {
 	return io.CopyBuffer(struct{ io.Writer }{b}, src, buf[:])
 }
 
-// finish tells why a copy that ended early did so. left is whether the listener is gone or took nothing for too long;
-// then there is nobody to whom a failure would matter.
-func finish(ctx context.Context, err error) (result string) {
+// outcome tells how a copy ended. Of those who left or took nothing for too long, nobody is there to whom a failure
+// would matter.
+func outcome(ctx context.Context, err error) string {
 	switch {
 	case err == nil, errors.Is(err, errDeclared):
 		return "complete"

@@ -68,96 +68,51 @@ func NewStreamer(c StreamerConfig) *Streamer {
 
 // ServeTrack implements Bytes.
 func (s *Streamer) ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) error {
-	ctx := r.Context()
-	start := s.c.Clock.Now()
-	if q := requestOf(ctx); q != nil {
-		start = q.start
-	}
-
-	planCtx, endPlan := s.span(ctx, "plan")
-	plan, err := s.c.Catalog.Plan(planCtx, req)
-	endPlan(err)
+	a, err := s.planTrack(w, r, req, o)
 	if err != nil {
 		return err
 	}
-	kind := kindTranscode
-	if plan.Ref.Profile.Original() {
-		kind = kindOriginal
-	}
-	a := answer{
-		contentType: plan.ContentType,
-		cacheable:   audioCaching,
-		estimate:    -1,
-		first: func() {
-			s.c.Metrics.firstByte.WithLabelValues(kind).Observe(s.c.Clock.Now().Sub(start).Seconds())
-		},
-	}
-	if o.Download {
-		a.disposition = attachment(fileName(&plan.Track, plan.Suffix, kind == kindOriginal))
-	}
-	if o.EstimateLength && plan.EstimatedSize > 0 {
-		a.estimate = plan.EstimatedSize
-	}
-	if d := plan.Track.Duration - plan.Ref.Profile.Offset; d > 0 {
-		a.duration = d
-	}
-	if r.Method == http.MethodHead && plan.Size < 0 {
-		// Opening would set a transcoder to work for a listener who asked for no audio.
-		s.head(w, a, -1, validators{})
+	if r.Method == http.MethodHead && a.size < 0 {
+		a.head(-1, validators{}) // opening would set a transcoder to work for a listener who asked for no audio
 		return nil
 	}
-
-	openCtx, endOpen := s.span(ctx, "open")
-	obj, err := s.c.Cache.Open(openCtx, plan.Ref)
-	endOpen(err)
-	if err != nil {
+	if err := a.open(); err != nil {
 		return err
 	}
-	defer s.close(ctx, obj)
-
-	fromStart := true
-	a.began = func(from int64) {
-		fromStart = from == 0
-		if fromStart && r.Method != http.MethodHead {
-			s.c.Metrics.starts.WithLabelValues(kind).Inc()
-		}
-	}
+	defer a.close()
 	s.c.Metrics.active.Inc()
 	defer s.c.Metrics.active.Dec()
-	sendCtx, endSend := s.span(ctx, "send")
-	n, result, err := s.send(sendCtx, w, r, plan.Ref, obj, a)
-	endSend(err)
-	s.c.Metrics.bytes.WithLabelValues(kind).Add(float64(n))
-	if result == "" {
-		return nil // an answer without a body: 304, 412, 416, HEAD
+	end := a.span("send")
+	a.send()
+	end(a.err)
+	s.c.Metrics.bytes.WithLabelValues(a.kind).Add(float64(a.sent))
+	if a.result != "" {
+		s.c.Metrics.ends.WithLabelValues(a.result).Inc()
 	}
-	s.c.Metrics.ends.WithLabelValues(result).Inc()
-	s.ended(ctx, plan.Track.ID, result, n, err)
+	a.finish()
 	return nil
 }
 
 // ServeCover implements Bytes.
 func (s *Streamer) ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Viewer, id tutti.ID, pixels int) error {
-	ctx := r.Context()
 	if pixels < 0 {
 		return tutti.Errorf(tutti.KindInvalid, "delivery.ServeCover", "a picture of %d pixels cannot be made", pixels)
 	}
-	ref, err := s.c.Catalog.Cover(ctx, v, id)
+	ref, err := s.c.Catalog.Cover(r.Context(), v, id)
 	if err != nil {
 		return err
 	}
 	ref.Profile.Pixels = pixels
-	obj, err := s.c.Cache.Open(ctx, ref)
-	if err != nil {
+	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: id, ref: ref, caching: coverCaching}
+	if err := a.open(); err != nil {
 		return err
 	}
-	defer s.close(ctx, obj)
-	n, result, err := s.send(ctx, w, r, ref, obj, answer{cacheable: coverCaching, estimate: -1})
-	if result == "" {
-		return nil
+	defer a.close()
+	a.send()
+	if a.result != "" {
+		s.c.Metrics.covers.Inc()
 	}
-	s.c.Metrics.covers.Inc()
-	s.ended(ctx, id, result, n, err)
+	a.finish()
 	return nil
 }
 
@@ -168,163 +123,215 @@ const (
 	coverCaching = "private, max-age=86400"
 )
 
-// answer is what a response says besides its bytes.
+// answer is one response in the making. It lives on the heap, not in the frames of the functions that make it: those
+// stay on the stack for as long as somebody listens, and a deep stack is most of what a listener costs us.
 type answer struct {
-	contentType string // "": the object's own
-	cacheable   string
+	s   *Streamer
+	w   http.ResponseWriter
+	r   *http.Request
+	ctx context.Context
+	id  tutti.ID
+	ref tutti.Ref
+	obj tutti.Object
+
+	kind        string // of audio, for metrics; "" for a picture
+	start       time.Time
+	size        int64 // as planned
+	contentType string
+	caching     string
 	disposition string
 	duration    time.Duration
-	estimate    int64            // the length to declare where it is not known; -1 for none
-	began       func(from int64) // called before the first byte is sent; may be nil
-	first       func()           // called after; may be nil
+	estimate    int64 // the length to declare where it is not known; 0 for none
+
+	sent   int64
+	result string // how the body ended; "" where there was none
+	err    error  // why it ended early
 }
 
-// head writes the header of a 200 for size bytes, or for an unknown number of them.
-func (s *Streamer) head(w http.ResponseWriter, a answer, size int64, v validators) {
-	h := w.Header()
-	a.describe(h)
-	v.set(h)
-	switch {
-	case size >= 0:
-		h.Set("Accept-Ranges", "bytes")
-		h.Set("Content-Length", strconv.FormatInt(size, 10))
-	default:
-		h.Set("Accept-Ranges", "none")
-		if a.estimate >= 0 {
-			h.Set("Content-Length", strconv.FormatInt(a.estimate, 10))
+// planTrack asks the catalogue what to send. A Plan is large, and is not kept.
+func (s *Streamer) planTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) (*answer, error) {
+	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: req.Track, kind: kindTranscode, caching: audioCaching}
+	if q := requestOf(a.ctx); q != nil {
+		a.start = q.start
+	} else {
+		a.start = s.c.Clock.Now()
+	}
+	end := a.span("plan")
+	plan, err := s.c.Catalog.Plan(a.ctx, req)
+	end(err)
+	if err != nil {
+		return nil, err
+	}
+	a.ref, a.size, a.contentType = plan.Ref, plan.Size, plan.ContentType
+	if plan.Ref.Profile.Original() {
+		a.kind = kindOriginal
+	}
+	if o.Download {
+		a.disposition = attachment(fileName(&plan.Track, plan.Suffix, a.kind == kindOriginal))
+	}
+	if o.EstimateLength {
+		a.estimate = plan.EstimatedSize
+	}
+	a.duration = plan.Track.Duration - plan.Ref.Profile.Offset
+	return a, nil
+}
+
+func (a *answer) open() (err error) {
+	end := a.span("open")
+	a.obj, err = a.s.c.Cache.Open(a.ctx, a.ref)
+	end(err)
+	return err
+}
+
+func (a *answer) close() {
+	if err := a.obj.Close(); err != nil {
+		a.s.c.Logger.LogAttrs(a.ctx, slog.LevelWarn, "closing what was sent", slog.String("request", RequestID(a.ctx)), slog.Any("error", err))
+	}
+}
+
+// send answers with the object.
+func (a *answer) send() {
+	if q := requestOf(a.ctx); q != nil {
+		q.lift() // from here on it takes as long as it takes
+	}
+	part, body := a.begin()
+	if !body {
+		return
+	}
+	if a.kind != "" && part.start == 0 {
+		a.s.c.Metrics.starts.WithLabelValues(a.kind).Inc()
+	}
+	if part.length == 0 {
+		a.result = "complete"
+		return
+	}
+	a.copy(part)
+	a.result = outcome(a.ctx, a.err)
+	if a.result == "complete" && part.length > 0 && a.sent < part.length {
+		// The header promised more. With an estimate that is nobody's fault; else the object is not what it said.
+		a.err = io.ErrUnexpectedEOF
+		if a.estimate != part.length {
+			a.result = "failed"
 		}
 	}
-	if plain := serverWriter(w); plain != nil {
-		plain.raw = true
-	}
-	w.WriteHeader(http.StatusOK)
 }
 
-func (a answer) describe(h http.Header) {
-	if a.contentType != "" {
-		h.Set("Content-Type", a.contentType)
+// begin writes the header. It returns the part of the object that is to follow, of negative length where that is
+// everything there will be, and whether anything is.
+func (a *answer) begin() (part span, body bool) {
+	if a.contentType == "" {
+		a.contentType = a.obj.ContentType()
 	}
-	h.Set("Cache-Control", a.cacheable)
+	size := a.obj.Size()
+	if size < 0 {
+		a.head(-1, validators{})
+		if a.estimate > 0 {
+			return span{0, a.estimate}, a.r.Method != http.MethodHead
+		}
+		return span{0, -1}, a.r.Method != http.MethodHead
+	}
+	a.estimate = 0
+	v := validators{etag: etag(a.ref, a.obj), modified: a.obj.ModTime()}
+	h := a.w.Header()
+	switch v.check(a.r) {
+	case notModified:
+		// The fields that a 200 would have had, but not those that describe the content (RFC 9110 §15.4.5).
+		h.Set("Cache-Control", a.caching)
+		v.set(h)
+		a.w.WriteHeader(http.StatusNotModified)
+		return span{}, false
+	case failedBefore:
+		a.w.WriteHeader(http.StatusPreconditionFailed)
+		return span{}, false
+	}
+	if header := a.r.Header.Get("Range"); header != "" && a.r.Method == http.MethodGet && v.rangeApplies(a.r.Header) {
+		part, verdict := parseRange(header, size)
+		switch verdict {
+		case rangeUnsatisfiable:
+			h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+			h.Set("Accept-Ranges", "bytes")
+			h.Set("Content-Length", "0")
+			a.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return span{}, false
+		case rangePart:
+			h.Set("Content-Range", part.contentRange(size))
+			a.writeHeader(http.StatusPartialContent, part.length, v)
+			return part, true
+		}
+	}
+	a.head(size, v)
+	return span{0, size}, a.r.Method != http.MethodHead
+}
+
+// head writes the header of a 200 for size bytes, or for an unknown number of them (-1).
+func (a *answer) head(size int64, v validators) {
+	if size < 0 && a.estimate > 0 {
+		a.w.Header().Set("Content-Length", strconv.FormatInt(a.estimate, 10))
+	}
+	a.writeHeader(http.StatusOK, size, v)
+}
+
+func (a *answer) writeHeader(status int, length int64, v validators) {
+	h := a.w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", a.caching)
 	if a.disposition != "" {
 		h.Set("Content-Disposition", a.disposition)
 	}
 	if a.duration > 0 {
 		h.Set("X-Content-Duration", strconv.FormatFloat(a.duration.Seconds(), 'f', 3, 64))
 	}
-}
-
-// send answers with the object. result is "" where the answer has no body; err is why a body ended early.
-func (s *Streamer) send(ctx context.Context, w http.ResponseWriter, r *http.Request, ref tutti.Ref, obj tutti.Object, a answer) (sent int64, result string, err error) {
-	if a.contentType == "" {
-		a.contentType = obj.ContentType()
-	}
-	size := obj.Size()
-	if q := requestOf(ctx); q != nil {
-		q.lift() // from here on it takes as long as it takes
-	}
-	if size < 0 {
-		s.head(w, a, -1, validators{})
-		if r.Method == http.MethodHead {
-			return 0, "", nil
-		}
-		return s.copy(ctx, w, r, obj, a, span{0, a.estimate}, true)
-	}
-
-	v := validators{etag: etag(ref, obj), modified: obj.ModTime()}
-	h := w.Header()
-	switch v.check(r) {
-	case notModified:
-		// The fields that a 200 would have had, but not those that describe the content (RFC 9110 §15.4.5).
-		h.Set("Cache-Control", a.cacheable)
-		v.set(h)
-		w.WriteHeader(http.StatusNotModified)
-		return 0, "", nil
-	case failedBefore:
-		w.WriteHeader(http.StatusPreconditionFailed)
-		return 0, "", nil
-	}
-	part, verdict := span{0, size}, rangeWhole
-	if header := r.Header.Get("Range"); header != "" && r.Method == http.MethodGet && v.rangeApplies(r.Header) {
-		if p, got := parseRange(header, size); got != rangeWhole {
-			part, verdict = p, got
-		}
-	}
-	switch verdict {
-	case rangeUnsatisfiable:
-		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+	v.set(h)
+	if length >= 0 {
 		h.Set("Accept-Ranges", "bytes")
-		h.Set("Content-Length", "0")
-		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
-		return 0, "", nil
-	case rangePart:
-		a.describe(h)
-		v.set(h)
-		h.Set("Accept-Ranges", "bytes")
-		h.Set("Content-Range", part.contentRange(size))
-		h.Set("Content-Length", strconv.FormatInt(part.length, 10))
-		if plain := serverWriter(w); plain != nil {
-			plain.raw = true
-		}
-		w.WriteHeader(http.StatusPartialContent)
-	default:
-		s.head(w, a, size, v)
+		h.Set("Content-Length", strconv.FormatInt(length, 10))
+	} else {
+		h.Set("Accept-Ranges", "none")
 	}
-	if r.Method == http.MethodHead {
-		return 0, "", nil
+	if plain := serverWriter(a.w); plain != nil {
+		plain.raw = true
 	}
-	return s.copy(ctx, w, r, obj, a, part, false)
+	a.w.WriteHeader(status)
 }
 
-// copy sends the body; a negative length is everything there will be.
-func (s *Streamer) copy(ctx context.Context, w http.ResponseWriter, r *http.Request, obj tutti.Object, a answer, part span, open bool) (sent int64, result string, err error) {
-	if a.began != nil {
-		a.began(part.start)
+// copy sends the body.
+func (a *answer) copy(part span) {
+	b := newBody(a.w, a.r, a.s.c.Clock, a.s.c.Stall, part.length, a.firstByte)
+	length := part.length
+	if a.estimate > 0 {
+		length = -1 // all there will be; b stops at the length that was declared
 	}
-	if part.length == 0 {
-		return 0, "complete", nil
-	}
-	b := newBody(w, r, s.c.Clock, s.c.Stall, part.length, a.first)
-	n, err := obj.CopyRange(ctx, b, part.start, part.length)
-	result = finish(ctx, err)
-	if result == "complete" && part.length >= 0 && n < part.length {
-		// The header promised more. With an estimate that is nobody's fault; else the object is not what it said.
-		if err = io.ErrUnexpectedEOF; !open {
-			result = "failed"
-		}
-	}
-	return n, result, err
+	a.sent, a.err = a.obj.CopyRange(a.ctx, b, part.start, length)
 }
 
-// ended logs how a body ended, and cuts the connection where the listener must learn that this was not all: a response
+func (a *answer) firstByte() {
+	if a.kind != "" {
+		a.s.c.Metrics.firstByte.WithLabelValues(a.kind).Observe(a.s.c.Clock.Now().Sub(a.start).Seconds())
+	}
+}
+
+// finish logs how a body ended, and cuts the connection where the listener must learn that this was not all: a response
 // in chunks would otherwise end as if it were whole. net/http's own answer to a short body is the same.
-func (s *Streamer) ended(ctx context.Context, id tutti.ID, result string, n int64, err error) {
-	if err == nil {
+func (a *answer) finish() {
+	if a.err == nil || errors.Is(a.err, errDeclared) {
 		return
 	}
 	level := slog.LevelDebug
-	if result == "failed" {
+	if a.result == "failed" {
 		level = slog.LevelError
 	}
-	s.c.Logger.LogAttrs(ctx, level, "stream ended early", slog.String("request", RequestID(ctx)), slog.String("id", string(id)),
-		slog.String("result", result), slog.Int64("bytes", n), slog.Any("error", err))
-	if !errors.Is(err, errDeclared) {
-		panic(http.ErrAbortHandler)
-	}
-}
-
-func (s *Streamer) close(ctx context.Context, obj tutti.Object) {
-	if err := obj.Close(); err != nil {
-		s.c.Logger.LogAttrs(ctx, slog.LevelWarn, "closing what was sent", slog.String("request", RequestID(ctx)), slog.Any("error", err))
-	}
+	a.s.c.Logger.LogAttrs(a.ctx, level, "stream ended early", slog.String("request", RequestID(a.ctx)), slog.String("id", string(a.id)),
+		slog.String("result", a.result), slog.Int64("bytes", a.sent), slog.Any("error", a.err))
+	panic(http.ErrAbortHandler)
 }
 
 // span begins a child span of the request's, if there is a tracer.
-func (s *Streamer) span(ctx context.Context, name string) (context.Context, func(error)) {
-	if s.c.Tracer == nil {
-		return ctx, func(error) {}
+func (a *answer) span(name string) (end func(error)) {
+	if a.s.c.Tracer == nil {
+		return func(error) {}
 	}
-	ctx, span := s.c.Tracer.Start(ctx, name)
-	return ctx, func(err error) {
+	_, span := a.s.c.Tracer.Start(a.ctx, name)
+	return func(err error) {
 		if err != nil {
 			span.SetStatus(codes.Error, tutti.KindOf(err).String())
 			span.SetAttributes(attribute.String("error.type", tutti.KindOf(err).String()))
