@@ -106,7 +106,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	x.ctx, q.cancel = context.WithCancelCause(context.WithValue(r.Context(), requestKey{}, q))
 	x.ctx, x.trace = s.startSpan(x.ctx, r)
-	x.response = response{ResponseWriter: w, req: q, clock: s.c.Clock, gzip: acceptsGzip(r.Header)}
+	x.response = response{ResponseWriter: w, req: q, clock: s.c.Clock, gzip: r.Method != http.MethodHead && acceptsGzip(r.Header)}
 	w.Header()["X-Request-Id"] = []string{q.id}
 	x.r = r.WithContext(x.ctx)
 	x.m = s.route(x.r)

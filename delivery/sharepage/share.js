@@ -8,7 +8,7 @@ const pageTitle = document.title;
 let current = -1;
 let converted = false; // the track is playing as MP3, because the original could not be played
 
-const text = (link, name) => link.querySelector(name).textContent;
+const title = (link) => link.querySelector(".title").textContent;
 const playable = (link) => link.dataset.type === "" || audio.canPlayType(link.dataset.type) !== "";
 
 function show(index) {
@@ -18,14 +18,14 @@ function show(index) {
     else link.removeAttribute("aria-current");
   });
   const link = links[index];
-  document.getElementById("now-title").textContent = text(link, ".title");
-  document.getElementById("now-artist").textContent = text(link, ".by");
-  document.title = `${text(link, ".title")} – ${text(link, ".by")}`;
+  document.getElementById("now-title").textContent = title(link);
+  document.getElementById("now-artist").textContent = link.dataset.artist;
+  document.title = `${title(link)} – ${link.dataset.artist}`;
   previous.disabled = index === 0;
   next.disabled = index === links.length - 1;
   if ("mediaSession" in navigator) {
     const artwork = link.dataset.cover ? [{ src: new URL(link.dataset.cover, location.href).href, sizes: "320x320" }] : [];
-    navigator.mediaSession.metadata = new MediaMetadata({ title: text(link, ".title"), artist: text(link, ".by"), album: pageTitle, artwork });
+    navigator.mediaSession.metadata = new MediaMetadata({ title: title(link), artist: link.dataset.artist, album: pageTitle, artwork });
   }
 }
 
@@ -71,7 +71,7 @@ audio.addEventListener("error", () => {
     audio.play().catch(() => {}); // a second failure comes back here, with converted set
     return;
   }
-  notice.textContent = `${text(links[current], ".title")} cannot be played right now.`;
+  notice.textContent = `${title(links[current])} cannot be played right now.`;
 });
 if ("mediaSession" in navigator) {
   navigator.mediaSession.setActionHandler("previoustrack", () => step(-1));
