@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -32,19 +31,9 @@ type pragma struct{ name, value string }
 // serialised by the writer, so that only `tutti user`, a backup and the like ever make anybody wait.
 const busyMillis = 10_000
 
-// dial opens the database file. mode is SQLite's URI parameter: "rwc", "rw" or "ro".
-func dial(ctx context.Context, path, mode string, pragmas ...pragma) (*conn, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", path, err)
-	}
-	q := url.Values{"mode": {mode}, "_dqs": {"0"}}
-	q.Add("_pragma", "busy_timeout("+strconv.Itoa(busyMillis)+")")
-	for _, p := range pragmas {
-		q.Add("_pragma", p.name+"("+p.value+")")
-	}
-	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(abs), RawQuery: q.Encode()}
-	connector, err := engine.NewConnector(uri.String())
+// dial opens the database file, which is there.
+func dial(ctx context.Context, path string, pragmas ...pragma) (*conn, error) {
+	connector, err := engine.NewConnector(fileURI(path, pragmas...))
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +42,21 @@ func dial(ctx context.Context, path, mode string, pragmas ...pragma) (*conn, err
 		return nil, err
 	}
 	return &conn{raw: raw, stmts: make(map[string]driver.Stmt)}, nil
+}
+
+// fileURI names a file and its settings to the engine. Mode rw never makes a file, and takes one that is write-protected
+// as it is. https://www.sqlite.org/uri.html
+func fileURI(path string, pragmas ...pragma) string {
+	q := url.Values{"mode": {"rw"}, "_dqs": {"0"}}
+	q.Add("_pragma", "busy_timeout("+strconv.Itoa(busyMillis)+")")
+	for _, p := range pragmas {
+		q.Add("_pragma", p.name+"("+p.value+")")
+	}
+	if !filepath.IsAbs(path) {
+		path = "./" + path
+	}
+	uri := url.URL{Scheme: "file", Path: filepath.ToSlash(path), OmitHost: true, RawQuery: q.Encode()}
+	return uri.String()
 }
 
 func (c *conn) close() error {

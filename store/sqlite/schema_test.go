@@ -177,7 +177,7 @@ func TestForeignFilesAreRefused(t *testing.T) {
 	if err := create(other); err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(t.Context(), other, "rw")
+	c, err := dial(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ import (
 type Options struct {
 	Clock   clock.Clock  // for the expiry of items; required
 	Logger  *slog.Logger // nil: slog.Default()
-	Readers int          // connections that read at the same time; 0: one for each CPU, at least 2
+	Readers int          // connections that read at the same time; 0: one for each CPU, at least 4
 }
 
 // Store is an open database. It implements store.Store.
@@ -74,7 +74,7 @@ func open(ctx context.Context, path string, o Options, steps []string) (_ *Store
 		o.Logger = slog.Default()
 	}
 	if o.Readers <= 0 {
-		o.Readers = max(2, runtime.GOMAXPROCS(0))
+		o.Readers = max(4, runtime.GOMAXPROCS(0))
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, tutti.Wrap(tutti.KindUnavailable, "sqlite.Open", err)
@@ -88,10 +88,10 @@ func open(ctx context.Context, path string, o Options, steps []string) (_ *Store
 			err = errors.Join(err, lock.Close())
 		}
 	}()
-	if err := create(path); err != nil {
+	if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, tutti.Wrap(tutti.KindUnavailable, "sqlite.Open", err)
 	}
-	w, err := dial(ctx, path, "rw",
+	w, err := dial(ctx, path,
 		pragma{"synchronous", "FULL"},
 		pragma{"cache_size", "-4096"},            // KiB
 		pragma{"journal_size_limit", "16777216"}, // bytes of WAL that stay on the disk after a checkpoint
@@ -133,14 +133,11 @@ func lockForOpen(path string) (lock *FileLock, alone bool, err error) {
 
 const lockSuffix = ".lock"
 
-// create makes the file if there is none; SQLite gives the files beside it the same mode. A file that is there is
-// never opened: closing it again would drop the locks of every connection that this process has on it
+// create makes an empty file, or returns fs.ErrExist; SQLite gives the files beside it the same mode. A file that is
+// there is never opened: closing it again would drop the locks of every connection that this process has on it
 // (https://www.sqlite.org/howtocorrupt.html §2.2).
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -198,7 +195,7 @@ func (s *Store) reader(ctx context.Context, op string) (*conn, error) {
 		return c, nil
 	}
 	s.mu.Unlock()
-	c, err := dial(ctx, s.path, "rw", pragma{"query_only", "1"}, pragma{"cache_size", "-2048"})
+	c, err := dial(ctx, s.path, pragma{"query_only", "1"}, pragma{"cache_size", "-2048"})
 	if err != nil {
 		<-s.slots
 		return nil, classify(op, err)
