@@ -246,18 +246,8 @@ func (x *Exclusive) keep(ctx context.Context) (kept string, err error) {
 	if err := x.foldLog(ctx); err != nil {
 		return "", err
 	}
-	for n := 1; ; n++ {
-		kept = x.path + keptSuffix
-		if n > 1 {
-			kept = fmt.Sprint(kept, "-", n)
-		}
-		err := os.Link(x.path, kept)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return "", err
-		}
+	if kept, err = Keep(x.path); err != nil {
+		return "", err
 	}
 	for _, suffix := range sideFiles {
 		if err := os.Rename(x.path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -265,6 +255,20 @@ func (x *Exclusive) keep(ctx context.Context) (kept string, err error) {
 		}
 	}
 	return kept, syncDir(filepath.Dir(x.path))
+}
+
+// Keep gives a file a second name, path.before-restore or with a number after it if that is taken, under which it stays
+// when another file takes its place.
+func Keep(path string) (kept string, err error) {
+	for n := 1; ; n++ {
+		kept = path + keptSuffix
+		if n > 1 {
+			kept = fmt.Sprint(kept, "-", n)
+		}
+		if err := os.Link(path, kept); !errors.Is(err, fs.ErrExist) {
+			return kept, err
+		}
+	}
 }
 
 // foldLog writes the log back into the database, so that there is one file to keep. A damaged database, which is a
