@@ -1,0 +1,351 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { test as base, type BrowserContext, expect, type Page } from "@playwright/test";
+import { writeAlbum } from "./library.mjs";
+
+const user = process.env.TUTTI_USER ?? "admin";
+const password = process.env.TUTTI_PASSWORD ?? "";
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const shots = new URL("../test-results/shots/", import.meta.url).pathname;
+mkdirSync(shots, { recursive: true });
+
+/** Every test fails where the page logged an error or broke its Content-Security-Policy, unless it expects that. */
+const test = base.extend<{ complaints: string[] }>({
+  complaints: [
+    async ({ page }, use) => {
+      const complaints: string[] = [];
+      page.on("pageerror", (e) => complaints.push(e.message));
+      page.on("console", (m) => {
+        // The browser itself logs every 401 and every failed request; the page handles those.
+        if (m.type() === "error" && !m.text().startsWith("Failed to load resource")) complaints.push(m.text());
+      });
+      await use(complaints);
+      expect(complaints).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+async function signIn(page: Page, url = "/"): Promise<void> {
+  await page.goto(url);
+  await page.getByLabel("Name").fill(user);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("navigation", { name: "Views" })).toBeVisible();
+}
+
+/** Signs in without the form, as a browser that was here before. */
+async function returning(context: BrowserContext, url = ""): Promise<void> {
+  const answer = await context.request.post(`${url}/api/v1/session`, { data: { name: user, password } });
+  expect(answer.status()).toBe(201);
+}
+
+interface Violation {
+  id: string;
+  help: string;
+  nodes: { target: unknown; failureSummary?: string }[];
+}
+
+async function checkAccessibility(page: Page, what: string): Promise<void> {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { axe: checker } = window as unknown as { axe: { run: (root: Document, options: object) => Promise<{ violations: Violation[] }> } };
+    const { violations } = await checker.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+    return violations.map((v) => `${v.id}: ${v.help}\n${v.nodes.map((n) => `  ${JSON.stringify(n.target)} ${n.failureSummary ?? ""}`).join("\n")}`);
+  });
+  expect(found, what).toEqual([]);
+}
+
+const albumLink = (page: Page, name: string) => page.getByRole("link", { name, exact: true }).first();
+const player = (page: Page) => page.getByRole("region", { name: "Player" });
+
+/** What the page's audio does. The elements are not in the document, so the page's own report is read. */
+const position = async (page: Page): Promise<number> => Number(await player(page).getByRole("slider", { name: "Position" }).inputValue());
+
+async function playAlbum(page: Page, name: string): Promise<void> {
+  await page.goto("/");
+  await albumLink(page, name).click();
+  await page.getByRole("button", { name: "Play", exact: true }).first().click();
+  await expect(player(page).getByRole("button", { name: "Pause" })).toBeVisible();
+  await expect.poll(() => position(page)).toBeGreaterThan(0);
+}
+
+test("signs in, says what is wrong, and signs out", async ({ page }) => {
+  await page.goto("/artists");
+  await page.getByLabel("Name").fill(user);
+  await page.getByLabel("Password").fill("not this one");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("alert")).toContainText("do not belong together");
+  await page.getByLabel("Password").fill(password);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Artists", level: 1 })).toBeVisible();
+
+  const cookie = (await page.context().cookies()).find((c) => c.name === "tutti_session");
+  expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict" });
+
+  await page.getByRole("link", { name: "Library and account" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+  expect((await page.request.get("/api/v1/session")).status()).toBe(401);
+});
+
+test("is served with a strict policy, and cached for good where the name says so", async ({ page }) => {
+  const document = await page.request.get("/");
+  expect(document.headers()["content-security-policy"]).toContain("script-src 'self'");
+  expect(document.headers()["content-security-policy"]).not.toContain("unsafe");
+  const script = /src="([^"]+\.js)"/.exec(await document.text())?.[1] ?? "";
+  const asset = await page.request.get(script);
+  expect(asset.headers()["cache-control"]).toContain("immutable");
+  expect((await page.request.get("/assets/gone-0.js")).status()).toBe(404);
+});
+
+test("plays, pauses, seeks and goes on by itself", async ({ page, context }) => {
+  await returning(context);
+  await playAlbum(page, "Harbour Lights");
+  await expect(player(page)).toContainText("Slack Water");
+  await expect(page).toHaveTitle(/Slack Water/);
+  await expect(page.getByText("Now playing: Slack Water by North Pier")).toBeAttached();
+
+  await page.locator("main").focus();
+  await page.keyboard.press("Space");
+  await expect(player(page).getByRole("button", { name: "Play", exact: true })).toBeVisible();
+  const held = await position(page);
+  await page.keyboard.press("ArrowRight");
+  await expect.poll(() => position(page)).toBeGreaterThan(held + 2_500);
+  await page.keyboard.press("ArrowLeft");
+
+  await page.keyboard.press("n");
+  await expect(player(page)).toContainText("Lanterns on the Quay");
+  await page.keyboard.press("p");
+  await expect(player(page)).toContainText("Slack Water");
+
+  // Close to the end, it plays on into the next track without being asked.
+  await page.keyboard.press("Space");
+  await player(page).getByRole("slider", { name: "Position" }).fill("7000");
+  await expect(player(page)).toContainText("Lanterns on the Quay");
+  await expect(player(page).getByRole("button", { name: "Pause" })).toBeVisible();
+  await expect.poll(() => position(page)).toBeGreaterThan(500);
+
+  const session = await page.evaluate(() => ({ title: navigator.mediaSession.metadata?.title, state: navigator.mediaSession.playbackState }));
+  expect(session).toEqual({ title: "Lanterns on the Quay", state: "playing" });
+
+  // What was heard to the middle counts as played.
+  const plays = await page.request.get("/api/v1/search?q=slack");
+  const result = (await plays.json()) as { tracks: { playCount?: number }[] };
+  expect(result.tracks[0]?.playCount).toBeGreaterThan(0);
+});
+
+for (const [album, codec] of [
+  ["Folding Season", "mp3"],
+  ["Insert Coin", "vorbis"],
+  ["Coats in the Corner", "opus"],
+  ["Grow Lights", "aac"],
+  ["Three Weathers", "alac, which Chromium cannot play"],
+] as const) {
+  test(`plays ${codec}`, async ({ page, context }) => {
+    await returning(context);
+    await playAlbum(page, album);
+    const before = await position(page);
+    await expect.poll(() => position(page)).toBeGreaterThan(before + 800);
+  });
+}
+
+test("keeps a queue, here and on the server", async ({ page, context }) => {
+  await returning(context);
+  await playAlbum(page, "Sunday Best");
+  await page.goto("/");
+  await albumLink(page, "Root System").click();
+  await page.getByRole("button", { name: "Add Mycelium to the queue" }).click();
+  await page.getByRole("link", { name: "Queue", exact: true }).click();
+  const queue = page.getByRole("region", { name: "Queue" });
+  await expect(queue.getByRole("listitem")).toHaveCount(4);
+  await queue.getByRole("button", { name: "Remove Corner Table from the queue" }).click();
+  await expect(queue.getByRole("listitem")).toHaveCount(3);
+  await queue.getByRole("button", { name: "Play Mycelium" }).click();
+  await expect(player(page)).toContainText("Mycelium");
+  const saved = page.waitForResponse((r) => r.url().endsWith("/api/v1/queue") && r.request().method() === "PUT");
+  await player(page).getByRole("button", { name: "Pause" }).click();
+  expect((await saved).status()).toBe(204);
+
+  await page.reload();
+  await expect(player(page)).toContainText("Mycelium");
+  await expect(queue.getByRole("listitem")).toHaveCount(3);
+  await player(page).getByRole("button", { name: "Play", exact: true }).click();
+  await expect.poll(() => position(page)).toBeGreaterThan(0);
+  await page.getByRole("button", { name: "Clear" }).click();
+  await expect(page.getByText("The queue is empty")).toBeVisible();
+});
+
+test("searches while one types", async ({ page, context }) => {
+  await returning(context);
+  await page.goto("/");
+  await expect(page.getByRole("heading", { name: "Albums", level: 1 })).toBeVisible();
+  await page.keyboard.press("/");
+  await page.keyboard.type("langt", { delay: 30 });
+  await expect(page.getByRole("link", { name: "Långt bort" }).first()).toBeVisible();
+  await expect(page).toHaveURL(/search\?q=langt/);
+  await page.getByLabel("Search the library").fill("zzzz");
+  await expect(page.getByText("Nothing found")).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole("heading", { name: "Albums", level: 1 })).toBeVisible();
+});
+
+test("stars, and remembers", async ({ page, context }) => {
+  await returning(context);
+  await page.goto("/");
+  await albumLink(page, "Elevation").click();
+  const star = page.getByRole("button", { name: "Star Elevation" });
+  await star.click();
+  await expect(star).toHaveAttribute("aria-pressed", "true");
+  await page.goto("/starred");
+  await expect(page.getByRole("link", { name: "Elevation" }).first()).toBeVisible();
+  await page.getByRole("link", { name: "Elevation" }).last().click();
+  await expect(star).toHaveAttribute("aria-pressed", "true");
+  await star.click();
+  await page.goto("/starred");
+  await expect(page.getByText("Nothing starred yet")).toBeVisible();
+});
+
+test("shows new music as it is found", async ({ page, context }) => {
+  test.skip(process.env.TUTTI_MUSIC === undefined, "needs the generated library");
+  await returning(context);
+  await page.goto("/");
+  await expect(albumLink(page, "Elevation")).toBeVisible();
+  await writeAlbum(process.env.TUTTI_MUSIC ?? "", ["Late Arrivals", "Just Now", 2025, "Indie", "flac", "0x22577a", "0x57cc99", ["Hello"]]);
+  await page.request.post("/api/v1/scan", { data: {} });
+  await expect(albumLink(page, "Just Now")).toBeVisible();
+});
+
+test("says so when the connection is gone, and goes on when it is back", async ({ page, context }) => {
+  await returning(context);
+  await page.goto("/");
+  await expect(albumLink(page, "Elevation")).toBeVisible();
+  await context.setOffline(true);
+  await expect(page.getByText("You are offline")).toBeVisible();
+  await page.getByRole("link", { name: "Artists" }).click();
+  await expect(page.getByRole("heading", { name: "No connection" })).toBeVisible();
+  await context.setOffline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("link", { name: /North Pier/ })).toBeVisible();
+  await expect(page.getByText("You are offline")).toBeHidden();
+});
+
+test("works without a mouse", async ({ page, context }) => {
+  await returning(context);
+  await page.goto("/");
+  await expect(albumLink(page, "Elevation")).toBeVisible();
+  await page.keyboard.press("?");
+  await expect(page.getByRole("dialog")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toBeHidden();
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the music" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("main")).toBeFocused();
+  await albumLink(page, "Elevation").focus();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "Elevation", level: 1 })).toBeVisible();
+  await page.getByRole("button", { name: "Play Ground by Concrete Garden" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(player(page).getByRole("button", { name: "Pause" })).toBeVisible();
+  await page.getByRole("button", { name: "Star Ground" }).first().focus();
+  const outline = await page.getByRole("button", { name: "Star Ground" }).first().evaluate((el) => getComputedStyle(el).outlineStyle);
+  expect(outline).not.toBe("none");
+});
+
+test("a paused page in the background asks for nothing", async ({ page, context }) => {
+  await returning(context);
+  await playAlbum(page, "Elevation");
+  await player(page).getByRole("button", { name: "Pause" }).click();
+  await page.waitForResponse((r) => r.url().endsWith("/api/v1/queue") && r.request().method() === "PUT");
+  // The browser's own word for being hidden, as a background tab has it.
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { value: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await page.waitForResponse((r) => r.url().endsWith("/api/v1/queue"));
+  const asked: string[] = [];
+  page.on("request", (r) => asked.push(r.url()));
+  const timers = await page.evaluate(
+    () =>
+      new Promise<number>((done) => {
+        const real = window.setTimeout.bind(window);
+        let n = 0;
+        window.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+          n++;
+          return real(...args);
+        }) as typeof setTimeout;
+        real(() => done(n), 3_000);
+      }),
+  );
+  expect(timers).toBe(0);
+  expect(asked).toEqual([]);
+});
+
+test("an empty library says how to fill it", async ({ page, context }) => {
+  const url = process.env.TUTTI_EMPTY_URL ?? "";
+  test.skip(url === "", "needs the server with no music");
+  await returning(context, url);
+  await page.goto(`${url}/`);
+  await expect(page.getByRole("heading", { name: "No music yet" })).toBeVisible();
+  await expect(page.getByText("make run MUSIC=~/Music")).toBeVisible();
+  await checkAccessibility(page, "empty library");
+  await page.screenshot({ path: join(shots, "empty.png") });
+});
+
+const screens = [
+  { name: "desktop", viewport: { width: 1440, height: 900 } },
+  { name: "phone", viewport: { width: 390, height: 844 } },
+] as const;
+
+for (const screen of screens) {
+  for (const colorScheme of ["dark", "light"] as const) {
+    test.describe(`${screen.name}, ${colorScheme}`, () => {
+      test.use({ viewport: screen.viewport, colorScheme, hasTouch: screen.name === "phone", isMobile: screen.name === "phone", reducedMotion: "reduce" } as object);
+
+      test("every view is accessible and does not overflow", async ({ page }) => {
+        const look = async (name: string) => {
+          await page.waitForFunction(() => {
+            const seen = (i: Element) => i.getBoundingClientRect().top < innerHeight && i.checkVisibility();
+            return [...document.images].filter(seen).every((i) => i.complete) && ![...document.querySelectorAll("[aria-busy=true]")].some(seen);
+          });
+          await page.screenshot({ path: join(shots, `${name}-${screen.name}-${colorScheme}.png`) });
+          await checkAccessibility(page, name);
+          const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+          expect(overflow, `${name} is wider than the screen`).toBeLessThanOrEqual(0);
+        };
+        await page.goto("/");
+        await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+        await look("signin");
+        await signIn(page);
+        await expect(albumLink(page, "Elevation")).toBeVisible();
+        await look("albums");
+        await albumLink(page, "Harbour Lights").click();
+        await expect(page.getByRole("heading", { name: "Harbour Lights" })).toBeVisible();
+        await page.getByRole("button", { name: "Play", exact: true }).first().click();
+        await expect(player(page).getByRole("button", { name: "Pause" })).toBeVisible();
+        await look("album");
+        await page.getByRole("link", { name: "North Pier" }).first().click();
+        await expect(page.getByRole("heading", { name: "North Pier" })).toBeVisible();
+        await look("artist");
+        for (const [link, heading] of [
+          ["Artists", "Artists"],
+          ["Starred", "Starred"],
+          ["Library and account", "Library and account"],
+        ] as const) {
+          await page.getByRole("link", { name: link, exact: true }).click();
+          await expect(page.getByRole("heading", { name: heading, level: 1 })).toBeVisible();
+          await look(link.split(" ")[0]?.toLowerCase() ?? link);
+        }
+        await page.getByRole("link", { name: "Search", exact: true }).click();
+        await page.getByLabel("Search the library").fill("a");
+        await expect(page.getByRole("heading", { name: "Tracks" })).toBeVisible();
+        await look("search");
+        await page.getByRole("link", { name: "Queue", exact: true }).click();
+        await expect(page.getByRole("region", { name: "Now playing" })).toBeVisible();
+        await look("playing");
+      });
+    });
+  }
+}
