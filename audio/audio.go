@@ -139,6 +139,9 @@ func (p *parser) parse(name string) (err error) {
 	default:
 		err = fmt.Errorf("%q: %w", path.Ext(name), ErrFormat)
 	}
+	if err == nil {
+		err = p.finish()
+	}
 	if err != nil {
 		kind := tutti.KindInvalid
 		if p.f.failed != nil { // the file could not be read, which says nothing of what is in it
@@ -146,13 +149,23 @@ func (p *parser) parse(name string) (err error) {
 		}
 		return tutti.Wrap(kind, op, err)
 	}
-	p.finish()
 	return nil
 }
 
-// finish fills what follows from the rest, whatever the format.
-func (p *parser) finish() {
+// finish fills what follows from the rest, whatever the format, and refuses what no encoder makes.
+func (p *parser) finish() error {
 	i := p.info
+	const fastest = 1 << 26 // Hz; DSD1024 has 45 MHz
+	if i.SampleRate <= 0 || i.SampleRate > fastest || i.Channels <= 0 || i.Channels > 4096 {
+		return errNoAudio
+	}
+	if i.BitDepth < 0 || i.BitDepth > 64 {
+		i.BitDepth = 0
+	}
+	i.Samples = max(i.Samples, 0)
+	// A file that was cut says of itself where things would be.
+	i.AudioOffset = min(i.AudioOffset, p.f.size)
+	i.AudioLength = max(0, min(i.AudioLength, p.f.size-i.AudioOffset))
 	if i.Duration == 0 && i.SampleRate > 0 && i.Samples > 0 {
 		i.Duration = samplesToDuration(i.Samples, i.SampleRate)
 	}
@@ -169,6 +182,7 @@ func (p *parser) finish() {
 	if i.Chapters == nil {
 		i.Chapters = i.Tags.chapters()
 	}
+	return nil
 }
 
 // bitRate is kbit/s, rounded, of n bytes over d.

@@ -3,6 +3,7 @@ package audio
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -133,6 +134,9 @@ func (p *parser) mpeg(off int64, lead Tags) error {
 // before other formats.
 func (p *parser) afterID3() error {
 	off, err := p.id3v2(0)
+	if errors.Is(err, errID3) {
+		off, err = 10, nil // not a header after all, or a damaged one: there may still be sound
+	}
 	if err != nil {
 		return err
 	}
@@ -147,9 +151,11 @@ func (p *parser) afterID3() error {
 		}
 		first := p.info.Tags
 		p.info.Tags = nil
-		if off, err = p.id3v2(off); err != nil {
+		next, err := p.id3v2(off)
+		if err != nil && !errors.Is(err, errID3) {
 			return err
 		}
+		off = max(next, off+10)
 		second := p.info.Tags
 		p.info.Tags = first
 		p.info.Tags.addMissing(second)
