@@ -145,7 +145,7 @@ func (s *Server) getNowPlaying(c *call) error {
 		c.out.songWith(&p.Track, func() {
 			c.out.str("username", p.UserName)
 			c.out.int("minutesAgo", max(int64(now.Sub(p.ReportedAt)/time.Minute), 0))
-			c.out.int("playerId", playerNumber(p.User, p.Player))
+			c.out.int("playerId", playerNumber(p.UserName, p.Player))
 			c.out.str("playerName", p.Player)
 			c.out.str("state", p.State)
 			c.out.int("positionMs", playingPosition(p, now).Milliseconds())
@@ -160,9 +160,9 @@ func (s *Server) getNowPlaying(c *call) error {
 
 // playerNumber gives a player the number that the protocol wants: the same for the same player, and small enough for a
 // signed 32-bit integer.
-func playerNumber(user tutti.ID, player string) int64 {
+func playerNumber(user, player string) int64 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(string(user) + "\x00" + player)) // a hash never fails
+	_, _ = h.Write([]byte(user + "\x00" + player)) // a hash never fails
 	return int64(h.Sum32() & math.MaxInt32)
 }
 

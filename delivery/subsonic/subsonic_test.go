@@ -38,7 +38,7 @@ type house struct {
 	key      string // an app key of the operator
 }
 
-func openAccounts(t *testing.T, c clock.Clock) *accounts.Accounts {
+func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()

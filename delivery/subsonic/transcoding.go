@@ -198,10 +198,11 @@ func sourceDetails(t *tutti.Track) *streamDetails {
 	return d
 }
 
-// holds reports whether a number is as the limitation wants it. An unknown number holds only what is not required.
+// holds reports whether a number is as the limitation wants it. An unknown number holds only what is not required; an
+// unknown bit depth holds everything, because only lossy codecs have none, and nothing in them can break it.
 func (l *limitation) holds(n int64) bool {
 	if n == 0 {
-		return !l.Required
+		return !l.Required || l.Name == "audioBitdepth"
 	}
 	is := func(v string) bool { m, err := strconv.ParseInt(v, 10, 64); return err == nil && m == n }
 	bound, err := strconv.ParseInt(first(l.Values), 10, 64)
