@@ -1,0 +1,878 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"tutti"
+	"tutti/catalog/scan"
+)
+
+// view is one query's look at the catalogue: the model under its read lock, with what the viewer may see and did.
+type view struct {
+	*model
+	c    *Catalog
+	mask uint64 // of the libraries that the viewer sees
+	mine *person
+}
+
+// look takes the read lock; the caller calls done. libraries other than v's are hidden; library "" is all of them.
+func (c *Catalog) look(ctx context.Context, v tutti.Viewer, library string) (*view, error) {
+	mine, err := c.people.get(ctx, v.User)
+	if err != nil {
+		return nil, err
+	}
+	m := c.current()
+	m.mu.RLock()
+	w := &view{model: m, c: c, mine: mine}
+	for _, l := range c.libraries {
+		if v.Sees(l.ID) && (library == "" || library == l.ID) {
+			if i := slices.Index(m.libraries, l.ID); i >= 0 {
+				w.mask |= 1 << i
+			}
+		}
+	}
+	mine.mu.RLock()
+	return w, nil
+}
+
+func (w *view) done() {
+	w.mine.mu.RUnlock()
+	w.model.mu.RUnlock()
+	w.c.people.release(w.mine)
+}
+
+// whole reports whether nothing at all is hidden from the viewer, so that the lists can be used as they are.
+func (w *view) whole() bool {
+	for i := range w.libraries {
+		if w.mask&(1<<i) == 0 && w.counts[i].tracks+w.counts[i].missing > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *view) seesTrack(slot uint32) bool { return w.mask&(1<<w.libOf[slot]) != 0 }
+
+func (w *view) seesAlbum(n uint32) bool { return w.albums[n].libs&w.mask != 0 }
+
+// countOf adds up a count by library over the libraries that the viewer sees.
+func (w *view) countOf(byLibrary []int32) int {
+	n := 0
+	for i, v := range byLibrary {
+		if w.mask&(1<<i) != 0 {
+			n += int(v)
+		}
+	}
+	return n
+}
+
+func (w *view) trackSlot(id tutti.ID) (uint32, bool) {
+	if !id.Is(tutti.PrefixTrack) {
+		return 0, false
+	}
+	s, ok := w.byID[number(id)]
+	return s, ok && w.seesTrack(s)
+}
+
+func (w *view) albumSlotOf(id tutti.ID) (uint32, bool) {
+	if !id.Is(tutti.PrefixAlbum) {
+		return 0, false
+	}
+	s, ok := w.albumByID[number(id)]
+	return s, ok && len(w.albums[s].tracks) > 0 && w.seesAlbum(s)
+}
+
+// artistSlotOf finds an artist of whom the viewer sees at least one track, be it a missing one.
+func (w *view) artistSlotOf(id tutti.ID) (uint32, bool) {
+	if !id.Is(tutti.PrefixArtist) {
+		return 0, false
+	}
+	s, ok := w.artistByID[number(id)]
+	if !ok {
+		return 0, false
+	}
+	x := &w.artists[s]
+	return s, w.countOf(x.live) > 0 || slices.ContainsFunc(x.tracks, w.seesTrack)
+}
+
+func (w *view) folderSlotOf(id tutti.ID) (uint32, bool) {
+	if !id.Is(tutti.PrefixFolder) {
+		return 0, false
+	}
+	s, ok := w.folderByID[number(id)]
+	return s, ok && w.mask&(1<<w.folders[s].lib) != 0 && (w.folders[s].live > 0 || w.folders[s].parent == none)
+}
+
+func (w *view) trackAt(slot uint32, r *record) tutti.Track {
+	var e scan.Entry
+	w.read(slot, r)
+	if err := r.entry(w.dict, &e, false); err != nil {
+		panic("catalog: the record of a known track does not decode")
+	}
+	t := e.Track
+	t.Missing = w.missing[slot]
+	t.Annotation = w.mine.of(kindTrack, r.id)
+	return t
+}
+
+func (w *view) tracksAt(slots []uint32) []tutti.Track {
+	if len(slots) == 0 {
+		return nil
+	}
+	list := make([]tutti.Track, len(slots))
+	var r record
+	for i, s := range slots {
+		list[i] = w.trackAt(s, &r)
+	}
+	return list
+}
+
+func (w *view) albumAt(n uint32) tutti.Album {
+	var a tutti.Album
+	if x := &w.albums[n]; x.libs&^w.mask != 0 {
+		// Part of it lies in a library that the viewer does not see.
+		visible := make([]uint32, 0, len(x.tracks))
+		for _, s := range x.tracks {
+			if w.seesTrack(s) && (!w.missing[s] || !x.listed) {
+				visible = append(visible, s)
+			}
+		}
+		d := w.aggregate(visible)
+		a = d.album
+	} else {
+		a = w.readAlbum(n)
+	}
+	a.Annotation = w.mine.of(kindAlbum, w.albums[n].id)
+	return a
+}
+
+func (w *view) albumsAt(slots []uint32) []tutti.Album {
+	if len(slots) == 0 {
+		return nil
+	}
+	list := make([]tutti.Album, len(slots))
+	for i, n := range slots {
+		list[i] = w.albumAt(n)
+	}
+	return list
+}
+
+func (w *view) artistAt(n uint32) tutti.Artist {
+	x := &w.artists[n]
+	a := tutti.Artist{ID: tutti.NewID(tutti.PrefixArtist, x.id), Name: x.name, Annotation: w.mine.of(kindArtist, x.id)}
+	a.SortName, a.MusicBrainzID = w.artistDetail(x)
+	a.TrackCount = w.countOf(x.live)
+	for _, s := range x.roles {
+		a.Roles = append(a.Roles, w.lookup(s.n))
+	}
+	slices.Sort(a.Roles)
+	for _, b := range x.own {
+		if w.seesAlbum(b) {
+			a.AlbumCount++
+			a.HasCover = a.HasCover || w.albums[b].covered
+		}
+	}
+	if !a.HasCover && a.AlbumCount == 0 {
+		for _, s := range x.tracks[:min(len(x.tracks), 32)] {
+			a.HasCover = a.HasCover || (w.seesTrack(s) && w.albums[w.albumOf[s]].covered)
+		}
+	}
+	return a
+}
+
+func (w *view) folderAt(n uint32) tutti.Folder {
+	f := &w.folders[n]
+	v := tutti.Folder{
+		ID: tutti.NewID(tutti.PrefixFolder, f.id), Library: w.libraries[f.lib],
+		Name: f.name(), Path: f.path, HasCover: w.folderCover(n) != (tutti.Ref{}),
+		Annotation: w.mine.of(kindFolder, f.id),
+	}
+	if f.parent != none {
+		v.ParentID = tutti.NewID(tutti.PrefixFolder, w.folders[f.parent].id)
+	}
+	return v
+}
+
+func notFound(op string, id tutti.ID) error {
+	what := "thing"
+	for _, k := range [...][2]string{
+		{tutti.PrefixTrack, "track"}, {tutti.PrefixAlbum, "album"}, {tutti.PrefixArtist, "artist"},
+		{tutti.PrefixFolder, "folder"}, {tutti.PrefixPlaylist, "playlist"}, {tutti.PrefixShare, "share"}, {tutti.PrefixStation, "radio station"},
+	} {
+		if strings.HasPrefix(string(id), k[0]) {
+			what = k[1]
+		}
+	}
+	return tutti.Errorf(tutti.KindNotFound, op, "there is no such %s", what)
+}
+
+// window cuts a page out of a list.
+func window[T any](list []T, p tutti.Page) []T {
+	from := min(max(p.Offset, 0), len(list))
+	return list[from : from+min(max(p.Limit, 0), len(list)-from)]
+}
+
+// ---- tutti.Browser ----
+
+// Libraries returns the libraries that v sees, in the order of the configuration.
+func (c *Catalog) Libraries(_ context.Context, v tutti.Viewer) ([]tutti.Library, error) {
+	var list []tutti.Library
+	for _, l := range c.libraries {
+		if v.Sees(l.ID) {
+			list = append(list, l)
+		}
+	}
+	return list, nil
+}
+
+// Counts says how much there is in the libraries that v sees.
+func (c *Catalog) Counts(ctx context.Context, v tutti.Viewer) (tutti.Counts, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return tutti.Counts{}, err
+	}
+	defer w.done()
+	var n tutti.Counts
+	for i, lib := range w.counts {
+		if w.mask&(1<<i) != 0 {
+			n.Tracks += lib.tracks
+			n.Missing += lib.missing
+			n.Duration += time.Duration(lib.duration)
+			n.Size += lib.size
+		}
+	}
+	if w.whole() {
+		n.Albums, n.Artists = w.albumsByName.n, w.artistsByName.n
+	} else {
+		for a := range w.albumsByName.each(0) {
+			if w.seesAlbum(a) {
+				n.Albums++
+			}
+		}
+		for a := range w.artistsByName.each(0) {
+			if w.countOf(w.artists[a].live) > 0 {
+				n.Artists++
+			}
+		}
+	}
+	for i := range w.genres {
+		if w.countOf(w.genres[i].live) > 0 {
+			n.Genres++
+		}
+	}
+	if c.scanner != nil {
+		n.LastScan = c.scanner.Status().Finished
+	}
+	return n, nil
+}
+
+// Track returns one track.
+func (c *Catalog) Track(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Track, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return tutti.Track{}, err
+	}
+	defer w.done()
+	s, ok := w.trackSlot(id)
+	if !ok {
+		return tutti.Track{}, notFound("catalog.Track", id)
+	}
+	var r record
+	return w.trackAt(s, &r), nil
+}
+
+// TracksByID returns those tracks that are there and to be seen.
+func (c *Catalog) TracksByID(ctx context.Context, v tutti.Viewer, ids []tutti.ID) ([]tutti.Track, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return nil, err
+	}
+	defer w.done()
+	slots := make([]uint32, 0, len(ids))
+	for _, id := range ids {
+		if s, ok := w.trackSlot(id); ok {
+			slots = append(slots, s)
+		}
+	}
+	return w.tracksAt(slots), nil
+}
+
+// Tracks lists the tracks that match. How many there are is exact but for a random order with several conditions.
+func (c *Catalog) Tracks(ctx context.Context, v tutti.Viewer, q tutti.TrackQuery) ([]tutti.Track, int, error) {
+	w, err := c.look(ctx, v, q.Library)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer w.done()
+	f := w.filter(q)
+	if f.empty {
+		return nil, 0, nil
+	}
+	if q.Random {
+		slots, n := w.randomTracks(f, q.Page)
+		return w.tracksAt(slots), n, nil
+	}
+	slots, n := w.orderedTracks(f, q.Page)
+	return w.tracksAt(slots), n, nil
+}
+
+// trackFilter is a TrackQuery in slots.
+type trackFilter struct {
+	genre, artist uint32 // none: any
+	from, to      int    // years
+	empty         bool   // nothing can match
+}
+
+func (w *view) filter(q tutti.TrackQuery) trackFilter {
+	f := trackFilter{genre: none, artist: none, from: q.FromYear, to: q.ToYear}
+	if f.from != 0 && f.to != 0 && f.from > f.to {
+		f.from, f.to = f.to, f.from
+	}
+	ok := true
+	if q.Genre != "" {
+		if f.genre, ok = w.genreByName[fold(strings.TrimSpace(q.Genre))]; !ok {
+			f.empty = true
+		}
+	}
+	if q.Artist != "" {
+		if f.artist, ok = w.artistSlotOf(q.Artist); !ok {
+			f.empty = true
+		}
+	}
+	return f
+}
+
+func (w *view) matches(f *trackFilter, slot uint32, r *record) bool {
+	if w.refs[slot] == 0 || w.missing[slot] || !w.seesTrack(slot) {
+		return false
+	}
+	if f.from != 0 || f.to != 0 {
+		y := int(w.albums[w.albumOf[slot]].year)
+		if y == 0 || (f.from != 0 && y < f.from) || (f.to != 0 && y > f.to) {
+			return false
+		}
+	}
+	if f.genre != none {
+		w.read(slot, r)
+		if !slices.ContainsFunc(r.genres, func(n uint32) bool { return w.genreOfDict[n] == f.genre }) {
+			return false
+		}
+	}
+	if f.artist != none {
+		if _, ok := slices.BinarySearch(w.artists[f.artist].tracks, slot); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// orderedTracks walks the albums by artist. Where weights are known it jumps to the page.
+func (w *view) orderedTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
+	var (
+		slots []uint32
+		r     record
+		o     = w.albumsByArtist
+		exact = w.whole() && f.from == 0 && f.to == 0 && f.artist == none // weights tell how many match
+	)
+	if f.artist != none {
+		return w.artistTracks(f, p)
+	}
+	if f.genre != none {
+		o = w.genres[f.genre].byArtist
+	}
+	if exact {
+		for a, skip := range o.eachWeighted(max(p.Offset, 0)) {
+			if len(slots) >= p.Limit {
+				break
+			}
+			for _, s := range w.albums[a].tracks {
+				if !w.matches(&f, s, &r) {
+					continue
+				}
+				if skip > 0 {
+					skip--
+					continue
+				}
+				if len(slots) < p.Limit {
+					slots = append(slots, s)
+				}
+			}
+		}
+		return slots, o.total
+	}
+	n := 0
+	for a := range o.each(0) {
+		if !w.seesAlbum(a) {
+			continue
+		}
+		for _, s := range w.albums[a].tracks {
+			if !w.matches(&f, s, &r) {
+				continue
+			}
+			if n >= p.Offset && len(slots) < p.Limit {
+				slots = append(slots, s)
+			}
+			n++
+		}
+	}
+	return slots, n
+}
+
+// artistTracks lists one artist's tracks: by album artist, album and place in it, as the whole list is.
+func (w *view) artistTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
+	var (
+		r      record
+		albums []uint32
+	)
+	for _, s := range w.artists[f.artist].tracks {
+		if a := w.albumOf[s]; w.albums[a].listed && !slices.Contains(albums, a) {
+			albums = append(albums, a)
+		}
+	}
+	slices.SortFunc(albums, w.compareArtist)
+	var list []uint32
+	for _, a := range albums {
+		for _, s := range w.albums[a].tracks {
+			if w.matches(&f, s, &r) {
+				list = append(list, s)
+			}
+		}
+	}
+	return window(list, p), len(list)
+}
+
+// randomTracks draws tracks at random, each at most once. Where many match, slots are drawn until enough of them do;
+// else all that match are gathered.
+func (w *view) randomTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
+	var (
+		r       record
+		drawn   []uint32
+		n       = 0
+		total   = len(w.refs)
+		already = make(map[uint32]struct{})
+	)
+	for i := range w.counts {
+		if w.mask&(1<<i) != 0 {
+			n += w.counts[i].tracks
+		}
+	}
+	if total == 0 || n == 0 {
+		return nil, 0
+	}
+	for tries := 16*p.Limit + 64; tries > 0 && len(drawn) < min(p.Limit, n); tries-- {
+		s := rand.Uint32N(uint32(total))
+		if _, ok := already[s]; ok {
+			continue
+		}
+		if already[s] = struct{}{}; w.matches(&f, s, &r) {
+			drawn = append(drawn, s)
+		}
+	}
+	if len(drawn) == min(p.Limit, n) {
+		return drawn, n
+	}
+	list, _ := w.orderedTracks(f, tutti.Page{Limit: 1 << 30})
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return window(list, tutti.Page{Limit: p.Limit}), len(list)
+}
+
+// Album returns an album and its tracks in playing order. Missing tracks are left out unless all are missing.
+func (c *Catalog) Album(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Album, []tutti.Track, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return tutti.Album{}, nil, err
+	}
+	defer w.done()
+	n, ok := w.albumSlotOf(id)
+	if !ok {
+		return tutti.Album{}, nil, notFound("catalog.Album", id)
+	}
+	return w.albumAt(n), w.tracksAt(w.albumTracks(n)), nil
+}
+
+// albumTracks returns the tracks of an album that a list of it shows.
+func (w *view) albumTracks(n uint32) []uint32 {
+	slots := make([]uint32, 0, len(w.albums[n].tracks))
+	for _, s := range w.albums[n].tracks {
+		if w.seesTrack(s) && (!w.missing[s] || !w.albums[n].listed) {
+			slots = append(slots, s)
+		}
+	}
+	return slots
+}
+
+// Albums lists albums.
+func (c *Catalog) Albums(ctx context.Context, v tutti.Viewer, q tutti.AlbumQuery) ([]tutti.Album, int, error) {
+	w, err := c.look(ctx, v, q.Library)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer w.done()
+	slots, n, err := w.albumList(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	return w.albumsAt(slots), n, nil
+}
+
+func (w *view) albumList(q tutti.AlbumQuery) ([]uint32, int, error) {
+	p := tutti.Page{Offset: max(q.Offset, 0), Limit: max(q.Limit, 0)}
+	g := none
+	if q.Genre != "" {
+		var ok bool
+		if g, ok = w.genreByName[fold(strings.TrimSpace(q.Genre))]; !ok {
+			return nil, 0, nil
+		}
+	} else if q.Order == tutti.AlbumsByGenre {
+		return nil, 0, tutti.Errorf(tutti.KindInvalid, "catalog.Albums", "albums by genre need the genre")
+	}
+	keep := func(n uint32) bool {
+		a := &w.albums[n]
+		if a.libs&w.mask == 0 || (g != none && !slices.Contains(a.genres, g)) {
+			return false
+		}
+		if q.Order == tutti.AlbumsByYear || (q.FromYear == 0 && q.ToYear == 0) {
+			return true
+		}
+		from, to := min(q.FromYear, q.ToYear), max(q.FromYear, q.ToYear)
+		if q.ToYear == 0 || q.FromYear == 0 {
+			from, to = q.FromYear, q.ToYear
+		}
+		return a.year != 0 && (from == 0 || int(a.year) >= from) && (to == 0 || int(a.year) <= to)
+	}
+	all := w.whole() && g == none && ((q.FromYear == 0 && q.ToYear == 0) || q.Order == tutti.AlbumsByYear)
+
+	switch q.Order {
+	case tutti.AlbumsByName, tutti.AlbumsByGenre:
+		o := w.albumsByName
+		if g != none {
+			o = w.genres[g].byName
+			all = w.whole() && q.FromYear == 0 && q.ToYear == 0
+		}
+		return w.pageOf(o, p, all, keep)
+	case tutti.AlbumsByArtist:
+		o := w.albumsByArtist
+		if g != none {
+			o = w.genres[g].byArtist
+			all = w.whole() && q.FromYear == 0 && q.ToYear == 0
+		}
+		return w.pageOf(o, p, all, keep)
+	case tutti.AlbumsNewest:
+		return w.pageOf(w.albumsByAdded, p, all, keep)
+	case tutti.AlbumsByYear:
+		return w.albumsOfYears(q.FromYear, q.ToYear, p, all, keep)
+	case tutti.AlbumsRandom:
+		return w.randomAlbums(p, all, keep)
+	case tutti.AlbumsFrequent, tutti.AlbumsRecent, tutti.AlbumsStarred, tutti.AlbumsHighest:
+		var list []uint32
+		for _, id := range w.mine.ranked(kindAlbum, q.Order) {
+			if n, ok := w.albumByID[id]; ok && w.albums[n].listed && keep(n) {
+				list = append(list, n)
+			}
+		}
+		return window(list, p), len(list), nil
+	}
+	return nil, 0, tutti.Errorf(tutti.KindInvalid, "catalog.Albums", "%q is not an order of albums", string(q.Order))
+}
+
+// pageOf cuts a page out of an order. all says that keep keeps everything.
+func (w *view) pageOf(o *order, p tutti.Page, all bool, keep func(uint32) bool) ([]uint32, int, error) {
+	slots := make([]uint32, 0, min(p.Limit, o.n))
+	if all {
+		for n := range o.each(p.Offset) {
+			if len(slots) == p.Limit {
+				break
+			}
+			slots = append(slots, n)
+		}
+		return slots, o.n, nil
+	}
+	total := 0
+	for n := range o.each(0) {
+		if !keep(n) {
+			continue
+		}
+		if total >= p.Offset && len(slots) < p.Limit {
+			slots = append(slots, n)
+		}
+		total++
+	}
+	return slots, total, nil
+}
+
+func (w *view) albumsOfYears(from, to int, p tutti.Page, all bool, keep func(uint32) bool) ([]uint32, int, error) {
+	descending := from > to && to != 0
+	if descending {
+		from, to = to, from
+	}
+	o := w.albumsByYear
+	year := func(y int) func(uint32) int {
+		return func(n uint32) int { return cmp.Compare(int(w.albums[n].year), y) }
+	}
+	first := o.rank(year(max(from, 1))) // the unknown year is 0
+	end := o.n
+	if to != 0 {
+		end = o.rank(year(to + 1))
+	}
+	count := max(0, end-first)
+	seq := o.each(first)
+	if descending {
+		seq = o.backward(o.n - end)
+	}
+	if all {
+		seq = o.each(first + p.Offset)
+		if descending {
+			seq = o.backward(o.n - end + p.Offset)
+		}
+		left := min(p.Limit, max(0, count-p.Offset))
+		slots := make([]uint32, 0, left)
+		for n := range seq {
+			if len(slots) == left {
+				break
+			}
+			slots = append(slots, n)
+		}
+		return slots, count, nil
+	}
+	var slots []uint32
+	total, seen := 0, 0
+	for n := range seq {
+		if seen++; seen > count {
+			break
+		}
+		if !keep(n) {
+			continue
+		}
+		if total >= p.Offset && len(slots) < p.Limit {
+			slots = append(slots, n)
+		}
+		total++
+	}
+	return slots, total, nil
+}
+
+// randomAlbums draws albums at random, each at most once. An offset means nothing in a fresh order.
+func (w *view) randomAlbums(p tutti.Page, all bool, keep func(uint32) bool) ([]uint32, int, error) {
+	if all && p.Limit < w.albumsByName.n/4 {
+		drawn := make([]uint32, 0, p.Limit)
+		already := make(map[uint32]struct{}, p.Limit)
+		for tries := 16*p.Limit + 64; tries > 0 && len(drawn) < p.Limit; tries-- {
+			n := rand.Uint32N(uint32(len(w.albums)))
+			if _, ok := already[n]; !ok && w.albums[n].listed {
+				already[n] = struct{}{}
+				drawn = append(drawn, n)
+			}
+		}
+		if len(drawn) == p.Limit {
+			return drawn, w.albumsByName.n, nil
+		}
+	}
+	var list []uint32
+	for n := range w.albumsByName.each(0) {
+		if keep(n) {
+			list = append(list, n)
+		}
+	}
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:min(p.Limit, len(list))], len(list), nil
+}
+
+// Artist returns an artist, their albums, and those that they only appear on, each oldest first.
+func (c *Catalog) Artist(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Artist, []tutti.Album, []tutti.Album, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return tutti.Artist{}, nil, nil, err
+	}
+	defer w.done()
+	n, ok := w.artistSlotOf(id)
+	if !ok {
+		return tutti.Artist{}, nil, nil, notFound("catalog.Artist", id)
+	}
+	x := &w.artists[n]
+	own := slices.Clone(x.own)
+	own = slices.DeleteFunc(own, func(a uint32) bool { return !w.seesAlbum(a) })
+	isOwn := make(map[uint32]bool, len(own))
+	for _, a := range own {
+		isOwn[a] = true
+	}
+	var others []uint32
+	for _, s := range x.tracks {
+		if a := w.albumOf[s]; !isOwn[a] && !w.missing[s] && w.seesTrack(s) {
+			isOwn[a] = true
+			others = append(others, a)
+		}
+	}
+	byYear := func(a, b uint32) int { return w.albumsByYear.cmp(a, b) }
+	slices.SortFunc(own, byYear)
+	slices.SortFunc(others, byYear)
+	return w.artistAt(n), w.albumsAt(own), w.albumsAt(others), nil
+}
+
+// Artists lists the artists with a role.
+func (c *Catalog) Artists(ctx context.Context, v tutti.Viewer, library, role string) ([]tutti.Artist, error) {
+	w, err := c.look(ctx, v, library)
+	if err != nil {
+		return nil, err
+	}
+	defer w.done()
+	var (
+		list   []tutti.Artist
+		wanted = none
+	)
+	if role != "" {
+		n, ok := w.dict.index[role]
+		if !ok {
+			return nil, nil
+		}
+		wanted = n
+	}
+	whole := w.whole()
+	for n := range w.artistsByName.each(0) {
+		x := &w.artists[n]
+		if wanted != none && !slices.ContainsFunc(x.roles, func(s spelling) bool { return s.n == wanted }) {
+			continue
+		}
+		if !whole {
+			if w.countOf(x.live) == 0 || (wanted == roleAlbumArtist && !slices.ContainsFunc(x.own, w.seesAlbum)) {
+				continue
+			}
+		}
+		list = append(list, w.artistAt(n))
+	}
+	return list, nil
+}
+
+// Genres lists the genres by name.
+func (c *Catalog) Genres(ctx context.Context, v tutti.Viewer) ([]tutti.Genre, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return nil, err
+	}
+	defer w.done()
+	whole := w.whole()
+	var list []tutti.Genre
+	for i := range w.genres {
+		g := &w.genres[i]
+		n := w.countOf(g.live)
+		if n == 0 {
+			continue
+		}
+		name, _ := w.preferred(g.spellings)
+		out := tutti.Genre{Name: name, SongCount: n, AlbumCount: g.byName.n}
+		if !whole {
+			out.AlbumCount = 0
+			for a := range g.byName.each(0) {
+				if w.seesAlbum(a) {
+					out.AlbumCount++
+				}
+			}
+		}
+		list = append(list, out)
+	}
+	slices.SortFunc(list, func(a, b tutti.Genre) int {
+		return cmp.Or(strings.Compare(fold(a.Name), fold(b.Name)), strings.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+// Folder lists a folder.
+func (c *Catalog) Folder(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.FolderListing, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return tutti.FolderListing{}, err
+	}
+	defer w.done()
+	n, ok := w.folderSlotOf(id)
+	if !ok {
+		return tutti.FolderListing{}, notFound("catalog.Folder", id)
+	}
+	f := &w.folders[n]
+	l := tutti.FolderListing{Folder: c.named(w.folderAt(n))}
+	for p := f.parent; p != none; p = w.folders[p].parent {
+		l.Parents = append(l.Parents, c.named(w.folderAt(p)))
+	}
+	slices.Reverse(l.Parents)
+	for _, ch := range f.children {
+		if w.folders[ch].live > 0 {
+			l.Folders = append(l.Folders, w.folderAt(ch))
+		}
+	}
+	l.Tracks = w.tracksAt(slices.DeleteFunc(slices.Clone(f.tracks), func(s uint32) bool { return w.missing[s] }))
+	slices.SortFunc(l.Tracks, func(a, b tutti.Track) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Start, b.Start), strings.Compare(string(a.ID), string(b.ID)))
+	})
+	return l, nil
+}
+
+// named gives a library's root its library's name.
+func (c *Catalog) named(f tutti.Folder) tutti.Folder {
+	if f.Path == "." {
+		for _, l := range c.libraries {
+			if l.ID == f.Library {
+				f.Name = l.Name
+			}
+		}
+	}
+	return f
+}
+
+// RootFolders returns one folder for each library that v sees, also for those without music.
+func (c *Catalog) RootFolders(ctx context.Context, v tutti.Viewer) ([]tutti.Folder, error) {
+	w, err := c.look(ctx, v, "")
+	if err != nil {
+		return nil, err
+	}
+	defer w.done()
+	var list []tutti.Folder
+	for _, l := range c.libraries {
+		if !v.Sees(l.ID) {
+			continue
+		}
+		if n, ok := w.findFolder(l.ID, "."); ok {
+			list = append(list, c.named(w.folderAt(n)))
+		} else {
+			list = append(list, tutti.Folder{ID: tutti.NewID(tutti.PrefixFolder, folderNumber(l.ID, ".")), Library: l.ID, Name: l.Name, Path: "."})
+		}
+	}
+	return list, nil
+}
+
+// Starred returns what v starred, latest first.
+func (c *Catalog) Starred(ctx context.Context, v tutti.Viewer, library string) (tutti.SearchResult, []tutti.Folder, error) {
+	w, err := c.look(ctx, v, library)
+	if err != nil {
+		return tutti.SearchResult{}, nil, err
+	}
+	defer w.done()
+	var (
+		res     tutti.SearchResult
+		folders []tutti.Folder
+		r       record
+	)
+	for _, id := range w.mine.ranked(kindTrack, tutti.AlbumsStarred) {
+		if s, ok := w.byID[id]; ok && !w.missing[s] && w.seesTrack(s) {
+			res.Tracks = append(res.Tracks, w.trackAt(s, &r))
+		}
+	}
+	for _, id := range w.mine.ranked(kindAlbum, tutti.AlbumsStarred) {
+		if n, ok := w.albumByID[id]; ok && w.albums[n].listed && w.seesAlbum(n) {
+			res.Albums = append(res.Albums, w.albumAt(n))
+		}
+	}
+	for _, id := range w.mine.ranked(kindArtist, tutti.AlbumsStarred) {
+		if n, ok := w.artistByID[id]; ok && w.artists[n].listed && w.countOf(w.artists[n].live) > 0 {
+			res.Artists = append(res.Artists, w.artistAt(n))
+		}
+	}
+	for _, id := range w.mine.ranked(kindFolder, tutti.AlbumsStarred) {
+		if n, ok := w.folderByID[id]; ok && w.folders[n].live > 0 && w.mask&(1<<w.folders[n].lib) != 0 {
+			folders = append(folders, w.folderAt(n))
+		}
+	}
+	return res, folders, nil
+}

@@ -1,0 +1,375 @@
+// Package catalog is service B: what music there is, what people did with it, and how a track is to be delivered. It
+// implements tutti.Catalog for the other services and scan.Book for the scanner.
+//
+// The truth is in the store. The catalogue itself is a log of changes and a snapshot (journal.go), of which this
+// package holds a compact read model in memory (model.go): tracks as records in an arena (record.go, arena.go), from
+// which albums, artists, genres and folders are derived (derive.go) and kept in sorted lists (order.go) and word
+// indexes (index.go, words.go). What one person did is a log and a snapshot of their own (people.go), read when they
+// come. Playlists, bookmarks, queues, shares and radio stations are items (playlists.go, shelf.go).
+//
+// A request reads under a lock that a scan holds only for a few dozen changes at a time. No request waits for a scan,
+// and nothing runs while nobody asks.
+//
+// What may go in here: anything that answers "what is there" and "what is mine". Bytes of audio go to trackcache, who
+// may come in goes to delivery/accounts, and reading folders and tags to catalog/scan.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"tutti"
+	"tutti/catalog/scan"
+	"tutti/clock"
+	"tutti/store"
+)
+
+// Scanner is what the catalogue asks of catalog/scan.
+type Scanner interface {
+	// Run watches the libraries and scans them when it is time, until ctx ends.
+	Run(ctx context.Context) error
+	Scan(ctx context.Context, full bool) (tutti.ScanStatus, error)
+	Status() tutti.ScanStatus
+	Watch(ctx context.Context, fn func(tutti.ScanStatus) error) error
+}
+
+// Config is what a Catalog is made of. Store, Origin and Clock are required.
+type Config struct {
+	Store  store.Store
+	Origin tutti.Origin
+	Cache  tutti.TrackCache // nil: plans say nothing of readiness
+	Clock  clock.Clock
+	Logger *slog.Logger // nil: slog.Default()
+
+	// NewScanner makes the scanner that writes into the book, which is this catalogue. nil: this process does not scan.
+	NewScanner func(scan.Book) (Scanner, error)
+
+	// User returns the account with the ID, as tutti.Accounts.UserByID does; for the names of playlists' and shares'
+	// owners, and for what a share's owner may see. nil: no names, and shares show what everybody sees.
+	User func(ctx context.Context, id tutti.ID) (tutti.User, error)
+
+	// SoleWriter says that no other process writes to the store, so that what is in memory needs no checking.
+	SoleWriter bool
+
+	IgnoredArticles []string // at the beginning of names, when sorting; nil: DefaultIgnoredArticles
+	TranscodeFormat string   // for who asks for a bit rate only: "opus", "mp3", "aac"; "": "opus"
+
+	Tuning Tuning
+}
+
+// DefaultIgnoredArticles are the articles that most players ignore.
+var DefaultIgnoredArticles = []string{"The", "An", "A", "El", "La", "Los", "Las", "Le", "Les", "L'", "Der", "Die", "Das", "Os", "As", "O"}
+
+// Tuning holds numbers that hardly anybody needs to change. Zero means the default.
+type Tuning struct {
+	SnapshotBytes     int64         // log growth after which the catalogue's snapshot is renewed; 4 MiB
+	UserSnapshotBytes int64         // the same for one person's; 256 KiB
+	Users             int           // people whose state is held in memory; 256
+	Follow            time.Duration // how often other nodes' changes are looked for where SoleWriter is false; 500 ms
+	SearchEffort      int           // index entries that one search looks at for each kind of thing; 1500
+}
+
+func (t Tuning) withDefaults() Tuning {
+	set := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if t.SnapshotBytes <= 0 {
+		t.SnapshotBytes = 4 << 20
+	}
+	if t.UserSnapshotBytes <= 0 {
+		t.UserSnapshotBytes = 256 << 10
+	}
+	if t.Follow <= 0 {
+		t.Follow = 500 * time.Millisecond
+	}
+	set(&t.Users, 256)
+	set(&t.SearchEffort, 1500)
+	return t
+}
+
+// Catalog is the catalogue. It implements tutti.Catalog and scan.Book.
+type Catalog struct {
+	cfg       Config
+	log       *slog.Logger
+	store     store.Store
+	clock     clock.Clock
+	scanner   Scanner
+	libraries []tutti.Library
+	articles  []string // folded
+	pack      *zstd.Encoder
+	unpack    *zstd.Decoder
+
+	writing sync.Mutex // one change of the catalogue at a time; held while it is made durable
+	journal *journal
+	model   *model // replaced only under writing and swap
+	swap    sync.RWMutex
+	snap    chan struct{} // a snapshot is due
+
+	people    people
+	playlists playlists
+	now       nowPlaying
+}
+
+var (
+	_ tutti.Catalog = (*Catalog)(nil)
+	_ scan.Book     = (*Catalog)(nil)
+)
+
+// New loads the catalogue from the store. It returns KindInvalid for a Config that cannot work or a store written by a
+// newer tutti, and the store's own errors. The caller runs Run, and closes the Store after Run has returned.
+func New(ctx context.Context, cfg Config) (*Catalog, error) {
+	const op = "catalog.New"
+	if cfg.Store == nil || cfg.Origin == nil || cfg.Clock == nil {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "a store, an origin and a clock are needed")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.IgnoredArticles == nil {
+		cfg.IgnoredArticles = DefaultIgnoredArticles
+	}
+	switch cfg.TranscodeFormat {
+	case "":
+		cfg.TranscodeFormat = "opus"
+	case "opus", "mp3", "aac":
+	default:
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "the transcode format %q is none of opus, mp3 and aac", cfg.TranscodeFormat)
+	}
+	cfg.Tuning = cfg.Tuning.withDefaults()
+	c := &Catalog{
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, clock: cfg.Clock,
+		libraries: cfg.Origin.Libraries(),
+		snap:      make(chan struct{}, 1),
+		journal:   &journal{store: cfg.Store, clock: cfg.Clock, log: "catalog", pk: "catalog"},
+	}
+	if len(c.libraries) > maxLibraries {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "%d libraries are more than %d", len(c.libraries), maxLibraries)
+	}
+	for _, a := range cfg.IgnoredArticles {
+		c.articles = append(c.articles, fold(a))
+	}
+	// Longer articles first, so that "Las" is not taken for "La".
+	slices.SortStableFunc(c.articles, func(a, b string) int { return len(b) - len(a) })
+	var err error
+	if c.pack, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(512<<10)); err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	if c.unpack, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked)); err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	if err := c.reload(ctx); err != nil {
+		return nil, err
+	}
+	c.people.init(c)
+	if err := c.playlists.load(ctx, c); err != nil {
+		return nil, err
+	}
+	if cfg.NewScanner != nil {
+		if c.scanner, err = cfg.NewScanner(c); err != nil {
+			return nil, tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+	}
+	return c, nil
+}
+
+// current returns the model, which a reload may replace as a whole.
+func (c *Catalog) current() *model {
+	c.swap.RLock()
+	defer c.swap.RUnlock()
+	return c.model
+}
+
+// reload builds the model from the store. The caller holds writing, or nobody else has c yet.
+func (c *Catalog) reload(ctx context.Context) error {
+	began := c.clock.Now()
+	var m *model
+	begin := func() {
+		m = newModel(c.articles)
+		for _, l := range c.libraries {
+			m.library(l.ID)
+		}
+		m.beginBulk()
+	}
+	seq, err := c.journal.load(ctx, begin,
+		func(p []byte) error { return c.loadPart(m, p) },
+		func(r store.Record) error { return c.replay(m, r.Value) })
+	if err != nil {
+		return err
+	}
+	m.endBulk()
+	m.seq = seq
+	c.swap.Lock()
+	c.model = m
+	c.swap.Unlock()
+	if n := len(m.byID); n > 0 {
+		c.log.InfoContext(ctx, "catalogue loaded", "tracks", n, "albums", len(m.albums), "seq", seq, "took", c.clock.Now().Sub(began))
+	}
+	return nil
+}
+
+// Run looks after the catalogue until ctx ends: it scans, writes snapshots, and follows what other nodes change. It
+// returns nil when ctx ends.
+func (c *Catalog) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if c.scanner != nil {
+		wg.Go(func() {
+			if err := c.scanner.Run(ctx); err != nil && ctx.Err() == nil {
+				c.log.ErrorContext(ctx, "the scanner has stopped; the library can be played but not updated", "err", err)
+			}
+		})
+	}
+	if !c.cfg.SoleWriter {
+		wg.Go(func() { c.follow(ctx) })
+	}
+	grace := time.Hour
+	if c.cfg.SoleWriter {
+		grace = 0
+	}
+	if err := c.journal.sweep(ctx, grace); err != nil && ctx.Err() == nil {
+		c.log.WarnContext(ctx, "clearing up after an interrupted snapshot failed; the next start tries again", "err", err)
+	}
+	if c.journal.due(c.cfg.Tuning.SnapshotBytes) {
+		c.wantSnapshot()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.snap:
+			if err := c.Snapshot(ctx); err != nil && ctx.Err() == nil {
+				c.log.WarnContext(ctx, "writing the catalogue's snapshot failed; the log keeps everything meanwhile", "err", err)
+			}
+		}
+	}
+}
+
+func (c *Catalog) wantSnapshot() {
+	select {
+	case c.snap <- struct{}{}:
+	default:
+	}
+}
+
+// follow applies what other nodes append, within Tuning.Follow.
+func (c *Catalog) follow(ctx context.Context) {
+	for clock.Sleep(ctx, c.clock, c.cfg.Tuning.Follow) == nil {
+		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
+			c.log.WarnContext(ctx, "following the catalogue failed", "err", err)
+		}
+	}
+}
+
+// Refresh applies the changes that other nodes made since the last call. With SoleWriter there are none.
+func (c *Catalog) Refresh(ctx context.Context) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.refreshLocked(ctx)
+}
+
+func (c *Catalog) refreshLocked(ctx context.Context) error {
+	m := c.current()
+	last, err := c.store.LastSeq(ctx, c.journal.log)
+	if err != nil {
+		return tutti.Wrap(tutti.KindOf(err), "catalog.Refresh", err)
+	}
+	if last == m.seq {
+		return nil
+	}
+	seq, gap, err := c.journal.follow(ctx, m.seq, func(r store.Record) error {
+		changes, err := c.decodeChanges(r.Value)
+		if err != nil {
+			return err
+		}
+		m.apply(changes)
+		m.mu.Lock()
+		m.seq = r.Seq
+		m.mu.Unlock()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if gap {
+		return c.reload(ctx)
+	}
+	m.mu.Lock()
+	m.seq = seq
+	m.mu.Unlock()
+	return nil
+}
+
+// Snapshot writes a snapshot now. Run calls it when enough was logged; backups and tests may.
+func (c *Catalog) Snapshot(ctx context.Context) error {
+	c.writing.Lock()
+	s := c.current().capture()
+	c.writing.Unlock()
+	began := c.clock.Now()
+	err := c.journal.save(ctx, s.seq, s.parts(c.pack))
+	if tutti.IsKind(err, tutti.KindConflict) {
+		return nil // another node wrote one; ours will be swept
+	}
+	if err == nil {
+		c.log.InfoContext(ctx, "catalogue snapshot written", "seq", s.seq, "took", c.clock.Now().Sub(began))
+	}
+	return err
+}
+
+// ---- Scanner ----
+
+func (c *Catalog) noScanner(op string) error {
+	return tutti.Errorf(tutti.KindUnavailable, op, "this node does not scan; ask the one that does")
+}
+
+// Scan starts a scan, or joins the running one.
+func (c *Catalog) Scan(ctx context.Context, full bool) (tutti.ScanStatus, error) {
+	if c.scanner == nil {
+		return tutti.ScanStatus{}, c.noScanner("catalog.Scan")
+	}
+	s, err := c.scanner.Scan(ctx, full)
+	return c.withCount(s), err
+}
+
+// ScanStatus says how the latest scan gets on.
+func (c *Catalog) ScanStatus(context.Context) (tutti.ScanStatus, error) {
+	if c.scanner == nil {
+		return c.withCount(tutti.ScanStatus{Phase: "done"}), nil
+	}
+	return c.withCount(c.scanner.Status()), nil
+}
+
+// WatchScan calls fn with the status now and after every change.
+func (c *Catalog) WatchScan(ctx context.Context, fn func(tutti.ScanStatus) error) error {
+	if c.scanner == nil {
+		if err := fn(c.withCount(tutti.ScanStatus{Phase: "done"})); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return c.scanner.Watch(ctx, func(s tutti.ScanStatus) error { return fn(c.withCount(s)) })
+}
+
+func (c *Catalog) withCount(s tutti.ScanStatus) tutti.ScanStatus {
+	m := c.current()
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s.Tracks = 0
+	for _, n := range m.counts {
+		s.Tracks += n.tracks
+	}
+	return s
+}
+
+// contextErr reports whether err says that the caller went away, rather than that something is wrong.
+func contextErr(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

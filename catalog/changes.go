@@ -1,0 +1,359 @@
+package catalog
+
+import (
+	"iter"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"tutti"
+	"tutti/catalog/scan"
+	"tutti/store"
+)
+
+// maxUnpacked bounds what a log record or snapshot part may grow to. Writers stay far below.
+const maxUnpacked = 64 << 20
+
+// The operations of a log record, which is journalFormat, then zstd over: the record's own dictionary, and the changes.
+const (
+	opPut     = 'p'
+	opMissing = 'm'
+	opFound   = 'f'
+	opRemove  = 'r'
+	opFolder  = 'd'
+)
+
+// encodeChanges writes changes as log records that fit the store, as few as possible.
+func (c *Catalog) encodeChanges(changes []scan.Change) ([][]byte, error) {
+	d := newDict()
+	var body []byte
+	for i := range changes {
+		ch := &changes[i]
+		switch {
+		case ch.Put != nil:
+			body = append(body, opPut, boolByte(ch.Put.Missing))
+			body = appendBytes(body, appendEntry(nil, d, ch.Put))
+		case ch.Missing != "":
+			body = appendTrack(body, opMissing, ch.Missing)
+		case ch.Found != "":
+			body = appendTrack(body, opFound, ch.Found)
+		case ch.Remove != "":
+			body = appendTrack(body, opRemove, ch.Remove)
+		case ch.Folder != nil:
+			body = append(body, opFolder)
+			body = appendFolderInfo(body, ch.Folder)
+		}
+	}
+	var head []byte
+	head = appendUvarint(head, uint64(len(d.list)))
+	for _, s := range d.list {
+		head = appendString(head, s)
+	}
+	head = appendUvarint(head, uint64(len(changes)))
+	packed := c.pack.EncodeAll(append(head, body...), []byte{journalFormat})
+	if len(packed) <= store.MaxValue {
+		return [][]byte{packed}, nil
+	}
+	if len(changes) == 1 {
+		return nil, tutti.Errorf(tutti.KindInvalid, "catalog.Apply", "one change of %d bytes is more than the store holds", len(packed))
+	}
+	half := len(changes) / 2
+	first, err := c.encodeChanges(changes[:half])
+	if err != nil {
+		return nil, err
+	}
+	second, err := c.encodeChanges(changes[half:])
+	return append(first, second...), err
+}
+
+func appendTrack(b []byte, op byte, id tutti.ID) []byte {
+	n, _ := id.Number()
+	return appendU64(append(b, op), n)
+}
+
+func appendFolderInfo(b []byte, f *scan.FolderInfo) []byte {
+	b = appendString(b, f.Library)
+	b = appendString(b, f.Path)
+	b = appendString(b, f.CoverPath)
+	return appendU64(b, f.Sides)
+}
+
+func (d *decoder) folderInfo() *scan.FolderInfo {
+	return &scan.FolderInfo{Library: d.string(), Path: d.string(), CoverPath: d.string(), Sides: d.u64()}
+}
+
+// decodeChanges reads a log record.
+func (c *Catalog) decodeChanges(value []byte) ([]scan.Change, error) {
+	const op = "catalog: read log"
+	if len(value) == 0 || value[0] != journalFormat {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "the catalogue's log was written by another version of tutti; use that version, or restore a backup")
+	}
+	raw, err := c.unpack.DecodeAll(value[1:], nil)
+	if err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	changes, err := parseChanges(raw)
+	if err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	return changes, nil
+}
+
+func parseChanges(raw []byte) ([]scan.Change, error) {
+	d := decoder{b: raw}
+	dict := dict{list: make([]string, d.count())}
+	for i := range dict.list {
+		dict.list[i] = d.string()
+	}
+	changes := make([]scan.Change, 0, d.count())
+	for range cap(changes) {
+		var ch scan.Change
+		switch d.byte() {
+		case opPut:
+			missing := d.byte() != 0
+			var r record
+			e := new(scan.Entry)
+			if err := r.decode(d.bytes()); err != nil {
+				return nil, err
+			}
+			if err := r.entry(&dict, e, true); err != nil {
+				return nil, err
+			}
+			if err := checkEntry(e); err != nil {
+				return nil, err
+			}
+			e.Missing = missing
+			ch.Put = e
+		case opMissing:
+			ch.Missing = tutti.NewID(tutti.PrefixTrack, d.u64())
+		case opFound:
+			ch.Found = tutti.NewID(tutti.PrefixTrack, d.u64())
+		case opRemove:
+			ch.Remove = tutti.NewID(tutti.PrefixTrack, d.u64())
+		case opFolder:
+			ch.Folder = d.folderInfo()
+		default:
+			d.fail()
+		}
+		if d.err != nil {
+			return nil, d.err
+		}
+		changes = append(changes, ch)
+	}
+	return changes, nil
+}
+
+// replay applies a log record while loading.
+func (c *Catalog) replay(m *model, value []byte) error {
+	changes, err := c.decodeChanges(value)
+	if err != nil {
+		return err
+	}
+	for i := range changes {
+		m.change(&changes[i])
+	}
+	return nil
+}
+
+// change applies one change; settle must follow.
+func (m *model) change(ch *scan.Change) {
+	track := func(id tutti.ID) (uint32, bool) {
+		n, _ := id.Number()
+		s, ok := m.byID[n]
+		return s, ok
+	}
+	switch {
+	case ch.Put != nil:
+		m.put(ch.Put)
+	case ch.Missing != "":
+		if s, ok := track(ch.Missing); ok {
+			m.setMissing(s, true)
+		}
+	case ch.Found != "":
+		if s, ok := track(ch.Found); ok {
+			m.setMissing(s, false)
+		}
+	case ch.Remove != "":
+		if s, ok := track(ch.Remove); ok {
+			m.remove(s)
+		}
+	case ch.Folder != nil:
+		m.setFolder(ch.Folder)
+	}
+}
+
+// applyLot is how many changes are made under one lock: about half a millisecond's worth, which is the longest that a
+// request waits for a scan.
+const applyLot = 48
+
+// apply makes the changes visible, a lot at a time.
+func (m *model) apply(changes []scan.Change) {
+	for lot := range slices.Chunk(changes, applyLot) {
+		m.mu.Lock()
+		for i := range lot {
+			m.change(&lot[i])
+		}
+		m.settle()
+		m.mu.Unlock()
+	}
+}
+
+// ---- snapshots ----
+
+// The kinds of snapshot parts.
+const (
+	partDict    = 'd'
+	partTracks  = 't'
+	partFolders = 'f'
+)
+
+// partBytes is how much goes into a part before it is compressed. Even what does not compress then fits the store.
+const partBytes = 320_000
+
+// captured is the state of a model at one record of the log, held still while the model goes on.
+type captured struct {
+	seq     uint64
+	dict    []string
+	chunks  [][]byte
+	refs    []ref
+	missing []bool
+	folders []scan.FolderInfo
+}
+
+// capture takes what a snapshot holds. Blobs and dictionary strings never change, so copies of the lists that lead to
+// them are enough: about ten bytes a track.
+func (m *model) capture() captured {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	s := captured{
+		seq:     m.seq,
+		dict:    m.dict.list[:len(m.dict.list):len(m.dict.list)],
+		chunks:  slices.Clone(m.arena.chunks),
+		refs:    slices.Clone(m.refs),
+		missing: slices.Clone(m.missing),
+	}
+	for i := range m.folders {
+		if f := &m.folders[i]; f.cover != "" || f.sides != 0 {
+			s.folders = append(s.folders, scan.FolderInfo{Library: m.libraries[f.lib], Path: f.path, CoverPath: f.cover, Sides: f.sides})
+		}
+	}
+	return s
+}
+
+// parts yields the snapshot's parts, ready for the store.
+func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var buf []byte
+		flush := func() bool {
+			if len(buf) < 2 {
+				return true
+			}
+			p := pack.EncodeAll(buf, []byte{journalFormat})
+			buf = buf[:1]
+			if len(p) > store.MaxValue {
+				return yield(nil, tutti.Errorf(tutti.KindInternal, "catalog: snapshot", "a part of %d bytes is more than the store holds", len(p)))
+			}
+			return yield(p, nil)
+		}
+		room := func(n int) bool { return len(buf)+n <= partBytes || flush() }
+
+		buf = append(buf, partDict)
+		for _, str := range s.dict {
+			if !room(len(str) + 8) {
+				return
+			}
+			buf = appendString(buf, str)
+		}
+		if !flush() {
+			return
+		}
+		buf[0] = partTracks
+		for slot, r := range s.refs {
+			if r == 0 {
+				continue
+			}
+			blob := blobAt(s.chunks, r)
+			if !room(len(blob) + 8) {
+				return
+			}
+			buf = append(buf, boolByte(s.missing[slot]))
+			buf = appendBytes(buf, blob)
+		}
+		if !flush() {
+			return
+		}
+		buf[0] = partFolders
+		for i := range s.folders {
+			f := &s.folders[i]
+			if !room(len(f.Path) + len(f.CoverPath) + 64) {
+				return
+			}
+			buf = appendFolderInfo(buf, f)
+		}
+		flush()
+	}
+}
+
+// loadPart enters a snapshot's part into a model that is being loaded.
+func (c *Catalog) loadPart(m *model, value []byte) error {
+	const op = "catalog: read snapshot"
+	if len(value) == 0 || value[0] != journalFormat {
+		return tutti.Errorf(tutti.KindInvalid, op, "the catalogue's snapshot was written by another version of tutti; use that version, or restore a backup")
+	}
+	raw, err := c.unpack.DecodeAll(value[1:], nil)
+	if err != nil {
+		return tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	d := decoder{b: raw}
+	switch d.byte() {
+	case partDict:
+		for len(d.b) > 0 {
+			m.dict.internBytes(d.bytes())
+		}
+	case partTracks:
+		for len(d.b) > 0 {
+			missing := d.byte() != 0
+			if err := m.load(d.bytes(), missing); err != nil {
+				return tutti.Wrap(tutti.KindInternal, op, err)
+			}
+		}
+	case partFolders:
+		for len(d.b) > 0 {
+			m.setFolder(d.folderInfo())
+		}
+	default:
+		d.fail()
+	}
+	if d.err != nil {
+		return tutti.Wrap(tutti.KindInternal, op, d.err)
+	}
+	return nil
+}
+
+// load enters a snapshot's record, whose dictionary numbers are the model's own.
+func (m *model) load(blob []byte, missing bool) error {
+	if err := m.scratch.decode(blob); err != nil {
+		return err
+	}
+	if err := m.checkNumbers(&m.scratch); err != nil {
+		return err
+	}
+	slot := m.newSlot()
+	m.refs[slot] = m.arena.add(blob)
+	m.missing[slot] = missing
+	m.byID[m.scratch.id] = slot
+	m.link(slot)
+	return nil
+}
+
+// checkNumbers makes sure that what link and its like look up without asking is there.
+func (m *model) checkNumbers(r *record) error {
+	for _, list := range [...][]uint32{{r.album, r.folder, r.audio}, r.artists, r.genres} {
+		for _, n := range list {
+			if s, ok := m.dict.at(n); !ok || (len(s) < 8 && n != r.audio && !slices.Contains(r.genres, n)) {
+				return errTruncated
+			}
+		}
+	}
+	return nil
+}

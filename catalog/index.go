@@ -1,0 +1,217 @@
+package catalog
+
+import (
+	"iter"
+	"slices"
+	"strings"
+)
+
+// index is an inverted index: for every word the slots (of tracks, albums or artists) whose text has it, in order.
+// Words are kept sorted too, so that a prefix is a range of them.
+type index struct {
+	number   map[string]uint32
+	postings []posting
+	free     []uint32 // numbers of postings that became empty
+	sorted   *order   // of posting numbers, by word
+	bulk     bool     // sorted is filled by endBulk
+}
+
+type posting struct {
+	word  string
+	slots []uint32
+}
+
+func newIndex() *index {
+	x := &index{number: make(map[string]uint32)}
+	x.sorted = newOrder(func(a, b uint32) int { return strings.Compare(x.postings[a].word, x.postings[b].word) }, nil)
+	return x
+}
+
+func (x *index) endBulk() {
+	list := make([]uint32, 0, len(x.number))
+	for _, n := range x.number {
+		list = append(list, n)
+	}
+	x.sorted.fill(list)
+	x.bulk = false
+}
+
+// add notes that the slot's text has the word; adding it again changes nothing.
+func (x *index) add(word string, slot uint32) {
+	n, ok := x.number[word]
+	if !ok {
+		word = strings.Clone(word)
+		if k := len(x.free); k > 0 {
+			n = x.free[k-1]
+			x.free = x.free[:k-1]
+			x.postings[n].word = word
+		} else {
+			n = uint32(len(x.postings))
+			x.postings = append(x.postings, posting{word: word})
+		}
+		x.number[word] = n
+		if !x.bulk {
+			x.sorted.insert(n)
+		}
+	}
+	x.postings[n].slots = insertSorted(x.postings[n].slots, slot)
+}
+
+// remove takes back an add.
+func (x *index) remove(word string, slot uint32) {
+	n, ok := x.number[word]
+	if !ok {
+		return
+	}
+	p := &x.postings[n]
+	if p.slots = removeSorted(p.slots, slot); len(p.slots) > 0 {
+		return
+	}
+	if !x.bulk {
+		x.sorted.remove(n)
+	}
+	delete(x.number, p.word)
+	*p = posting{}
+	x.free = append(x.free, n)
+}
+
+// insertSorted and removeSorted keep a list of distinct slots in order. Most slots come in rising order.
+func insertSorted(list []uint32, v uint32) []uint32 {
+	if n := len(list); n == 0 || list[n-1] < v {
+		return append(list, v)
+	}
+	i, ok := slices.BinarySearch(list, v)
+	if ok {
+		return list
+	}
+	return slices.Insert(list, i, v)
+}
+
+func removeSorted(list []uint32, v uint32) []uint32 {
+	i, ok := slices.BinarySearch(list, v)
+	if !ok {
+		return list
+	}
+	return slices.Delete(list, i, i+1)
+}
+
+// prefixed yields the postings of the words that begin with prefix, in the order of the words.
+func (x *index) prefixed(prefix string) iter.Seq[*posting] {
+	return func(yield func(*posting) bool) {
+		from := x.sorted.rank(func(n uint32) int { return strings.Compare(x.postings[n].word, prefix) })
+		for n := range x.sorted.each(from) {
+			if p := &x.postings[n]; !strings.HasPrefix(p.word, prefix) || !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// sample bounds how many words of a prefix are looked at to guess how many slots it has.
+const sample = 8
+
+// narrow is a query word's postings where there are few enough to look a slot up in each of them.
+type narrow struct {
+	word  string
+	lists [][]uint32
+	many  bool // lists is not all of them
+	guess int  // how many slots there are, roughly
+}
+
+func (x *index) narrow(word string) narrow {
+	w := narrow{word: word}
+	for p := range x.prefixed(word) {
+		if len(w.lists) == sample {
+			// How much more there is does not matter: it is a lot.
+			w.many = true
+			w.guess = w.guess*4 + 1000
+			break
+		}
+		w.lists = append(w.lists, p.slots)
+		w.guess += len(p.slots)
+	}
+	return w
+}
+
+func (w *narrow) has(slot uint32) bool {
+	for _, l := range w.lists {
+		if _, ok := slices.BinarySearch(l, slot); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// find calls fn once for each slot whose text has, for every word of the query, a word that begins with it, until fn
+// returns false or about effort slots were looked at. Slots that have all words exactly come first. check tells
+// whether a slot's text has a word with the prefix; it is asked only where the index alone would take long.
+//
+// The bound is what keeps a search for "a" in two million tracks as cheap as any other. It means that of a flood of
+// matches only the first few thousand compete for the best places; the order in which they are looked at does not
+// depend on which page is asked for, so pages neither overlap nor leave gaps.
+func (x *index) find(words []string, effort int, check func(slot uint32, prefix string) bool, fn func(slot uint32) bool) {
+	if len(words) == 0 {
+		return
+	}
+	seen := make(map[uint32]struct{})
+	emit := func(slot uint32) bool {
+		if _, ok := seen[slot]; ok {
+			return true
+		}
+		seen[slot] = struct{}{}
+		return fn(slot)
+	}
+
+	var exact [][]uint32
+	for _, w := range words {
+		if n, ok := x.number[w]; ok {
+			exact = append(exact, x.postings[n].slots)
+		}
+	}
+	if len(exact) == len(words) {
+		slices.SortFunc(exact, func(a, b []uint32) int { return len(a) - len(b) })
+		left := effort
+	next:
+		for _, slot := range exact[0] {
+			if left--; left < 0 {
+				break
+			}
+			for _, other := range exact[1:] {
+				if _, ok := slices.BinarySearch(other, slot); !ok {
+					continue next
+				}
+			}
+			if !emit(slot) {
+				return
+			}
+		}
+	}
+
+	terms := make([]narrow, len(words))
+	for i, w := range words {
+		terms[i] = x.narrow(w)
+		if len(terms[i].lists) == 0 {
+			return
+		}
+	}
+	slices.SortStableFunc(terms, func(a, b narrow) int { return a.guess - b.guess })
+	left := effort
+	for p := range x.prefixed(terms[0].word) {
+	candidates:
+		for _, slot := range p.slots {
+			if left--; left < 0 {
+				return
+			}
+			for i := range terms[1:] {
+				t := &terms[1+i]
+				if t.has(slot) || (t.many && check(slot, t.word)) {
+					continue
+				}
+				continue candidates
+			}
+			if !emit(slot) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,805 @@
+package catalog
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"tutti"
+	"tutti/catalog/scan"
+)
+
+// none stands for "no slot".
+const none = ^uint32(0)
+
+// The dictionary numbers of the two roles that need no tag of their own; every dictionary begins with them.
+const (
+	roleArtist = iota
+	roleAlbumArtist
+)
+
+// maxLibraries is how many libraries there can be: a set of them is one machine word.
+const maxLibraries = 64
+
+// model is the read model: everything the catalogue knows that is not one person's. Things are numbered by slots, so
+// that lists of them are plain integers; a track keeps its slot for as long as it is known.
+//
+// Tracks are the only truth. Albums, artists, genres and folders are derived from them, at the end of each batch of
+// changes for those it touched, so the model is the same whether it was built in one go or change by change.
+type model struct {
+	mu       sync.RWMutex // readers hold it for one query; writers for a few dozen changes
+	articles []string     // folded; ignored at the beginning of names when sorting
+
+	dict  *dict
+	arena arena
+
+	libraries []string // by number
+	counts    []counts // by library number
+
+	// By track slot.
+	refs     []ref // 0: free
+	albumOf  []uint32
+	folderOf []uint32
+	libOf    []uint8
+	missing  []bool
+	nextFP   []uint32 // the next track whose fingerprint begins alike
+	free     []uint32
+	byID     map[uint64]uint32
+	byFP     map[uint64]uint32 // first eight bytes of the fingerprint → first slot
+
+	albums       []album
+	albumByID    map[uint64]uint32
+	artists      []artist
+	artistByID   map[uint64]uint32
+	genres       []genre
+	genreByName  map[string]uint32 // folded
+	genreOfDict  map[uint32]uint32 // spelling → genre
+	folders      []folder
+	folderByID   map[uint64]uint32
+	folderByPath map[folderKey]uint32
+
+	albumsByName, albumsByArtist, albumsByAdded, albumsByYear *order
+	artistsByName                                             *order
+	trackWords, albumWords, artistWords                       *index
+
+	dirtyAlbums, dirtyArtists map[uint32]struct{}
+	bulk                      bool // orders and derived things are made at the end
+	seq                       uint64
+	generation                uint64 // counts batches, for caches of what was derived from the model
+	scratch                   record
+}
+
+type counts struct {
+	tracks, missing int
+	duration        int64
+	size            int64
+}
+
+type album struct {
+	id              uint64
+	tracks          []uint32 // in playing order, missing ones included
+	blob            ref      // what appendAlbumBlob made of them
+	nameKey         string   // for sorting
+	artistKey       string
+	added           int64
+	year            int32
+	live            int32  // tracks that are not missing; 0: not listed
+	libs            uint64 // libraries of the live tracks
+	genres          []uint32
+	genreTracks     []uint16 // live tracks of each of genres
+	artists         []uint32 // album artists
+	listed, covered bool
+}
+
+type spelling struct {
+	n     uint32 // in the dictionary
+	count int32
+}
+
+type artist struct {
+	id      uint64
+	names   []spelling // of credits, by how many tracks
+	details []spelling
+	roles   []spelling // live tracks by role
+	tracks  []uint32   // that credit the artist in any way, missing ones included
+	live    []int32    // by library number, tracks that are not missing
+	own     []uint32   // listed albums of which they are an album artist
+	name    string     // what the indexes have
+	key     string
+	listed  bool
+}
+
+type genre struct {
+	key       string
+	spellings []spelling // by live tracks
+	live      []int32    // by library number
+	byName    *order     // albums
+	byArtist  *order     // albums, weighted by tracks of the genre
+}
+
+type folderKey struct {
+	lib  uint8
+	path string
+}
+
+type folder struct {
+	id        uint64
+	parent    uint32
+	lib       uint8
+	path      string
+	children  []uint32 // by name
+	tracks    []uint32
+	live, all int // tracks in it and below it
+	cover     string
+	sides     uint64
+}
+
+func newModel(articles []string) *model {
+	m := &model{
+		dict:         newDict(),
+		byID:         make(map[uint64]uint32),
+		byFP:         make(map[uint64]uint32),
+		albumByID:    make(map[uint64]uint32),
+		artistByID:   make(map[uint64]uint32),
+		genreByName:  make(map[string]uint32),
+		genreOfDict:  make(map[uint32]uint32),
+		folderByID:   make(map[uint64]uint32),
+		folderByPath: make(map[folderKey]uint32),
+		trackWords:   newIndex(),
+		albumWords:   newIndex(),
+		artistWords:  newIndex(),
+		dirtyAlbums:  make(map[uint32]struct{}),
+		dirtyArtists: make(map[uint32]struct{}),
+		articles:     articles,
+	}
+	m.dict.intern("artist")
+	m.dict.intern("albumartist")
+	m.albumsByName = newOrder(m.compareName, nil)
+	m.albumsByArtist = newOrder(m.compareArtist, func(a uint32) int { return int(m.albums[a].live) })
+	m.albumsByAdded = newOrder(func(a, b uint32) int {
+		return cmp.Or(-cmp.Compare(m.albums[a].added, m.albums[b].added), m.compareName(a, b))
+	}, nil)
+	m.albumsByYear = newOrder(func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(m.albums[a].year, m.albums[b].year), m.compareName(a, b))
+	}, nil)
+	m.artistsByName = newOrder(func(a, b uint32) int {
+		x, y := &m.artists[a], &m.artists[b]
+		return cmp.Or(strings.Compare(x.key, y.key), cmp.Compare(x.id, y.id))
+	}, nil)
+	return m
+}
+
+func (m *model) compareName(a, b uint32) int {
+	x, y := &m.albums[a], &m.albums[b]
+	return cmp.Or(strings.Compare(x.nameKey, y.nameKey), cmp.Compare(x.id, y.id))
+}
+
+func (m *model) compareArtist(a, b uint32) int {
+	x, y := &m.albums[a], &m.albums[b]
+	return cmp.Or(strings.Compare(x.artistKey, y.artistKey), cmp.Compare(x.id, y.id))
+}
+
+// beginBulk and endBulk surround the loading of many records into an empty model.
+func (m *model) beginBulk() {
+	m.bulk = true
+	m.trackWords.bulk, m.albumWords.bulk, m.artistWords.bulk = true, true, true
+}
+
+func (m *model) endBulk() {
+	m.settle()
+	m.trackWords.endBulk()
+	m.albumWords.endBulk()
+	m.artistWords.endBulk()
+	m.bulk = false
+	var listed []uint32
+	for i := range m.albums {
+		if m.albums[i].listed {
+			listed = append(listed, uint32(i))
+		}
+	}
+	for _, o := range m.albumOrders() {
+		o.fill(slices.Clone(listed))
+	}
+	byGenre := make([][]uint32, len(m.genres))
+	for _, a := range listed {
+		for _, g := range m.albums[a].genres {
+			byGenre[g] = append(byGenre[g], a)
+		}
+	}
+	for g, list := range byGenre {
+		m.genres[g].byName.fill(slices.Clone(list))
+		m.genres[g].byArtist.fill(list)
+	}
+	listed = listed[:0]
+	for i := range m.artists {
+		if m.artists[i].listed {
+			listed = append(listed, uint32(i))
+		}
+	}
+	m.artistsByName.fill(listed)
+}
+
+func (m *model) albumOrders() [4]*order {
+	return [...]*order{m.albumsByName, m.albumsByArtist, m.albumsByAdded, m.albumsByYear}
+}
+
+// library numbers a library.
+func (m *model) library(name string) uint8 {
+	if i := slices.Index(m.libraries, name); i >= 0 {
+		return uint8(i)
+	}
+	m.libraries = append(m.libraries, name)
+	m.counts = append(m.counts, counts{})
+	return uint8(len(m.libraries) - 1)
+}
+
+func (m *model) bytes(slot uint32) []byte { return m.arena.get(m.refs[slot]) }
+
+// read decodes a track's record. What is in the arena was checked when it was put there, so a failure is a defect of
+// this package and the process cannot usefully go on.
+func (m *model) read(slot uint32, r *record) {
+	if err := r.decode(m.bytes(slot)); err != nil {
+		panic("catalog: the record of a known track does not decode")
+	}
+}
+
+func (m *model) lookup(n uint32) string { return m.dict.list[n] }
+
+// ---- changes ----
+
+// put adds the track, or replaces it.
+func (m *model) put(e *scan.Entry) {
+	id, _ := e.ID.Number()
+	slot, known := m.byID[id]
+	wasMissing := false
+	if known {
+		wasMissing = m.missing[slot]
+		if e.Added.IsZero() {
+			m.read(slot, &m.scratch)
+			if m.scratch.mask&hasAdded != 0 {
+				c := *e
+				c.Added = unixNano(m.scratch.added)
+				e = &c
+			}
+		}
+	}
+	b := appendEntry(nil, m.dict, e)
+	if known {
+		if bytes.Equal(b, m.bytes(slot)) {
+			if wasMissing != e.Missing {
+				m.setMissing(slot, e.Missing)
+			}
+			return
+		}
+		m.unlink(slot)
+		m.arena.release(m.refs[slot])
+	} else {
+		slot = m.newSlot()
+		m.byID[id] = slot
+	}
+	m.refs[slot] = m.arena.add(b)
+	m.missing[slot] = e.Missing
+	m.link(slot)
+}
+
+// same reports whether putting the entry would change nothing.
+func (m *model) same(e *scan.Entry) bool {
+	id, _ := e.ID.Number()
+	slot, known := m.byID[id]
+	if !known || m.missing[slot] != e.Missing {
+		return false
+	}
+	old, ok := m.entry(e.ID)
+	if !ok {
+		return false
+	}
+	c := *e
+	if c.Added.IsZero() {
+		c.Added = old.Added
+	}
+	d := newDict()
+	a := appendEntry(nil, d, &old)
+	n := len(d.list)
+	b := appendEntry(nil, d, &c)
+	return n == len(d.list) && bytes.Equal(a, b)
+}
+
+func (m *model) newSlot() uint32 {
+	if n := len(m.free); n > 0 {
+		s := m.free[n-1]
+		m.free = m.free[:n-1]
+		return s
+	}
+	m.refs = append(m.refs, 0)
+	m.albumOf = append(m.albumOf, none)
+	m.folderOf = append(m.folderOf, none)
+	m.libOf = append(m.libOf, 0)
+	m.missing = append(m.missing, false)
+	m.nextFP = append(m.nextFP, none)
+	return uint32(len(m.refs) - 1)
+}
+
+func (m *model) remove(slot uint32) {
+	id := recordID(m.bytes(slot))
+	m.unlink(slot)
+	m.arena.release(m.refs[slot])
+	m.refs[slot] = 0
+	m.missing[slot] = false
+	delete(m.byID, id)
+	m.free = append(m.free, slot)
+}
+
+func (m *model) setMissing(slot uint32, missing bool) {
+	if m.missing[slot] == missing {
+		return
+	}
+	r := &m.scratch
+	m.read(slot, r)
+	m.count(slot, r, -1)
+	m.missing[slot] = missing
+	m.count(slot, r, 1)
+	m.dirtyAlbums[m.albumOf[slot]] = struct{}{}
+}
+
+func fpKey(fp scan.Fingerprint) uint64 { return binary.LittleEndian.Uint64(fp[:]) }
+
+// link enters the slot's record everywhere it belongs; unlink takes it out again.
+func (m *model) link(slot uint32) {
+	r := &m.scratch
+	m.read(slot, r)
+
+	k := fpKey(r.fp)
+	if first, ok := m.byFP[k]; ok {
+		m.nextFP[slot] = first
+	} else {
+		m.nextFP[slot] = none
+	}
+	m.byFP[k] = slot
+
+	a := m.albumSlot(stringU64(m.lookup(r.album)))
+	m.albumOf[slot] = a
+	m.albums[a].tracks = append(m.albums[a].tracks, slot)
+	m.dirtyAlbums[a] = struct{}{}
+
+	id, lib, dir, _ := splitFolder(m.lookup(r.folder))
+	n := m.library(lib)
+	f := m.folderSlot(n, dir)
+	m.setFolderID(f, id)
+	m.libOf[slot], m.folderOf[slot] = n, f
+	m.folders[f].tracks = insertSorted(m.folders[f].tracks, slot)
+
+	m.eachCredit(r, func(credit, _ uint32, first bool) {
+		x := m.artistSlot(creditID(m.lookup(credit)))
+		if first {
+			m.artists[x].tracks = insertSorted(m.artists[x].tracks, slot)
+		}
+		addSpelling(&m.artists[x].names, credit, 1)
+		m.dirtyArtists[x] = struct{}{}
+	})
+	m.eachDetail(r, func(detail uint32) {
+		x := m.artistSlot(stringU64(m.lookup(detail)))
+		addSpelling(&m.artists[x].details, detail, 1)
+		m.dirtyArtists[x] = struct{}{}
+	})
+	for _, n := range r.genres {
+		m.genreSlot(n)
+	}
+	m.count(slot, r, 1)
+	m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
+}
+
+func (m *model) unlink(slot uint32) {
+	r := &m.scratch
+	m.read(slot, r)
+	m.eachTrackWord(r, func(w string) { m.trackWords.remove(w, slot) })
+	m.count(slot, r, -1)
+	m.eachDetail(r, func(detail uint32) {
+		x := m.artistByID[stringU64(m.lookup(detail))]
+		addSpelling(&m.artists[x].details, detail, -1)
+		m.dirtyArtists[x] = struct{}{}
+	})
+	m.eachCredit(r, func(credit, _ uint32, first bool) {
+		x := m.artistByID[creditID(m.lookup(credit))]
+		if first {
+			m.artists[x].tracks = removeSorted(m.artists[x].tracks, slot)
+		}
+		addSpelling(&m.artists[x].names, credit, -1)
+		m.dirtyArtists[x] = struct{}{}
+	})
+	f := m.folderOf[slot]
+	m.folders[f].tracks = removeSorted(m.folders[f].tracks, slot)
+	a := m.albumOf[slot]
+	tracks := m.albums[a].tracks
+	i := slices.Index(tracks, slot)
+	m.albums[a].tracks = slices.Delete(tracks, i, i+1)
+	m.dirtyAlbums[a] = struct{}{}
+
+	k := fpKey(r.fp)
+	if first := m.byFP[k]; first != slot {
+		for s := first; ; s = m.nextFP[s] {
+			if m.nextFP[s] == slot {
+				m.nextFP[s] = m.nextFP[slot]
+				break
+			}
+		}
+	} else if next := m.nextFP[slot]; next != none {
+		m.byFP[k] = next
+	} else {
+		delete(m.byFP, k)
+	}
+}
+
+// count adds the track to (or takes it from) all that counts tracks.
+func (m *model) count(slot uint32, r *record, by int) {
+	lib := m.libOf[slot]
+	c := &m.counts[lib]
+	live := by
+	if m.missing[slot] {
+		c.missing += by
+		live = 0
+	} else {
+		c.tracks += by
+		c.duration += int64(by) * int64(r.duration)
+		c.size += int64(by) * r.size
+	}
+	for f := m.folderOf[slot]; f != none; f = m.folders[f].parent {
+		m.folders[f].live += live
+		m.folders[f].all += by
+	}
+	if live == 0 {
+		return
+	}
+	m.eachCredit(r, func(credit, role uint32, first bool) {
+		n := m.artistByID[creditID(m.lookup(credit))]
+		x := &m.artists[n]
+		if first {
+			addCount(&x.live, lib, live)
+		}
+		addSpelling(&x.roles, role, live)
+		m.dirtyArtists[n] = struct{}{}
+	})
+	for i, n := range r.genres {
+		g := m.genreSlot(n)
+		addSpelling(&m.genres[g].spellings, n, live)
+		if !m.genreBefore(r, i, g) {
+			addCount(&m.genres[g].live, lib, live)
+		}
+	}
+}
+
+// genreBefore reports whether one of the record's first n genres is g in another spelling.
+func (m *model) genreBefore(r *record, n int, g uint32) bool {
+	for _, o := range r.genres[:n] {
+		if m.genreSlot(o) == g {
+			return true
+		}
+	}
+	return false
+}
+
+func addCount(list *[]int32, lib uint8, by int) {
+	for len(*list) <= int(lib) {
+		*list = append(*list, 0)
+	}
+	(*list)[lib] += int32(by)
+}
+
+func sum(list []int32) int {
+	n := 0
+	for _, v := range list {
+		n += int(v)
+	}
+	return n
+}
+
+func addSpelling(list *[]spelling, n uint32, by int) {
+	for i := range *list {
+		s := &(*list)[i]
+		if s.n != n {
+			continue
+		}
+		if s.count += int32(by); s.count == 0 {
+			*list = slices.Delete(*list, i, i+1)
+		}
+		return
+	}
+	*list = append(*list, spelling{n, int32(by)})
+}
+
+// preferred returns the most used spelling; among equals the first in byte order.
+func (m *model) preferred(list []spelling) (string, bool) {
+	if len(list) == 0 {
+		return "", false
+	}
+	best := list[0]
+	for _, s := range list[1:] {
+		if s.count > best.count || (s.count == best.count && m.lookup(s.n) < m.lookup(best.n)) {
+			best = s
+		}
+	}
+	return m.lookup(best.n), true
+}
+
+// eachCredit calls fn for every credit on the track with its role's dictionary number; first is true where it is the
+// artist's first credit on the track.
+func (m *model) eachCredit(r *record, fn func(credit, role uint32, first bool)) {
+	var buf [16]uint64
+	seen := buf[:0]
+	visit := func(credit, role uint32) {
+		id := creditID(m.lookup(credit))
+		first := !slices.Contains(seen, id)
+		if first {
+			seen = append(seen, id)
+		}
+		fn(credit, role, first)
+	}
+	for _, n := range r.artists {
+		visit(n, roleArtist)
+	}
+	d := decodeString(m.lookup(r.album))
+	d.u64()
+	d.bytes()
+	d.bytes()
+	d.skipPacked()
+	for range d.count() {
+		visit(uint32(d.uvarint()), roleAlbumArtist)
+	}
+	if r.mask&hasContributors != 0 {
+		d := r.contributors()
+		for range d.count() {
+			role := uint32(d.uvarint())
+			d.uvarint()
+			visit(uint32(d.uvarint()), role)
+		}
+	}
+}
+
+func (m *model) eachDetail(r *record, fn func(detail uint32)) {
+	if r.mask&hasDetails == 0 {
+		return
+	}
+	d := decoder{b: r.rest}
+	for range d.count() {
+		fn(uint32(d.uvarint()))
+	}
+}
+
+// eachTrackWord calls fn with the words by which a track is found: of its title, its artists' names, its album's and
+// its album's artists'. A word may come more than once.
+func (m *model) eachTrackWord(r *record, fn func(string)) {
+	var buf [256]byte
+	text := buf[:0]
+	eachWord(viewString(appendFold(text, viewString(r.title))), fn)
+	for _, n := range r.artists {
+		eachWord(viewString(appendFold(text, m.lookup(n)[8:])), fn)
+	}
+	d := decodeString(m.lookup(r.album))
+	d.u64()
+	eachWord(viewString(appendFold(text, d.string())), fn)
+	d.bytes()
+	d.skipPacked()
+	for range d.count() {
+		if n := uint32(d.uvarint()); !slices.Contains(r.artists, n) {
+			eachWord(viewString(appendFold(text, m.lookup(n)[8:])), fn)
+		}
+	}
+}
+
+func (m *model) albumSlot(id uint64) uint32 {
+	s, ok := m.albumByID[id]
+	if !ok {
+		s = uint32(len(m.albums))
+		m.albums = append(m.albums, album{id: id})
+		m.albumByID[id] = s
+	}
+	return s
+}
+
+func (m *model) artistSlot(id uint64) uint32 {
+	s, ok := m.artistByID[id]
+	if !ok {
+		s = uint32(len(m.artists))
+		m.artists = append(m.artists, artist{id: id})
+		m.artistByID[id] = s
+	}
+	return s
+}
+
+func (m *model) genreSlot(spelling uint32) uint32 {
+	if g, ok := m.genreOfDict[spelling]; ok {
+		return g
+	}
+	key := fold(strings.TrimSpace(m.lookup(spelling)))
+	g, ok := m.genreByName[key]
+	if !ok {
+		g = uint32(len(m.genres))
+		m.genres = append(m.genres, genre{key: key, byName: newOrder(m.compareName, nil)})
+		m.genres[g].byArtist = newOrder(m.compareArtist, func(a uint32) int {
+			x := &m.albums[a]
+			if i := slices.Index(x.genres, g); i >= 0 {
+				return int(x.genreTracks[i])
+			}
+			return 0
+		})
+		m.genreByName[key] = g
+	}
+	m.genreOfDict[spelling] = g
+	return g
+}
+
+// folderNumber is the number of a folder that no track has named yet, as its tracks will.
+func folderNumber(library, dir string) uint64 {
+	n, _ := scan.FolderID(library, dir).Number()
+	return n
+}
+
+func (m *model) folderSlot(lib uint8, dir string) uint32 {
+	key := folderKey{lib, dir}
+	if s, ok := m.folderByPath[key]; ok {
+		return s
+	}
+	parent := none
+	if dir != "." {
+		parent = m.folderSlot(lib, path.Dir(dir))
+	}
+	key.path = strings.Clone(dir)
+	s := uint32(len(m.folders))
+	m.folders = append(m.folders, folder{id: folderNumber(m.libraries[lib], dir), parent: parent, lib: lib, path: key.path})
+	m.folderByPath[key] = s
+	m.folderByID[m.folders[s].id] = s
+	if parent != none {
+		c := m.folders[parent].children
+		i, _ := slices.BinarySearchFunc(c, dir, func(n uint32, dir string) int { return strings.Compare(m.folders[n].path, dir) })
+		m.folders[parent].children = slices.Insert(c, i, s)
+	}
+	return s
+}
+
+func (m *model) setFolderID(f uint32, id uint64) {
+	if old := m.folders[f].id; old != id {
+		delete(m.folderByID, old)
+		m.folders[f].id = id
+		m.folderByID[id] = f
+	}
+}
+
+func (m *model) setFolder(info *scan.FolderInfo) {
+	f := &m.folders[m.folderSlot(m.library(info.Library), info.Path)]
+	if f.cover != info.CoverPath {
+		f.cover = strings.Clone(info.CoverPath)
+	}
+	f.sides = info.Sides
+}
+
+// ---- deriving ----
+
+// settle brings what is derived up to date after a batch of changes.
+func (m *model) settle() {
+	if m.bulk && len(m.dirtyAlbums) > 1000 {
+		m.settleAlbumsParallel()
+	} else {
+		for a := range m.dirtyAlbums {
+			m.deriveAlbum(a, nil)
+		}
+	}
+	clear(m.dirtyAlbums)
+	for x := range m.dirtyArtists {
+		m.deriveArtist(x)
+	}
+	clear(m.dirtyArtists)
+	m.generation++
+	if m.arena.wasteful() {
+		m.compact()
+	}
+}
+
+// settleAlbumsParallel gathers the albums' facts on all cores, which only reads, and enters them one by one.
+func (m *model) settleAlbumsParallel() {
+	const lot = 4096
+	list := make([]uint32, 0, len(m.dirtyAlbums))
+	for a := range m.dirtyAlbums {
+		list = append(list, a)
+	}
+	slices.Sort(list)
+	for part := range slices.Chunk(list, lot) {
+		facts := make([]derived, len(part))
+		var wg sync.WaitGroup
+		workers := runtime.GOMAXPROCS(0)
+		for w := range workers {
+			wg.Go(func() {
+				for i := w; i < len(part); i += workers {
+					m.sortTracks(part[i])
+					facts[i] = m.aggregate(m.liveTracks(part[i]))
+				}
+			})
+		}
+		wg.Wait()
+		for i, a := range part {
+			m.deriveAlbum(a, &facts[i])
+		}
+	}
+}
+
+// compact moves what is left in chunks that are mostly holes, which then go.
+func (m *model) compact() {
+	for i, r := range m.refs {
+		if r != 0 && m.arena.sparse(r) {
+			m.refs[i] = m.arena.move(r)
+		}
+	}
+	for i := range m.albums {
+		if r := m.albums[i].blob; r != 0 && m.arena.sparse(r) {
+			m.albums[i].blob = m.arena.move(r)
+		}
+	}
+}
+
+// deriveArtist brings an artist's name, place and words up to date.
+func (m *model) deriveArtist(n uint32) {
+	x := &m.artists[n]
+	name, sortName := "", ""
+	if credit, ok := m.preferred(x.names); ok {
+		name = credit[8:]
+	}
+	sortName, _ = m.artistDetail(x)
+	key := sortKey(name, m.articles)
+	if sortName != "" {
+		key = strings.TrimSpace(fold(sortName))
+	}
+	listed := len(x.names) > 0 && sum(x.live) > 0
+	if listed == x.listed && name == x.name && key == x.key {
+		return
+	}
+	if x.listed {
+		if !m.bulk {
+			m.artistsByName.remove(n)
+		}
+		eachWord(fold(x.name), func(w string) { m.artistWords.remove(w, n) })
+	}
+	x.name, x.key, x.listed = name, key, listed
+	if listed {
+		if !m.bulk {
+			m.artistsByName.insert(n)
+		}
+		eachWord(fold(name), func(w string) { m.artistWords.add(w, n) })
+	}
+}
+
+// artistDetail returns the preferred sort name and MusicBrainz ID, each from the details that have one.
+func (m *model) artistDetail(x *artist) (sortName, mbid string) {
+	pick := func(get func(sortName, mbid string) string) string {
+		best, most := "", int32(0)
+		for _, s := range x.details {
+			_, sn, mb := splitDetail(m.lookup(s.n))
+			v := get(sn, mb)
+			if v != "" && (s.count > most || (s.count == most && v < best)) {
+				best, most = v, s.count
+			}
+		}
+		return best
+	}
+	return pick(func(s, _ string) string { return s }), pick(func(_, m string) string { return m })
+}
+
+func (m *model) entry(id tutti.ID) (e scan.Entry, ok bool) {
+	n, ok := id.Number()
+	if !ok || !id.Is(tutti.PrefixTrack) {
+		return e, false
+	}
+	slot, ok := m.byID[n]
+	if !ok {
+		return e, false
+	}
+	var r record
+	m.read(slot, &r)
+	if err := r.entry(m.dict, &e, true); err != nil {
+		panic("catalog: the record of a known track does not decode")
+	}
+	e.Missing = m.missing[slot]
+	return e, true
+}
