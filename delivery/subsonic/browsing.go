@@ -94,9 +94,11 @@ const otherInitial = "#"
 func initial(name string, articles []string) string {
 	name = strings.TrimSpace(name)
 	for _, a := range articles {
-		if len(name) > len(a)+1 && name[len(a)] == ' ' && strings.EqualFold(name[:len(a)], a) {
-			name = strings.TrimSpace(name[len(a):])
-			break
+		if rest, found := cutFold(name, a); found && (strings.HasPrefix(rest, " ") || strings.HasSuffix(a, "'")) {
+			if rest = strings.TrimSpace(rest); rest != "" {
+				name = rest
+				break
+			}
 		}
 	}
 	r, size := utf8.DecodeRuneInString(name)
@@ -107,6 +109,14 @@ func initial(name string, articles []string) string {
 		return otherInitial
 	}
 	return string(unicode.ToUpper(r))
+}
+
+// cutFold is strings.CutPrefix without regard to case.
+func cutFold(s, prefix string) (rest string, found bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
 }
 
 // getIndexes lists the folders at the top of the libraries, and the tracks that lie beside them.

@@ -120,7 +120,8 @@ func (h *house) ask(request, auth, body string) *httptest.ResponseRecorder {
 	if auth != "" && query != "" {
 		query += "&"
 	}
-	r := httptest.NewRequestWithContext(h.t.Context(), method, "/rest/"+endpoint, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(h.t.Context(), method, "/rest/", strings.NewReader(body))
+	r.URL.Path += endpoint
 	r.URL.RawQuery = query + auth
 	switch {
 	case strings.HasPrefix(body, "{"):
