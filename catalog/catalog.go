@@ -72,7 +72,7 @@ type Tuning struct {
 	UserSnapshotBytes int64         // the same for one person's; 256 KiB
 	Users             int           // people whose state is held in memory; 256
 	Follow            time.Duration // how often other nodes' changes are looked for where SoleWriter is false; 500 ms
-	SearchEffort      int           // index entries that one search looks at for each kind of thing; 1500
+	SearchEffort      int           // steps of some 20 ns that one search takes for each kind of thing; 3000
 }
 
 func (t Tuning) withDefaults() Tuning {
@@ -91,7 +91,7 @@ func (t Tuning) withDefaults() Tuning {
 		t.Follow = 500 * time.Millisecond
 	}
 	set(&t.Users, 256)
-	set(&t.SearchEffort, 1500)
+	set(&t.SearchEffort, 3000)
 	return t
 }
 

@@ -96,16 +96,16 @@ func (m *model) liveTracks(a uint32) []uint32 {
 // most frequent first. Annotation is left alone.
 func (m *model) aggregate(tracks []uint32) derived {
 	var (
-		d        derived
-		r        record
-		facts    tally[uint32] // what tracks say about the album, by dictionary number
-		genres   tally[uint32] // slots
-		spelt    []spelling
-		moods    tally[string]
-		formats  tally[uint32]
-		a        = &d.album
-		clean    = 0
-		live     = 0
+		d       derived
+		r       record
+		facts   tally[uint32] // what tracks say about the album, by dictionary number
+		genres  tally[uint32] // slots
+		spelt   []spelling
+		moods   tally[string]
+		formats tally[uint32]
+		a       = &d.album
+		clean   = 0
+		live    = 0
 	)
 	for i, s := range tracks {
 		m.read(s, &r)
@@ -318,7 +318,7 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 	if len(a.tracks) > 0 {
 		v := &d.album
 		a.blob = m.arena.add(m.appendAlbumBlob(nil, v))
-		a.libs, a.covered = d.libs, v.HasCover
+		a.libs, a.covered, a.nameLen = d.libs, v.HasCover, shortLen(len(v.Name))
 		if a.listed {
 			a.live = int32(v.SongCount)
 			a.genres, a.genreTracks = d.genres, d.genreTracks

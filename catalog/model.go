@@ -47,6 +47,7 @@ type model struct {
 	folderOf []uint32
 	libOf    []uint8
 	missing  []bool
+	titleLen []uint8
 	nextFP   []uint32 // the next track whose fingerprint begins alike
 	free     []uint32
 	byID     map[uint64]uint32
@@ -94,6 +95,7 @@ type album struct {
 	genreTracks     []uint16 // live tracks of each of genres
 	artists         []uint32 // album artists
 	listed, covered bool
+	nameLen         uint8
 }
 
 type spelling struct {
@@ -320,6 +322,7 @@ func (m *model) newSlot() uint32 {
 	m.folderOf = append(m.folderOf, none)
 	m.libOf = append(m.libOf, 0)
 	m.missing = append(m.missing, false)
+	m.titleLen = append(m.titleLen, 0)
 	m.nextFP = append(m.nextFP, none)
 	return uint32(len(m.refs) - 1)
 }
@@ -353,6 +356,7 @@ func (m *model) link(slot uint32) {
 	r := &m.scratch
 	m.read(slot, r)
 
+	m.titleLen[slot] = shortLen(len(r.title))
 	k := fpKey(r.fp)
 	if first, ok := m.byFP[k]; ok {
 		m.nextFP[slot] = first

@@ -85,8 +85,8 @@ func (w *view) everything(q tutti.SearchQuery, res *tutti.SearchResult) {
 type hit struct {
 	slot  uint32
 	rank  uint8 // less is better
+	size  uint8 // of the name, up to 255
 	plays int64
-	size  int // of the name
 	id    uint64
 }
 
@@ -131,9 +131,45 @@ func hasWord(folded, want string) (begins, is bool) {
 	return begins, is
 }
 
-// best sorts hits and returns their slots.
-func best(hits []hit) []uint32 {
-	slices.SortFunc(hits, func(a, b hit) int {
+// closely is how many matches are compared by what they say; the rest follow by the length of their names.
+const closely = 128
+
+// best puts matches in order. size tells the length of a slot's name without looking at it. Of many matches, those
+// whose names are not much longer than the text are the ones that can be best, so only they are looked at closely.
+func best(found []uint32, text string, size func(uint32) uint8, look func(*hit)) []uint32 {
+	shortest := uint8(min(len(text), 255))
+	far := func(n uint8) int { // names shorter than the text cannot have it
+		if n < shortest {
+			return 512 - int(n)
+		}
+		return int(n)
+	}
+	hits := make([]hit, len(found))
+	if len(found) > closely {
+		var counts [513]int
+		for _, s := range found {
+			counts[far(size(s))]++
+		}
+		at := 0
+		for i, n := range counts {
+			counts[i] = at
+			at += n
+		}
+		for _, s := range found {
+			n := size(s)
+			hits[counts[far(n)]] = hit{slot: s, size: n}
+			counts[far(n)]++
+		}
+	} else {
+		for i, s := range found {
+			hits[i] = hit{slot: s, size: size(s)}
+		}
+	}
+	near := hits[:min(len(hits), closely)]
+	for i := range near {
+		look(&near[i])
+	}
+	slices.SortFunc(near, func(a, b hit) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), -cmp.Compare(a.plays, b.plays), cmp.Compare(a.size, b.size), cmp.Compare(a.id, b.id))
 	})
 	slots := make([]uint32, len(hits))
@@ -144,66 +180,55 @@ func best(hits []hit) []uint32 {
 }
 
 func (w *view) findArtists(text string, words []string, effort int) []uint32 {
-	var hits []hit
-	check := func(n uint32, prefix string) bool {
+	found := w.artistWords.find(words, effort, func(n uint32, prefix string) bool {
 		begins, _ := hasWord(fold(w.artists[n].name), prefix)
 		return begins
-	}
-	w.artistWords.find(words, effort, check, func(n uint32) bool {
-		x := &w.artists[n]
-		if w.countOf(x.live) > 0 {
-			name := fold(x.name)
-			hits = append(hits, hit{n, rankOf(name, text, words), w.mine.of(kindArtist, x.id).PlayCount, len(name), x.id})
-		}
-		return true
 	})
-	return best(hits)
+	found = slices.DeleteFunc(found, func(n uint32) bool { return w.countOf(w.artists[n].live) == 0 })
+	return best(found, text, func(n uint32) uint8 { return shortLen(len(w.artists[n].name)) }, func(h *hit) {
+		x := &w.artists[h.slot]
+		h.id, h.rank = x.id, rankOf(fold(x.name), text, words)
+		h.plays = w.mine.of(kindArtist, x.id).PlayCount
+	})
 }
 
+func shortLen(n int) uint8 { return uint8(min(n, 255)) }
+
 func (w *view) findAlbums(text string, words []string, effort int) []uint32 {
-	var (
-		hits []hit
-		buf  []byte
-	)
-	check := func(n uint32, prefix string) bool {
+	found := w.albumWords.find(words, effort, func(n uint32, prefix string) bool {
 		for _, word := range w.albumWordsOf(n) {
 			if strings.HasPrefix(word, prefix) {
 				return true
 			}
 		}
 		return false
-	}
-	w.albumWords.find(words, effort, check, func(n uint32) bool {
-		if w.seesAlbum(n) {
-			d := decoder{b: w.arena.get(w.albums[n].blob)}
-			buf = appendFold(buf[:0], viewString(d.bytes()))
-			id := w.albums[n].id
-			hits = append(hits, hit{n, rankOf(viewString(buf), text, words), w.mine.of(kindAlbum, id).PlayCount, len(buf), id})
-		}
-		return true
 	})
-	return best(hits)
+	found = slices.DeleteFunc(found, func(n uint32) bool { return !w.seesAlbum(n) })
+	var buf []byte
+	return best(found, text, func(n uint32) uint8 { return w.albums[n].nameLen }, func(h *hit) {
+		d := decoder{b: w.arena.get(w.albums[h.slot].blob)}
+		buf = appendFold(buf[:0], viewString(d.bytes()))
+		h.id, h.rank = w.albums[h.slot].id, rankOf(viewString(buf), text, words)
+		h.plays = w.mine.of(kindAlbum, h.id).PlayCount
+	})
 }
 
 func (w *view) findTracks(text string, words []string, effort int) []uint32 {
 	var (
-		hits []hit
-		buf  []byte
-		r    record
+		buf []byte
+		r   record
 	)
-	check := func(s uint32, prefix string) bool {
+	found := w.trackWords.find(words, effort, func(s uint32, prefix string) bool {
 		w.read(s, &r)
-		found := false
-		w.eachTrackWord(&r, func(word string) { found = found || strings.HasPrefix(word, prefix) })
-		return found
-	}
-	w.trackWords.find(words, effort, check, func(s uint32) bool {
-		if !w.missing[s] && w.seesTrack(s) {
-			w.read(s, &r)
-			buf = appendFold(buf[:0], viewString(r.title))
-			hits = append(hits, hit{s, rankOf(viewString(buf), text, words), w.mine.of(kindTrack, r.id).PlayCount, len(buf), r.id})
-		}
-		return true
+		has := false
+		w.eachTrackWord(&r, func(word string) { has = has || strings.HasPrefix(word, prefix) })
+		return has
 	})
-	return best(hits)
+	found = slices.DeleteFunc(found, func(s uint32) bool { return w.missing[s] || !w.seesTrack(s) })
+	return best(found, text, func(s uint32) uint8 { return w.titleLen[s] }, func(h *hit) {
+		w.read(h.slot, &r)
+		buf = appendFold(buf[:0], viewString(r.title))
+		h.id, h.rank = r.id, rankOf(viewString(buf), text, words)
+		h.plays = w.mine.of(kindTrack, r.id).PlayCount
+	})
 }

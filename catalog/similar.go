@@ -12,7 +12,7 @@ import (
 )
 
 // similarPool bounds how many candidates are weighed.
-const similarPool = 1200
+const similarPool = 400
 
 // Similar returns tracks like the thing that id names, from the library itself: by the same artists, then of the same
 // genres and about the same years. The same question gets the same answer until the library changes; different things
