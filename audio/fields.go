@@ -402,11 +402,8 @@ func (t Tags) Contributors() []Credit {
 			case of:
 				add(k.role, strings.ToLower(sub), tag.Value)
 			case tag.Key == k.key && k.role == "performer":
-				name, instrument := tag.Value, ""
-				if i := strings.LastIndex(name, " ("); i > 0 && strings.HasSuffix(name, ")") {
-					name, instrument = name[:i], name[i+2:len(name)-1]
-				}
-				add(k.role, instrument, clean(name))
+				name, instrument := cutInstrument(tag.Value)
+				add(k.role, instrument, name)
 			case tag.Key == k.key:
 				for _, name := range splitCredit(tag.Value, false) {
 					add(k.role, "", name)
@@ -415,6 +412,22 @@ func (t Tags) Contributors() []Credit {
 		}
 	}
 	return cs
+}
+
+// cutInstrument divides "Name (instrument)" at the bracket that the last one closes.
+func cutInstrument(s string) (name, instrument string) {
+	depth := 0
+	for i := len(s) - 1; i > 0 && s[len(s)-1] == ')'; i-- {
+		switch s[i] {
+		case ')':
+			depth++
+		case '(':
+			if depth--; depth == 0 {
+				return clean(s[:i]), clean(s[i+1 : len(s)-1])
+			}
+		}
+	}
+	return s, ""
 }
 
 // Genres returns the genres, numbers of ID3v1 resolved, several in one value divided at ";".

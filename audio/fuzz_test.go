@@ -11,14 +11,13 @@ import (
 	"unicode/utf8"
 
 	"tutti"
-	"tutti/audio/audiotest"
 )
 
 // FuzzRead feeds every reader of files. Its seeds are the small files of the generated library and the beginnings of
 // the others.
 func FuzzRead(f *testing.F) {
-	dir := f.TempDir()
-	for _, file := range audiotest.Library(f, dir) {
+	dir, files := Files(f)
+	for _, file := range files {
 		b, err := os.ReadFile(filepath.Join(dir, file.Path))
 		if err != nil {
 			f.Fatal(err)

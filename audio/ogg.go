@@ -367,14 +367,19 @@ func (p *parser) oggLength(serial uint32, preSkip int64) error {
 		if err != nil {
 			return err
 		}
-		nextStream := int64(-1)
-		if !ok { // another stream follows this one, or sits beside it
-			if last, nextStream, ok, err = p.oggBoundary(start, serial); err != nil {
+		if !ok { // another stream follows this one
+			if last, ok, err = p.oggBoundary(start, serial); err != nil {
 				return err
 			}
 		}
 		if !ok {
 			break
+		}
+		nextStream := int64(-1)
+		if pg, err := p.oggPage(last.end); err == nil && pg.flags&oggFirst != 0 {
+			nextStream = last.end
+		} else if p.f.failed != nil {
+			return p.f.failed
 		}
 		n := last.granule
 		first, err := p.oggFirstGranule(start, serial)
@@ -430,14 +435,14 @@ func (p *parser) oggLastPage(end int64, serial uint32) (last oggPage, ok bool, e
 	return last, false, nil
 }
 
-// oggBoundary finds by bisection the last page of a stream that ends before the file does, and where the next begins.
-func (p *parser) oggBoundary(start int64, serial uint32) (last oggPage, next int64, ok bool, err error) {
+// oggBoundary finds by bisection the last page of a stream that ends well before the file does.
+func (p *parser) oggBoundary(start int64, serial uint32) (last oggPage, ok bool, err error) {
 	lo, hi := start, p.f.size // a page of the stream begins at or after lo; none begins at or after hi
 	for hi-lo > windowSize/2 {
 		mid := lo + (hi-lo)/2
 		pg, found, err := p.oggFind(mid, serial)
 		if err != nil {
-			return last, 0, false, err
+			return last, false, err
 		}
 		if found && pg.off < hi {
 			lo = max(pg.off, mid)
@@ -448,24 +453,16 @@ func (p *parser) oggBoundary(start int64, serial uint32) (last oggPage, next int
 	for off := lo; ; {
 		pg, found, err := p.oggFind(off, serial)
 		if err != nil {
-			return last, 0, false, err
+			return last, false, err
 		}
 		if !found {
-			break
+			return last, ok, nil
 		}
 		if pg.granule >= 0 {
 			last, ok = pg, true
 		}
 		off = pg.end
-		next = pg.end
 	}
-	if !ok {
-		return last, 0, false, nil
-	}
-	if pg, err := p.oggPage(next); err != nil || pg.flags&oggFirst == 0 {
-		next = -1
-	}
-	return last, next, true, nil
 }
 
 // oggFind returns the first page of the stream that begins within a window's length after off.
@@ -486,10 +483,19 @@ func (p *parser) oggFind(off int64, serial uint32) (pg oggPage, ok bool, err err
 	}
 }
 
-func (p *parser) oggFirstGranule(start int64, serial uint32) (int64, error) {
-	pg, ok, err := p.oggFind(start, serial)
-	if !ok || err != nil {
-		return 0, err
+// oggFirstGranule returns the granule position of the stream's first page of sound; 0 where it is not near.
+func (p *parser) oggFirstGranule(off int64, serial uint32) (int64, error) {
+	for range 16 {
+		pg, err := p.oggPage(off)
+		switch {
+		case p.f.failed != nil:
+			return 0, err
+		case err != nil:
+			return 0, nil
+		case pg.serial == serial && pg.granule >= 0:
+			return pg.granule, nil
+		}
+		off = pg.end
 	}
-	return pg.granule, nil
+	return 0, nil
 }

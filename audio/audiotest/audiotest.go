@@ -232,13 +232,17 @@ func Tag(t testing.TB, jpeg, png []byte, jobs []map[string]any) {
 	run(t, python(t), in, "-c", tagger)
 }
 
-// Retag writes other tags into a file with mutagen, by the scheme that fits its format, so that it has other tags, of
-// other lengths, around the same sound.
-func Retag(t testing.TB, path string) {
+// Retag writes other tags into files with mutagen, by the scheme that fits each one's format, so that they have other
+// tags, of other lengths, around the same sound.
+func Retag(t testing.TB, paths ...string) {
 	t.Helper()
-	Tag(t, nil, nil, []map[string]any{{"path": path, "scheme": "retag", "fields": map[string][]string{
-		"TITLE": {"Entirely another title " + strings.Repeat("long ", 400)}, "ARTIST": {"Somebody else"},
-	}}})
+	var jobs []map[string]any
+	for _, path := range paths {
+		jobs = append(jobs, map[string]any{"path": path, "scheme": "retag", "fields": map[string][]string{
+			"TITLE": {"Entirely another title " + strings.Repeat("long ", 400)}, "ARTIST": {"Somebody else"},
+		}})
+	}
+	Tag(t, nil, nil, jobs)
 }
 
 // Dump returns what mutagen reads from the files: by path, its own names of fields with their values as text, and
