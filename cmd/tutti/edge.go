@@ -36,7 +36,7 @@ func (n *node) makeDelivery(ctx context.Context) error {
 	}
 	rest := subsonic.New(subsonic.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger,
-		ServerVersion: version, ShareURL: delivery.ShareURL, ClientAddr: delivery.ClientAddr, IgnoredArticles: n.settings.Scan.IgnoredArticles,
+		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: n.settings.Scan.IgnoredArticles,
 	})
 	native := api.New(api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger, Version: version,

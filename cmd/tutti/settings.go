@@ -1,0 +1,309 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.yaml.in/yaml/v3"
+)
+
+// settings is everything that can be configured. Each field is at once a flag (--listen), an environment variable
+// (TUTTI_LISTEN) and a key of tutti.yml (listen; the flag's dashes are the file's levels where a section exists, so
+// --cache-size is size under cache). Flags win over the environment, that over the file, and that over the defaults.
+type settings struct {
+	Config string `help:"Configuration file." env:"TUTTI_CONFIG" placeholder:"FILE" type:"path" group:"General"`
+	Data   string `help:"Folder for the database, keys and caches; made with mode 0700." default:"${data}" env:"TUTTI_DATA" type:"path" group:"General"`
+
+	Music       []musicFolder `help:"Folder with music, as DIR or NAME=DIR; repeat for several." env:"TUTTI_MUSIC" placeholder:"DIR" group:"Library"`
+	FollowLinks bool          `help:"Follow symbolic links that lead out of a music folder." env:"TUTTI_FOLLOW_LINKS" group:"Library"`
+	Scan        scanSettings  `embed:"" prefix:"scan-" group:"Library"`
+
+	Listen []string     `help:"Addresses to serve on: HOST:PORT, or unix:/path/to/socket. Anything but loopback is reachable by others." default:"127.0.0.1:4533" env:"TUTTI_LISTEN" group:"Server"`
+	Role   string       `help:"Which services this process runs." default:"all" env:"TUTTI_ROLE" group:"Server"`
+	HTTP   httpSettings `embed:"" prefix:"http-" group:"Server"`
+
+	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`
+	Transcode transcodeSettings `embed:"" prefix:"transcode-" group:"Cache and transcoding"`
+
+	Log   logSettings   `embed:"" prefix:"log-" group:"Operations"`
+	Trace traceSettings `embed:"" prefix:"trace-" group:"Operations"`
+}
+
+type scanSettings struct {
+	Watch           bool          `help:"Notice changes in the music folders as they happen." default:"true" negatable:"" env:"TUTTI_SCAN_WATCH"`
+	Interval        time.Duration `help:"Look through the folders this often as well; 0 never." default:"24h" env:"TUTTI_SCAN_INTERVAL"`
+	AtStart         bool          `help:"Look through the folders when the server starts." default:"true" negatable:"" env:"TUTTI_SCAN_AT_START"`
+	Workers         int           `help:"Files read at once; 0 is one for each core." default:"0" env:"TUTTI_SCAN_WORKERS"`
+	IgnoredArticles []string      `help:"Words that do not count at the start of an artist's name when sorting." default:"The,El,La,Los,Las,Le,Les,Der,Die,Das" env:"TUTTI_SCAN_IGNORED_ARTICLES"`
+}
+
+type httpSettings struct {
+	PublicURL      string         `name:"public-url" help:"Address under which listeners reach the server, for links in shares; by default what their request says." env:"TUTTI_HTTP_PUBLIC_URL" placeholder:"URL"`
+	BasePath       string         `help:"Path under which a proxy shows the server, such as /music." env:"TUTTI_HTTP_BASE_PATH" placeholder:"PATH"`
+	TrustedProxies []netip.Prefix `help:"Networks of reverse proxies whose X-Forwarded-… headers are believed." default:"127.0.0.0/8,::1/128" env:"TUTTI_HTTP_TRUSTED_PROXIES"`
+	TLSCert        string         `name:"tls-cert" help:"Certificate chain in PEM, to serve https." env:"TUTTI_HTTP_TLS_CERT" placeholder:"FILE" type:"path"`
+	TLSKey         string         `name:"tls-key" help:"Private key of the certificate in PEM." env:"TUTTI_HTTP_TLS_KEY" placeholder:"FILE" type:"path"`
+	ShutdownGrace  time.Duration  `help:"How long running streams may go on when the server is asked to stop." default:"30s" env:"TUTTI_HTTP_SHUTDOWN_GRACE"`
+}
+
+type cacheSettings struct {
+	Size   byteSize `help:"Disk space for transcodes and resized pictures." default:"10GiB" env:"TUTTI_CACHE_SIZE"`
+	Memory byteSize `help:"Memory for the hottest pieces." default:"32MiB" env:"TUTTI_CACHE_MEMORY"`
+}
+
+type transcodeSettings struct {
+	Format   string        `help:"Format when a player needs a lower bit rate and names none: ${enum}." default:"opus" enum:"opus,mp3,aac" env:"TUTTI_TRANSCODE_FORMAT"`
+	Parallel int           `help:"Transcodes at once; 0 is one for each core." default:"0" env:"TUTTI_TRANSCODE_PARALLEL"`
+	Queue    int           `help:"Transcodes that may wait their turn; more are refused." default:"32" env:"TUTTI_TRANSCODE_QUEUE"`
+	Wait     time.Duration `help:"How long one may wait its turn." default:"20s" env:"TUTTI_TRANSCODE_WAIT"`
+	FFmpeg   string        `name:"ffmpeg" help:"The ffmpeg program." default:"ffmpeg" env:"TUTTI_TRANSCODE_FFMPEG"`
+	FFprobe  string        `name:"ffprobe" help:"The ffprobe program." default:"ffprobe" env:"TUTTI_TRANSCODE_FFPROBE"`
+}
+
+type logSettings struct {
+	Level  string `help:"Least important message to log: ${enum}." default:"info" enum:"debug,info,warn,error" env:"TUTTI_LOG_LEVEL"`
+	Format string `help:"Form of the log: ${enum}; auto is text on a terminal and JSON elsewhere." default:"auto" enum:"auto,text,json" env:"TUTTI_LOG_FORMAT"`
+}
+
+type traceSettings struct {
+	Endpoint string  `help:"OpenTelemetry collector that takes OTLP over HTTP; none by default." env:"TUTTI_TRACE_ENDPOINT" placeholder:"URL"`
+	Sample   float64 `help:"Share of requests to trace, 0 to 1." default:"0.01" env:"TUTTI_TRACE_SAMPLE"`
+}
+
+// defaultData is where the data folder lies unless told otherwise: the place that the XDG base directory
+// specification gives to an application's data.
+func defaultData() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "tutti")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "tutti-data"
+	}
+	return filepath.Join(home, ".local", "share", "tutti")
+}
+
+// musicFolder is one --music value. In tutti.yml it may also be a map with name, path, include and exclude.
+type musicFolder struct {
+	Name, Path       string
+	Include, Exclude []string
+}
+
+// UnmarshalText reads DIR or NAME=DIR, either followed by ?include=GLOB&exclude=GLOB, which is how maps of the
+// configuration file arrive here.
+func (m *musicFolder) UnmarshalText(text []byte) error {
+	s := string(text)
+	if head, query, ok := strings.Cut(s, "?"); ok {
+		if v, err := url.ParseQuery(query); err == nil && onlyKeys(v, "include", "exclude") {
+			s, m.Include, m.Exclude = head, v["include"], v["exclude"]
+		}
+	}
+	if name, path, ok := strings.Cut(s, "="); ok && !strings.Contains(name, "/") {
+		m.Name, s = name, path
+	}
+	if s == "" {
+		return fmt.Errorf("a music folder needs a path")
+	}
+	if home, err := os.UserHomeDir(); err == nil && (s == "~" || strings.HasPrefix(s, "~/")) {
+		s = filepath.Join(home, s[1:])
+	}
+	abs, err := filepath.Abs(s)
+	if err != nil {
+		return err
+	}
+	m.Path = abs
+	if m.Name == "" {
+		m.Name = filepath.Base(abs)
+	}
+	return nil
+}
+
+func onlyKeys(v url.Values, allowed ...string) bool {
+	for k := range v {
+		if !slices.Contains(allowed, k) {
+			return false
+		}
+	}
+	return len(v) > 0
+}
+
+// byteSize is a number of bytes, written with an optional unit: 512MiB, 10GB, 1.5TiB.
+type byteSize int64
+
+var byteUnits = []struct {
+	suffix string
+	factor float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+	{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1},
+}
+
+// UnmarshalText reads the number and its unit.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	s, factor := strings.TrimSpace(string(text)), 1.0
+	for _, u := range byteUnits {
+		if number, ok := strings.CutSuffix(s, u.suffix); ok {
+			s, factor = strings.TrimSpace(number), u.factor
+			break
+		}
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(n) || n < 0 || n*factor > math.MaxInt64/2 {
+		return fmt.Errorf("%q is not a size; write for example 512MiB or 10GiB", text)
+	}
+	*b = byteSize(n * factor)
+	return nil
+}
+
+// fileResolver gives kong the values of a configuration file.
+type fileResolver struct {
+	name   string
+	values map[string]any // by flag name
+	lines  map[string]int
+}
+
+// readConfig parses a configuration file. Its keys are checked against the flags by Validate.
+func readConfig(name string) (*fileResolver, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return parseConfig(name, b)
+}
+
+// maxConfig is far more than any configuration needs, in bytes.
+const maxConfig = 1 << 20
+
+func parseConfig(name string, b []byte) (*fileResolver, error) {
+	if len(b) > maxConfig {
+		return nil, fmt.Errorf("%s: a configuration of %d bytes is over the limit of %d", name, len(b), maxConfig)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	r := &fileResolver{name: name, values: map[string]any{}, lines: map[string]int{}}
+	if len(doc.Content) == 0 {
+		return r, nil
+	}
+	if err := r.flatten("", doc.Content[0]); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// sections are the keys of the file that hold further keys.
+var sections = []string{"scan", "http", "cache", "transcode", "log", "trace"}
+
+func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: expected keys with values", r.name, n.Line)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		name := prefix + key.Value
+		if prefix == "" && slices.Contains(sections, key.Value) {
+			if value.Tag == "!!null" { // a section whose every key is commented out
+				continue
+			}
+			if err := r.flatten(name+"-", value); err != nil {
+				return err
+			}
+			continue
+		}
+		if value.Tag == "!!null" {
+			continue
+		}
+		v, err := r.value(name, value)
+		if err != nil {
+			return err
+		}
+		if _, twice := r.values[name]; twice {
+			return fmt.Errorf("%s:%d: %q is set twice", r.name, key.Line, name)
+		}
+		r.values[name], r.lines[name] = v, key.Line
+	}
+	return nil
+}
+
+func (r *fileResolver) value(name string, n *yaml.Node) (any, error) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return n.Value, nil
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(n.Content))
+		for _, item := range n.Content {
+			v, err := r.value(name, item)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		return list, nil
+	case yaml.MappingNode:
+		if name != "music" {
+			break
+		}
+		var m struct {
+			Name, Path       string
+			Include, Exclude []string
+		}
+		if err := n.Decode(&m); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", r.name, n.Line, err)
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; !slices.Contains([]string{"name", "path", "include", "exclude"}, k.Value) {
+				return nil, fmt.Errorf("%s:%d: a music folder has name, path, include and exclude, not %q", r.name, k.Line, k.Value)
+			}
+		}
+		s := m.Path
+		if m.Name != "" {
+			s = m.Name + "=" + s
+		}
+		if q := (url.Values{"include": m.Include, "exclude": m.Exclude}).Encode(); q != "" {
+			s += "?" + q
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("%s:%d: %q cannot hold keys of its own", r.name, n.Line, name)
+}
+
+// Validate refuses keys that no flag has, and says which one may be meant.
+func (r *fileResolver) Validate(app *kong.Application) error {
+	var known []string
+	for _, f := range app.Flags {
+		known = append(known, f.Name)
+	}
+	for name := range r.values {
+		if !slices.Contains(known, name) || name == "config" || name == "help" {
+			shown := name
+			for _, s := range sections {
+				if rest, ok := strings.CutPrefix(name, s+"-"); ok {
+					shown = s + ": " + rest
+				}
+			}
+			return fmt.Errorf("%s:%d: there is no setting %q; docs/guide/configure.md lists them", r.name, r.lines[name], shown)
+		}
+	}
+	return nil
+}
+
+// Resolve returns the file's value for a flag, or nil.
+func (r *fileResolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, env := range flag.Envs {
+		if _, set := os.LookupEnv(env); set {
+			return nil, nil // the environment wins over the file
+		}
+	}
+	return r.values[flag.Name], nil
+}

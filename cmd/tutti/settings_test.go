@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// parse runs the command line as main does, without running the command, and returns the settings.
+func parse(t *testing.T, args ...string) (settings, error) {
+	t.Helper()
+	p := &program{}
+	parser, err := newParser(p, &streams{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return p.settings, err
+}
+
+// clean keeps the machine's own configuration out of a test.
+func clean(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", dir)
+	t.Setenv("HOME", dir)
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "TUTTI_") {
+			t.Setenv(name, "") // remembers the old value for the end of the test
+			os.Unsetenv(name)
+		}
+	}
+	return dir
+}
+
+// TestReferenceIsComplete holds tutti.yml to the flags: every setting is in it, at its default, and nothing else.
+func TestReferenceIsComplete(t *testing.T) {
+	dir := clean(t)
+	file := filepath.Join(dir, "reference.yml")
+	if err := os.WriteFile(file, []byte(reference), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := parse(t, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := parse(t, "serve", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Config = ""
+	if len(full.Music) == 0 {
+		full.Music = nil
+	}
+	if !reflect.DeepEqual(bare, full) {
+		t.Errorf("tutti.yml differs from the defaults:\nflags %+v\nfile  %+v", bare, full)
+	}
+
+	r, err := parseConfig("tutti.yml", []byte(strings.NewReplacer(":\n", ": x\n", "scan: x", "scan:", "http: x", "http:", "cache: x", "cache:", "transcode: x", "transcode:", "log: x", "log:", "trace: x", "trace:").Replace(reference)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kong.New(&program{}, kong.Vars{"data": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range k.Model.Flags {
+		if f.Name == "help" || f.Name == "config" || f.Name == "data" {
+			continue // data and config say where the file itself is
+		}
+		if _, ok := r.values[f.Name]; !ok {
+			t.Errorf("tutti.yml does not mention %s", f.Name)
+		}
+		if len(f.Envs) == 0 {
+			t.Errorf("--%s has no environment variable", f.Name)
+		} else if want := "TUTTI_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")); f.Envs[0] != want {
+			t.Errorf("--%s is mirrored by %s, not %s", f.Name, f.Envs[0], want)
+		}
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	dir := clean(t)
+	data := filepath.Join(dir, "tutti")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "tutti.yml"), []byte("cache:\n  size: 1GiB\n  memory: 1MiB\nrole: all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TUTTI_CACHE_SIZE", "2GiB")
+	s, err := parse(t, "serve")
+	if err != nil || s.Cache.Size != 2<<30 || s.Cache.Memory != 1<<20 {
+		t.Errorf("the environment does not win over the file in the data folder: %+v, %v", s.Cache, err)
+	}
+	s, err = parse(t, "serve", "--cache-size", "3GiB")
+	if err != nil || s.Cache.Size != 3<<30 {
+		t.Errorf("the flag does not win: %+v, %v", s.Cache, err)
+	}
+}
+
+func TestConfigErrorsNameTheLine(t *testing.T) {
+	dir := clean(t)
+	file := filepath.Join(dir, "c.yml")
+	for content, want := range map[string]string{
+		"listen: 127.0.0.1:1\ncolour: red\n":         `c.yml:2: there is no setting "colour"`,
+		"cache:\n  sise: 1\n":                        `c.yml:2: there is no setting "cache: sise"`,
+		"- a\n":                                      "expected keys",
+		"music:\n  - {path: /a, inclued: [x]}\n":     `not "inclued"`,
+		"cache: {size: many}\n":                      `"many" is not a size`,
+		"log: {level: loud}\n":                       "must be one of",
+		"scan: {interval: soon}\n":                   "soon",
+		"role: all\nrole: all\n":                     "already defined",
+		"http: {trusted-proxies: [10.0.0.0/8, x]}\n": "x",
+	} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(t, "serve", "--config", file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", content, err, want)
+		}
+	}
+	if _, err := parse(t, "serve", "--config", filepath.Join(dir, "none.yml")); err == nil {
+		t.Error("a configuration that was named and is not there is no error")
+	}
+}
+
+func TestMusicFolders(t *testing.T) {
+	dir := clean(t)
+	file := filepath.Join(dir, "c.yml")
+	if err := os.WriteFile(file, []byte("music:\n  - ~/Music\n  - {name: 'Plays, old & new', path: /srv/plays, exclude: ['*/drafts/*', '*.tmp']}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := parse(t, "serve", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []musicFolder{
+		{Name: "Music", Path: filepath.Join(dir, "Music")},
+		{Name: "Plays, old & new", Path: "/srv/plays", Exclude: []string{"*/drafts/*", "*.tmp"}},
+	}
+	if !reflect.DeepEqual(s.Music, want) {
+		t.Errorf("got %+v", s.Music)
+	}
+	s, err = parse(t, "serve", "--music", "Jazz=/srv/jazz", "--music", "/srv/a=b")
+	if err != nil || len(s.Music) != 2 || s.Music[0].Name != "Jazz" || s.Music[1].Path != "/srv/a=b" {
+		t.Errorf("got %+v, %v", s.Music, err)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte(reference))
+	f.Add([]byte("music: [{path: a}, [b], {c: d}]\ncache: {size: {a: b}}"))
+	f.Add([]byte("&a [*a]"))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		_, _ = parseConfig("fuzz.yml", b) // must not panic
+	})
+}
+
+func FuzzByteSize(f *testing.F) {
+	for _, s := range []string{"1", "1.5GiB", "10 MB", "-1", "1e300TiB", "NaN"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var b byteSize
+		if err := b.UnmarshalText([]byte(s)); err == nil && b < 0 {
+			t.Errorf("%q became %d bytes", s, b)
+		}
+	})
+}
