@@ -107,6 +107,10 @@ func (m *model) aggregate(tracks []uint32) derived {
 		clean   = 0
 		live    = 0
 	)
+	if len(tracks) == 0 {
+		a.Missing = true
+		return d
+	}
 	for i, s := range tracks {
 		m.read(s, &r)
 		facts.add(r.album)

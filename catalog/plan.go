@@ -3,7 +3,6 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +113,7 @@ func decide(t *tutti.Track, w tutti.Want, own string) (decision, error) {
 		}
 	case anything && section:
 		why = "a section of a larger file"
-	case anything:
+	case anything || is(t, name):
 		why = "an original cannot begin in the middle"
 	default:
 		why = "the player asked for " + name
@@ -136,8 +135,11 @@ func decide(t *tutti.Track, w tutti.Want, own string) (decision, error) {
 		return d, nil
 	}
 	rate := f.rate
-	if w.MaxRate != 0 {
+	switch {
+	case w.MaxRate != 0:
 		rate = w.MaxRate
+	case is(t, d.profile.Format):
+		rate = t.BitRate // seeking should not cost quality
 	}
 	if !t.Lossless() && t.BitRate > 0 {
 		rate = min(rate, t.BitRate) // more would only be padding
@@ -303,24 +305,34 @@ func (w *view) artistCover(n uint32) (tutti.Ref, bool) {
 	return tutti.Ref{}, false
 }
 
-// folderCover is the folder's own picture, else that of a track in it, else of the first folder in it that has one.
+// folderCover is the folder's own picture, else that of a track in it, else of the first folder below it that has one,
+// as far as a few folders tell.
 func (w *view) folderCover(n uint32) tutti.Ref {
+	left := 16
+	return w.coverBelow(n, &left)
+}
+
+func (w *view) coverBelow(n uint32, left *int) tutti.Ref {
+	if *left--; *left < 0 {
+		return tutti.Ref{}
+	}
+	f := &w.folders[n]
+	if f.cover != "" {
+		return tutti.Ref{Library: w.libraries[f.lib], Path: f.cover}
+	}
 	var r record
-	for range 4 {
-		f := &w.folders[n]
-		if f.cover != "" {
-			return tutti.Ref{Library: w.libraries[f.lib], Path: f.cover}
+	for _, s := range f.tracks[:min(len(f.tracks), 8)] {
+		if ref, ok := w.trackCover(s, &r); ok {
+			return ref
 		}
-		for _, s := range f.tracks[:min(len(f.tracks), 8)] {
-			if ref, ok := w.trackCover(s, &r); ok {
-				return ref
-			}
+	}
+	for _, c := range f.children {
+		if w.folders[c].live == 0 {
+			continue
 		}
-		i := slices.IndexFunc(f.children, func(c uint32) bool { return w.folders[c].live > 0 })
-		if i < 0 {
-			break
+		if ref := w.coverBelow(c, left); ref != (tutti.Ref{}) || *left <= 0 {
+			return ref
 		}
-		n = f.children[i]
 	}
 	return tutti.Ref{}
 }

@@ -1,0 +1,195 @@
+package catalog_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tutti"
+	"tutti/catalog/scan"
+)
+
+// drawEntry makes a track of a small world, in which things meet and part often.
+func drawEntry(t *rapid.T, n int) *scan.Entry {
+	pick := func(label string, list ...string) string { return rapid.SampledFrom(list).Draw(t, label) }
+	artists := []string{"The Birds", "birds", "Ána", "Bo", "[Unknown Artist]", "Bo|The Birds"}
+	a := args{
+		"lib": pick("lib", "1", "1", "1", "2"), "artist": pick("artist", artists...), "albumartist": pick("albumartist", "", "The Birds", "Bo|Ána", "Various Artists"),
+		"album": pick("album", "Red", "Blue", "The Best", "best"), "title": pick("title", "Blue", "The B Side", "Été", "東京", "!!!", "red red"),
+		"genre": pick("genre", "", "Rock", "rock", "ROCK|Jazz", "Jazz|rock|Rock", "Pop"), "year": pick("year", "", "1999", "2003-04", "2003-04-05", "2020"),
+		"orig": pick("orig", "", "1969"), "track": pick("track", "", "1", "2"), "disc": pick("disc", "", "1", "2"), "subtitle": pick("subtitle", "", "Encore"),
+		"composer": pick("composer", "", "", "Bo", "Zed"), "mood": pick("mood", "", "calm", "wild|calm"), "label": pick("label", "", "Ace", "Bee|Ace"),
+		"type": pick("type", "", "EP", "Album|Live"), "edition": pick("edition", "", "Deluxe"), "albumsort": pick("albumsort", "", "Aaa"),
+		"artistsort": pick("artistsort", "", "Birds, The", "Zz"), "cover": pick("cover", "", "x/c.jpg"), "embedded": pick("embedded", "", "1"),
+		"explicit": pick("explicit", "", "clean", "explicit"), "comp": pick("comp", "", "1"), "missing": pick("missing", "", "", "", "1"),
+	}
+	a["albumid"] = pick("albumid", "x", "y", "z")
+	a["path"] = pick("dir", "a/b", "a/c/d", "e", ".") + fmt.Sprintf("/%d.flac", n)
+	a["path"] = strings.TrimPrefix(a["path"], "./")
+	return entryOf(n, a)
+}
+
+// TestPropertyOneModel: however the catalogue came to know its tracks, it says the same: change by change, replayed from the log, loaded from a
+// snapshot with a log after it, followed by a second node, or built anew from the final entries in another order.
+func TestPropertyOneModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		ctx := context.Background()
+		d := newDesk(t)
+		other := &desk{store: d.store, clock: d.clock, cfg: d.cfg}
+		other.cfg.SoleWriter = false
+		other.reopen(t)
+		known := map[int]*scan.Entry{}
+		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
+			var batch []scan.Change
+			for range rapid.IntRange(1, 12).Draw(rt, "changes") {
+				n := rapid.IntRange(1, 12).Draw(rt, "track")
+				e := known[n]
+				switch op := rapid.SampledFrom([]string{"put", "put", "put", "missing", "found", "remove"}).Draw(rt, "op"); {
+				case op == "put":
+					e = drawEntry(rt, n)
+					known[n] = e
+					batch = append(batch, scan.Change{Put: e})
+				case e == nil:
+				case op == "remove":
+					delete(known, n)
+					batch = append(batch, scan.Change{Remove: e.ID})
+				case op == "missing":
+					c := *e
+					c.Missing = true
+					known[n] = &c
+					batch = append(batch, scan.Change{Missing: e.ID})
+				case op == "found":
+					c := *e
+					c.Missing = false
+					known[n] = &c
+					batch = append(batch, scan.Change{Found: e.ID})
+				}
+			}
+			if err := d.Apply(ctx, batch); err != nil {
+				rt.Fatal(err)
+			}
+			if rapid.IntRange(0, 4).Draw(rt, "snapshot") == 0 {
+				if err := d.Snapshot(ctx); err != nil {
+					rt.Fatal(err)
+				}
+			}
+			if rapid.Bool().Draw(rt, "refresh") {
+				if err := other.Refresh(ctx); err != nil {
+					rt.Fatal(err)
+				}
+			}
+		}
+		if err := other.Refresh(ctx); err != nil {
+			rt.Fatal(err)
+		}
+		want := map[string]string{}
+		for _, sees := range []string{"", "1", "2"} {
+			want[sees] = d.everything(t, sees)
+		}
+		compare := func(how string, o *desk) {
+			for sees, w := range want {
+				if got := o.everything(t, sees); got != w {
+					rt.Fatalf("%s, seeing %q:\n%s\ninstead of\n%s", how, sees, got, w)
+				}
+			}
+			for n, e := range known {
+				got, ok := o.Entry(e.ID)
+				if !ok || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", *normal(e)) {
+					rt.Fatalf("%s: track %d is\n%+v\ninstead of\n%+v", how, n, got, *e)
+				}
+			}
+		}
+		compare("change by change", d)
+		compare("another node", other)
+		again := &desk{store: d.store, clock: d.clock, cfg: d.cfg}
+		again.reopen(t)
+		compare("after a restart", again)
+		anew := newDesk(t)
+		var batch []scan.Change
+		for _, n := range rapid.Permutation(slices.Sorted(maps.Keys(known))).Draw(rt, "order") {
+			batch = append(batch, scan.Change{Put: known[n]})
+		}
+		if err := anew.Apply(ctx, batch); err != nil {
+			rt.Fatal(err)
+		}
+		compare("built anew", anew)
+	})
+}
+
+// normal is an entry as the catalogue returns it: without empty lists.
+func normal(e *scan.Entry) *scan.Entry {
+	c := *e
+	if len(c.Genres) == 0 {
+		c.Genres = nil
+	}
+	return &c
+}
+
+// TestPropertyBook: the scanner finds in the book what it wrote.
+func TestPropertyBook(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		d := newDesk(t)
+		files := map[string][]tutti.ID{}
+		prints := map[scan.Fingerprint][]tutti.ID{}
+		live := map[string]int{}
+		var batch []scan.Change
+		for n := 1; n <= rapid.IntRange(1, 20).Draw(rt, "tracks"); n++ {
+			e := drawEntry(rt, n)
+			e.Fingerprint = scan.Fingerprint{1, byte(rapid.IntRange(0, 2).Draw(rt, "fp")), 0, 0, 0, 0, 0, 0, 0, byte(rapid.IntRange(0, 1).Draw(rt, "fp2"))}
+			if rapid.Bool().Draw(rt, "sheet") { // of one file
+				dir := strings.TrimSuffix(e.Path, fmt.Sprintf("%d.flac", n))
+				e.Path = dir + "all.flac"
+			}
+			files[e.Library+":"+e.Path] = append(files[e.Library+":"+e.Path], e.ID)
+			prints[e.Fingerprint] = append(prints[e.Fingerprint], e.ID)
+			if !e.Missing {
+				live[e.Library]++
+			}
+			batch = append(batch, scan.Change{Put: e})
+		}
+		if err := d.Apply(context.Background(), batch); err != nil {
+			rt.Fatal(err)
+		}
+		got := map[string][]tutti.ID{}
+		var walk func(library, dir string)
+		walk = func(library, dir string) {
+			known, _ := d.Files(library, dir)
+			if !slices.IsSortedFunc(known, func(a, b scan.KnownFile) int { return strings.Compare(a.Name, b.Name) }) {
+				rt.Fatalf("the files of %s are out of order: %v", dir, known)
+			}
+			for _, k := range known {
+				p := strings.TrimPrefix(dir+"/"+k.Name, "./")
+				got[library+":"+p] = append(got[library+":"+p], k.Tracks...)
+			}
+			for _, sub := range d.Dirs(library, dir) {
+				walk(library, strings.TrimPrefix(dir+"/"+sub, "./"))
+			}
+		}
+		walk("1", ".")
+		walk("2", ".")
+		for _, m := range []map[string][]tutti.ID{got, files} {
+			for _, ids := range m {
+				slices.Sort(ids)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(files) {
+			rt.Fatalf("files are\n%v\ninstead of\n%v", got, files)
+		}
+		for fp, ids := range prints {
+			slices.Sort(ids)
+			if got := d.ByFingerprint(fp); !slices.Equal(got, ids) {
+				rt.Fatalf("fingerprint %v: %v instead of %v", fp, got, ids)
+			}
+		}
+		for _, l := range []string{"1", "2"} {
+			if d.TrackCount(l) != live[l] {
+				rt.Fatalf("library %s has %d tracks instead of %d", l, d.TrackCount(l), live[l])
+			}
+		}
+	})
+}
