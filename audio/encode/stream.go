@@ -26,6 +26,7 @@ type stream struct {
 	contentType string
 	modTime     time.Time
 	started     time.Time
+	pid         int
 
 	cancel  context.CancelFunc // kills the process group
 	closed  atomic.Bool
@@ -102,7 +103,7 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 			e.log.Debug("ffmpeg keeps its priority", "err", err)
 		}
 	}
-	s.out = out
+	s.out, s.pid = out, cmd.Process.Pid
 	e.started.Add(1)
 	e.active.Add(1)
 	go s.wait(cmd, file, progress)
@@ -117,7 +118,7 @@ func (s *stream) wait(cmd *exec.Cmd, file fs.File, progress *os.File) {
 	s.waitErr = err
 	s.e.active.Add(-1)
 	s.e.queue.leave()
-	log := s.e.log.With("library", s.ref.Library, "path", s.ref.Path, "profile", s.ref.Profile.String(), "took", s.e.clock.Now().Sub(s.started))
+	log := s.e.log.With("library", s.ref.Library, "path", s.ref.Path, "profile", s.ref.Profile.String(), "pid", s.pid, "took", s.e.clock.Now().Sub(s.started))
 	switch {
 	case err == nil:
 		s.e.finished.Add(1)
@@ -218,9 +219,14 @@ func (s *stream) read(ctx context.Context, p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = s.out.SetReadDeadline(time.Unix(1, 0)) })
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = s.out.SetReadDeadline(time.Unix(1, 0)) // a closed pipe needs no waking
+		close(interrupted)
+	})
 	n, err := s.out.Read(p)
-	if !stop() && ctx.Err() != nil {
+	if !stop() {
+		<-interrupted // so that the deadline cannot meet a later read
 		_ = s.out.SetReadDeadline(time.Time{})
 	}
 	s.pos += int64(n)
