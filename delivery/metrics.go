@@ -42,7 +42,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "tutti_stream_ends_total", Help: "Audio responses by how they ended: complete, left, stalled (took nothing), failed (our side).",
 		}, []string{"result"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tutti_stream_bytes_total", Help: "Bytes of audio sent, by kind.",
+			Name: "tutti_stream_bytes_total", Help: "Bytes of audio sent, by kind; a response counts when it ends.",
 		}, []string{"kind"}),
 		firstByte: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tutti_stream_first_byte_seconds", Help: "Time from a request for audio to its first bytes handed to the network, by kind.",

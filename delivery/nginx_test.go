@@ -87,7 +87,9 @@ http {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "unix", socket) }
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}
 	client := &http.Client{Transport: &http.Transport{DisableCompression: true, DialContext: dial}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -491,6 +493,9 @@ func TestCompression(t *testing.T) {
 			t.Errorf("the tag of other bytes: %s", got.Header.Get("ETag"))
 		}
 	}
+	if got := e.do(t, "HEAD", "/declared", "Accept-Encoding: gzip"); got.ContentLength != int64(len(long)) || got.Header.Get("Content-Encoding") != "" {
+		t.Errorf("HEAD: %v", got.Header)
+	}
 	if got := e.do(t, "GET", "/empty", "Accept-Encoding: gzip"); got.StatusCode != 418 {
 		t.Errorf("a status without a body: %d", got.StatusCode)
 	}
@@ -573,3 +578,27 @@ func TestSlowHeader(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkServer is what the edge adds to a request, without the network.
+func BenchmarkServer(b *testing.B) {
+	e := start(b, newLibrary(b), func(c *ServerConfig, _ *StreamerConfig) {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil)) // as in use: nothing below information
+		c.Mounts = []Mount{at("/rest/", func(w http.ResponseWriter, r *http.Request) {
+			SetRoute(r, "ping")
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte("{}"))
+		})}
+	})
+	r := httptest.NewRequest("GET", "/rest/ping", nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.ServeHTTP(discard{http.Header{}}, r)
+	}
+}
+
+// discard is a writer that keeps nothing.
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header         { return d.h }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}

@@ -222,6 +222,9 @@ func (a *answer) begin() (part span, body bool) {
 	if a.contentType == "" {
 		a.contentType = a.obj.ContentType()
 	}
+	if a.contentType == "" {
+		a.contentType = "application/octet-stream" // better than an empty field, and nobody may guess
+	}
 	size := a.obj.Size()
 	if size < 0 {
 		a.head(-1, validators{})
