@@ -63,17 +63,21 @@ func (t Tags) AlbumArtists() []string {
 }
 
 func (t Tags) credit(names, single, mbid string) []string {
-	if vs := t.people(names); len(vs) > 0 {
-		return vs
+	ids := len(t.mbids(mbid))
+	vs := t.people(names)
+	if len(vs) == 0 {
+		vs = t.All(single)
+		if len(vs) != 1 || ids == 1 {
+			return vs
+		}
+		vs = splitCredit(vs[0], true)
 	}
-	vs := t.All(single)
-	if len(vs) != 1 {
-		return vs
+	if len(vs) == 1 && ids > 1 { // v2.3 joins values with "/", which is worth a try where the number of artists is known
+		if parts := strings.Split(vs[0], "/"); len(parts) == ids {
+			return parts
+		}
 	}
-	if len(t.mbids(mbid)) == 1 {
-		return vs
-	}
-	return splitCredit(vs[0], true)
+	return vs
 }
 
 // people returns the values of the first key that has any, divided at ";".
@@ -364,7 +368,7 @@ func (t Tags) BPM() int {
 }
 
 // Comment returns the first comment.
-func (t Tags) Comment() string { return t.first("COMMENT", "DESCRIPTION") }
+func (t Tags) Comment() string { return t.first("COMMENT", "DESCRIPTION", "ID3V1 COMMENT") }
 
 // Credit is a person's part in a track, as tagged. Role is one of OpenSubsonic's contributor roles; SubRole says more
 // ("Violin" for a performer).

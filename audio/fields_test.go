@@ -105,6 +105,8 @@ func TestArtists(t *testing.T) {
 		{Tags{{"ARTIST", "A feat. B"}, {"MUSICBRAINZ_ARTISTID", id}}, []string{"A feat. B"}},
 		{Tags{{"ARTIST", "A feat. B"}, {"ARTISTS", "A"}, {"ARTISTS", "B"}}, []string{"A", "B"}},
 		{Tags{{"ARTIST", "A feat. B"}, {"ARTISTS", "A;B"}}, []string{"A", "B"}},
+		{Tags{{"ARTISTS", "A/B"}, {"MUSICBRAINZ_ARTISTID", id + "/66666666-aaaa-4aaa-8aaa-000000000006"}}, []string{"A", "B"}},
+		{Tags{{"ARTIST", "AC/DC"}, {"MUSICBRAINZ_ARTISTID", id}}, []string{"AC/DC"}},
 		{Tags{{"ARTIST", ";"}}, nil},
 		{nil, nil},
 	} {

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	windowSize = 64 << 10 // bytes of one read: most tags fit, and an Ogg page (65,307 bytes) nearly does
-	maxReads   = 4096     // reads of one file before it counts as hostile; honest ones need two to a few dozen
-	maxBlock   = 16 << 20 // largest piece held in memory at once: FLAC's own limit of a metadata block
+	windowSize = 64 << 10  // bytes of one read: most tags fit, and an Ogg page (65,307 bytes) nearly does
+	maxReads   = 4096      // reads of one file before it counts as hostile; honest ones need two to a few dozen
+	maxRead    = 256 << 20 // bytes in all; Picture on a large picture in Ogg needs about 25 MiB
+	maxBlock   = 16 << 20  // largest piece held in memory at once: FLAC's own limit of a metadata block
 )
 
 // errTruncated says that a structure reaches past the end of the file or of what contains it.
@@ -23,6 +24,7 @@ type file struct {
 	r      io.ReaderAt
 	size   int64
 	reads  int
+	bytes  int64
 	failed error // the first failure to read, as opposed to a failure to understand
 
 	win  [3]window // the first is the head of the file and stays; the others take turns
@@ -101,8 +103,8 @@ func (f *file) upTo(off int64, n int) ([]byte, error) {
 func (f *file) readAt(b []byte, off int64) error {
 	f.reads++
 	err := f.ctx.Err()
-	if err == nil && f.reads > maxReads {
-		return fmt.Errorf("needs more than %d reads", maxReads)
+	if f.bytes += int64(len(b)); err == nil && (f.reads > maxReads || f.bytes > maxRead) {
+		return fmt.Errorf("needs more than %d reads or %d MiB", maxReads, maxRead>>20)
 	}
 	if err == nil {
 		var n int

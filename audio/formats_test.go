@@ -2,6 +2,7 @@ package audio_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"os"
 	"os/exec"
@@ -258,6 +259,77 @@ func TestFLACCueSheetBlock(t *testing.T) {
 	if diff := cmp.Diff(want, cue.Files[0].Sections()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestEmbeddedCueSheet reads a cue sheet from a comment, as rippers put it into one file for a whole disc.
+func TestEmbeddedCueSheet(t *testing.T) {
+	dir, _ := files(t)
+	path := filepath.Join(t.TempDir(), "a.flac")
+	if err := os.WriteFile(path, content(t, filepath.Join(dir, "flac/24.flac")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	audiotest.Tag(t, nil, nil, []map[string]any{{"path": path, "scheme": "vorbis", "fields": map[string][]string{
+		"CUESHEET": {"FILE \"a.wav\" WAVE\n TRACK 01 AUDIO\n  TITLE \"Ö\"\n  INDEX 01 00:00:00\n TRACK 02 AUDIO\n  INDEX 01 00:01:30\n"},
+	}}})
+	cue := read(t, path).Cue
+	if cue == nil || len(cue.Files) != 1 {
+		t.Fatalf("%+v", cue)
+	}
+	want := []audio.Chapter{{Title: "Ö", End: 1400 * time.Millisecond}, {Start: 1400 * time.Millisecond}}
+	if diff := cmp.Diff(want, cue.Files[0].Sections()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestHostileFilesStayCheap gives files that promise far more than they should be read for.
+func TestHostileFilesStayCheap(t *testing.T) {
+	bomb := func(n int) string {
+		var b bytes.Buffer
+		z := zlib.NewWriter(&b)
+		z.Write(append([]byte{3}, make([]byte, n)...))
+		z.Close()
+		return b.String()
+	}(1 << 20)
+	frame := "TXXX" + string(binary.BigEndian.AppendUint32(nil, uint32(len(bomb)+4))) + "\x00\x80\x00\x10\x00\x00" + bomb
+	tag := strings.Repeat(frame, 4000)
+	n := len(tag)
+	tag = "ID3\x03\x00\x00" + string([]byte{byte(n >> 21 & 127), byte(n >> 14 & 127), byte(n >> 7 & 127), byte(n & 127)}) + tag
+	page := func(serial, number uint32, flags byte, packet string, lacing string) string {
+		return "OggS\x00" + string([]byte{flags}) + strings.Repeat("\x00", 8) + string(binary.LittleEndian.AppendUint32(nil, serial)) +
+			string(binary.LittleEndian.AppendUint32(nil, number)) + "\x00\x00\x00\x00" + string([]byte{byte(len(lacing))}) + lacing + packet
+	}
+	head := page(1, 0, 2, "OpusHead\x01\x02\x00\x00\x80\xBB\x00\x00\x00\x00\x00", "\x13")
+	endless := head + page(1, 1, 0, "OpusTags\x00\x00\x00\x00\xFF\xFF\xFF\xFF"+strings.Repeat("\xFF\xFF\xFF\x7F", 60), "\xFF\x01")
+	for name, c := range map[string]struct {
+		start string
+		size  int64
+	}{
+		"bombs.mp3":   {tag, int64(len(tag)) + 1<<20},
+		"empty.m4a":   {"\x00\x00\x00\x08ftyp", 1 << 40},
+		"endless.ogg": {endless + strings.Repeat(page(1, 2, 1, strings.Repeat("x", 255), "\xFF"), 20000), 1 << 40},
+		"zeros.wav":   {"RIFF\x00\x00\x00\x00WAVE", 1 << 40},
+		"zeros.aiff":  {"FORM\x00\x00\x00\x00AIFF", 1 << 40},
+		"blocks.wv":   {"wvpk\x18\x00\x00\x00", 1 << 40},
+		"long.flac":   {"fLaC\x04\xFF\xFF\xFF", 1 << 40},
+		"sync.mp3":    {strings.Repeat("\xFF\xFB\x90\x00", 1<<16), 1 << 40},
+	} {
+		r := &counted{ReaderAt: sparse{c.start}}
+		_, err := audio.Read(t.Context(), r, c.size, name)
+		if r.bytes > 257<<20 || r.reads > 4097 {
+			t.Errorf("%s: %d reads, %d MiB (%v)", name, r.reads, r.bytes>>20, err)
+		}
+	}
+}
+
+// sparse is a string followed by zeros for ever.
+type sparse struct{ start string }
+
+func (s sparse) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	if off < int64(len(s.start)) {
+		copy(b, s.start[off:])
+	}
+	return len(b), nil
 }
 
 // TestMonkeysBefore398 reads the header that the program wrote until 2003.

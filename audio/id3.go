@@ -109,6 +109,7 @@ type id3Tag struct {
 	unsynced bool // every frame is (v2.4)
 
 	year, date string // TYER and TDAT, which make up one date
+	inflated   int64  // bytes that came out of compressed frames
 }
 
 func (t *id3Tag) frames(s stream, left int64) error {
@@ -243,7 +244,8 @@ func (t *id3Tag) frame(s stream, id string, flags uint16, size int64) error {
 		b = unsync(b)
 	}
 	if compressed {
-		if b = inflate(b, limit); b == nil {
+		b = inflate(b, min(limit, maxInflate-t.inflated))
+		if t.inflated += int64(len(b)); len(b) == 0 {
 			return s.skip(size - min(size, limit))
 		}
 	}
@@ -259,6 +261,9 @@ func (t *id3Tag) frame(s stream, id string, flags uint16, size int64) error {
 	t.body(id, b)
 	return s.skip(size - min(size, limit))
 }
+
+// maxInflate bounds what all compressed frames of a tag may grow to: a few kB can hold thousands of times as much.
+const maxInflate = 2 * MaxPicture
 
 // inflate returns at most limit bytes of a compressed frame; nil if there are none.
 func inflate(b []byte, limit int64) []byte {
@@ -338,7 +343,7 @@ func (t *id3Tag) body(id string, b []byte) {
 		value := strings.Join(t.values(enc, text), "\n")
 		switch {
 		case id == "USLT":
-			t.p.info.lyrics = append(t.p.info.lyrics, rawLyrics{lang: lang, text: value})
+			t.addLyrics(rawLyrics{lang: lang, text: value})
 			tags.put("LYRICS", value)
 		case desc == "" || strings.EqualFold(desc, "description") || strings.EqualFold(desc, "comment"):
 			tags.put("COMMENT", value)
@@ -666,7 +671,14 @@ func (t *id3Tag) synced(enc byte, b []byte) {
 		}
 	}
 	if len(lines) > 0 {
-		t.p.info.lyrics = append(t.p.info.lyrics, rawLyrics{lang: lang, lines: lines})
+		t.addLyrics(rawLyrics{lang: lang, lines: lines})
+	}
+}
+
+// addLyrics keeps lyrics, of at most as many languages as anybody translates to.
+func (t *id3Tag) addLyrics(l rawLyrics) {
+	if len(t.p.info.lyrics) < 32 {
+		t.p.info.lyrics = append(t.p.info.lyrics, l)
 	}
 }
 

@@ -75,10 +75,13 @@ func (t Tags) Has(key string) bool {
 	return false
 }
 
-// maxTags bounds how many values a file may have; honest ones have well under 200.
-const maxTags = 4096
+const (
+	maxTags     = 4096     // values of a file; honest ones have well under 200
+	maxTagBytes = 16 << 20 // of all values together
+)
 
-// add appends a value under the canonical name of a foreign one. Empty values and repetitions are left out.
+// add appends a value under the canonical name of a foreign one. Empty values and repetitions are left out, as is
+// what goes beyond the limits above.
 func (t *Tags) add(name, value string) {
 	t.put(canonical(name), value)
 }
@@ -89,10 +92,15 @@ func (t *Tags) put(key, value string) {
 	if key == "" || value == "" || len(*t) >= maxTags {
 		return
 	}
+	size := len(value)
 	for _, have := range *t {
 		if have.Key == key && have.Value == value {
 			return
 		}
+		size += len(have.Value)
+	}
+	if size > maxTagBytes {
+		return
 	}
 	*t = append(*t, Tag{key, value})
 }
