@@ -63,7 +63,7 @@ func (n *node) welcome(ctx context.Context, std *streams) error {
 		return err
 	}
 	for _, address := range n.server.URLs() {
-		fmt.Fprintln(std.out, "tutti ready at", address)
+		fmt.Fprintln(std.out, "tutti ready at", strings.TrimSuffix(address, "/"))
 	}
 	switch {
 	case created && password != "":

@@ -169,7 +169,7 @@ func (b *byteSize) UnmarshalText(text []byte) error {
 type fileResolver struct {
 	name   string
 	values map[string]any // by flag name
-	lines  map[string]int
+	lines  map[string]int // of every key, also of those without a value
 }
 
 // readConfig parses a configuration file. Its keys are checked against the flags by Validate.
@@ -221,17 +221,18 @@ func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 			}
 			continue
 		}
-		if value.Tag == "!!null" {
+		if _, twice := r.lines[name]; twice {
+			return fmt.Errorf("%s:%d: %q is set twice", r.name, key.Line, name)
+		}
+		r.lines[name] = key.Line
+		if value.Tag == "!!null" { // a key without a value is the default
 			continue
 		}
 		v, err := r.value(name, value)
 		if err != nil {
 			return err
 		}
-		if _, twice := r.values[name]; twice {
-			return fmt.Errorf("%s:%d: %q is set twice", r.name, key.Line, name)
-		}
-		r.values[name], r.lines[name] = v, key.Line
+		r.values[name] = v
 	}
 	return nil
 }
@@ -284,7 +285,7 @@ func (r *fileResolver) Validate(app *kong.Application) error {
 	for _, f := range app.Flags {
 		known = append(known, f.Name)
 	}
-	for name := range r.values {
+	for name := range r.lines {
 		if !slices.Contains(known, name) || name == "config" || name == "help" {
 			shown := name
 			for _, s := range sections {
