@@ -1,0 +1,109 @@
+// Command bench measures tutti as a whole process, next to nginx serving the same files statically in the same run,
+// and writes docs/benchmarks.md. The machine it runs on is part of every figure, so speeds are given as ratios and
+// costs as CPU time a unit; measurements of the two servers take turns, and medians count.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	bin, scratch, out string
+	files             int // of the real library
+	synthetic         int // tracks of the synthetic catalogue
+	listeners         int
+	idle, hold        time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.bin, "bin", "bin/tutti", "the program to measure")
+	flag.StringVar(&o.scratch, "scratch", filepath.Join(os.TempDir(), "tutti-bench"), "where libraries are made and kept for the next run")
+	flag.StringVar(&o.out, "out", "docs/benchmarks.md", "where to write the tables; - prints them only")
+	flag.IntVar(&o.files, "files", 5000, "files of the real library")
+	flag.IntVar(&o.synthetic, "synthetic", 100_000, "tracks of the synthetic catalogue")
+	flag.IntVar(&o.listeners, "listeners", 3000, "paced listeners")
+	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle server")
+	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	if err := raiseFileLimit(); err != nil {
+		return err
+	}
+	real, big := filepath.Join(o.scratch, "real"), filepath.Join(o.scratch, "big")
+	if err := realLibrary(ctx, real, o.files, os.Stderr); err != nil {
+		return err
+	}
+	if err := bigFiles(ctx, big, 8, 240); err != nil {
+		return err
+	}
+	var sections []section
+	for _, measurement := range []struct {
+		name string
+		run  func(context.Context, options, string, string) (section, error)
+	}{
+		{"scan", benchScan},
+		{"API on a synthetic catalogue", benchAPI},
+		{"bytes", benchBytes},
+		{"crowd", benchCrowd},
+		{"idle", benchIdle},
+	} {
+		fmt.Fprintln(os.Stderr, "measuring:", measurement.name)
+		s, err := measurement.run(ctx, o, real, big)
+		if err != nil {
+			return fmt.Errorf("%s: %w", measurement.name, err)
+		}
+		if err := write(os.Stderr, []section{s}); err != nil {
+			return err
+		}
+		sections = append(sections, s)
+	}
+	if o.out == "-" {
+		return write(os.Stdout, sections)
+	}
+	f, err := os.Create(o.out)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(f, `# Benchmarks
+
+Made by `+"`make bench`"+` on %d cores (%s/%s, %s). Both servers and the load share the machine, so look at ratios and at
+CPU time a unit; milliseconds of latency are this machine's, on that day. The bars are ours, set before measuring;
+where a figure falls short of its bar, that is what was measured.
+
+`, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return errors.Join(write(f, sections), f.Close())
+}
+
+// raiseFileLimit allows as many open connections as the hard limit does.
+func raiseFileLimit() error {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return err
+	}
+	l.Cur = l.Max
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
+}
+
+// fresh returns an empty data folder.
+func fresh(o options, name string) (string, error) {
+	dir := filepath.Join(o.scratch, "data-"+name)
+	return dir, os.RemoveAll(dir)
+}

@@ -1,0 +1,382 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// scanOnce runs `tutti scan` and returns what the process used.
+func scanOnce(ctx context.Context, o options, data, music string) (cpu, wall time.Duration, rss int64, err error) {
+	cmd := exec.CommandContext(ctx, o.bin, "scan", "--data", data, "--music", music, "--log-level", "warn")
+	cmd.Env = append(os.Environ(), "TUTTI_ADMIN_USER="+user, "TUTTI_ADMIN_PASSWORD="+password)
+	cmd.Stderr = os.Stderr
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return 0, 0, 0, err
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), time.Since(start), maxRSS(cmd), nil
+}
+
+func benchScan(ctx context.Context, o options, real, _ string) (section, error) {
+	s := section{
+		title: "Scan",
+		how: fmt.Sprintf("`tutti scan` as a whole process over %d real files (flac, mp3, ogg, opus, m4a; tagged, with pictures), page cache warm; "+
+			"start of the program included. Median of 3.", o.files),
+	}
+	var first, again, wall []time.Duration
+	var rss int64
+	for range 3 {
+		data, err := fresh(o, "scan")
+		if err != nil {
+			return s, err
+		}
+		cpu, _, peak, err := scanOnce(ctx, o, data, real)
+		if err != nil {
+			return s, err
+		}
+		first, rss = append(first, cpu), max(rss, peak)
+		cpu, w, _, err := scanOnce(ctx, o, data, real)
+		if err != nil {
+			return s, err
+		}
+		again, wall = append(again, cpu), append(wall, w)
+	}
+	files := time.Duration(o.files)
+	s.add("first scan, CPU a file", ms(percentile(first, .5)/files), "2.9 and 5.0 ms (two well-known servers)", "", "≤ 0.5 ms")
+	s.add("rescan without changes, CPU in all", ms(percentile(again, .5)), "", "", "")
+	s.add("rescan without changes, files a second", fmt.Sprintf("%.0f", float64(o.files)/percentile(wall, .5).Seconds()), "", "", "≥ 50,000")
+	s.add("peak memory of the first scan", mib(rss), "", "", "")
+	return s, nil
+}
+
+// ids are what the API is asked for.
+type ids struct{ albums, songs, artists, words []string }
+
+func (s *server) ids() (ids, error) {
+	var out ids
+	resp, err := http.Get(s.url + rest("getAlbumList2", "type", "random", "size", "200"))
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return out, err
+	}
+	var lists struct {
+		R struct {
+			L struct {
+				Album []struct{ ID, Name, ArtistID string }
+			} `json:"albumList2"`
+		} `json:"subsonic-response"`
+	}
+	if err := json.Unmarshal(body, &lists); err != nil {
+		return out, err
+	}
+	for _, a := range lists.R.L.Album {
+		out.albums = append(out.albums, a.ID)
+		out.artists = append(out.artists, a.ArtistID)
+		out.words = append(out.words, strings.Fields(a.Name)[0])
+	}
+	resp, err = http.Get(s.url + rest("getRandomSongs", "size", "200"))
+	if err != nil {
+		return out, err
+	}
+	defer resp.Body.Close()
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		return out, err
+	}
+	var songs struct {
+		R struct {
+			L struct {
+				Song []struct{ ID string }
+			} `json:"randomSongs"`
+		} `json:"subsonic-response"`
+	}
+	if err := json.Unmarshal(body, &songs); err != nil {
+		return out, err
+	}
+	for _, s := range songs.R.L.Song {
+		out.songs = append(out.songs, s.ID)
+	}
+	if len(out.albums) == 0 || len(out.songs) == 0 {
+		return out, errors.New("the catalogue is empty")
+	}
+	return out, nil
+}
+
+func benchAPI(ctx context.Context, o options, _, _ string) (section, error) {
+	s := section{
+		title: fmt.Sprintf("API on a synthetic catalogue of %d tracks", o.synthetic),
+		how: "JSON over 8 kept-alive connections, each request with other ids, password in the query; CPU is the server's, from the kernel, " +
+			"for one request. The reference is two well-known Go servers on 5,000 files.",
+	}
+	data, err := fresh(o, "synthetic")
+	if err != nil {
+		return s, err
+	}
+	music := filepath.Join(o.scratch, "empty")
+	if err := os.MkdirAll(music, 0o755); err != nil {
+		return s, err
+	}
+	if err := fillSynthetic(ctx, data, music, o.synthetic); err != nil {
+		return s, err
+	}
+	began := time.Now()
+	t, err := startTutti(ctx, o.bin, data, music, "--no-scan-at-start", "--no-scan-watch")
+	if err != nil {
+		return s, err
+	}
+	defer t.stop()
+	ready := time.Since(began)
+	known, err := t.ids()
+	if err != nil {
+		return s, err
+	}
+	pick := func(from []string, i int) string { return from[i%len(from)] }
+	for _, c := range []struct {
+		name, reference, bar string
+		path                 func(i int) string
+	}{
+		{"ping", "0.3–0.7 ms", "", func(int) string { return rest("ping") }},
+		{"getSong", "2 ms", "≤ 0.3 ms", func(i int) string { return rest("getSong", "id", pick(known.songs, i)) }},
+		{"getAlbum", "", "", func(i int) string { return rest("getAlbum", "id", pick(known.albums, i)) }},
+		{"getArtist", "", "", func(i int) string { return rest("getArtist", "id", pick(known.artists, i)) }},
+		{"getAlbumList2 (50, newest)", "7–18 ms", "≤ 1 ms", func(i int) string {
+			return rest("getAlbumList2", "type", "newest", "size", "50", "offset", fmt.Sprint(i%20*50))
+		}},
+		{"getAlbumList2 (50, by artist, deep)", "7–18 ms", "≤ 1 ms", func(i int) string {
+			return rest("getAlbumList2", "type", "alphabeticalByArtist", "size", "50", "offset", fmt.Sprint(i%100*50))
+		}},
+		{"getAlbumList2 (50, random)", "7–18 ms", "≤ 1 ms", func(int) string { return rest("getAlbumList2", "type", "random", "size", "50") }},
+		{"search3, one word", "13–19 ms", "≤ 1 ms", func(i int) string { return rest("search3", "query", pick(known.words, i)) }},
+		{"search3, two letters", "13–19 ms", "≤ 1 ms", func(i int) string { return rest("search3", "query", string([]rune(pick(known.words, i))[:2])) }},
+	} {
+		r, err := request(t, 1500, 8, c.path)
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", c.name, err)
+		}
+		s.add(c.name+", CPU a request", fmt.Sprintf("%s (p50 %s, %.0f req a CPU second)", ms(r.cpu), ms(r.p50), float64(time.Second)/float64(r.cpu)), c.reference, "", c.bar)
+	}
+	u, err := t.measure()
+	if err != nil {
+		return s, err
+	}
+	s.add("memory after this", mib(u.rss), "", "", "")
+	s.add("start of the program until it answers", ms(ready), "", "", "")
+	return s, nil
+}
+
+// streams returns what both servers call the same files.
+func streams(t *server, big string) (ours, theirs []string, err error) {
+	resp, err := http.Get(t.url + rest("search3", "query", "", "songCount", "100", "albumCount", "0", "artistCount", "0"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	var found struct {
+		R struct {
+			S struct {
+				Song []struct{ ID, Path string }
+			} `json:"searchResult3"`
+		} `json:"subsonic-response"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&found); err != nil {
+		return nil, nil, err
+	}
+	sort.Slice(found.R.S.Song, func(i, j int) bool { return found.R.S.Song[i].Path < found.R.S.Song[j].Path })
+	for _, s := range found.R.S.Song {
+		name := filepath.Base(s.Path)
+		if _, err := os.Stat(filepath.Join(big, name)); err != nil {
+			return nil, nil, err
+		}
+		ours = append(ours, rest("stream", "id", s.ID))
+		theirs = append(theirs, "/"+url.PathEscape(name))
+	}
+	if len(ours) == 0 {
+		return nil, nil, errors.New("no songs to stream")
+	}
+	return ours, theirs, nil
+}
+
+// pair starts both servers over the big files.
+func pair(ctx context.Context, o options, big string) (t, n *server, ours, theirs []string, err error) {
+	data, err := fresh(o, "big")
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(big, "*.wav"))
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if t, err = startTutti(ctx, o.bin, data, big); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if err = t.scanned(ctx, len(files)); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	scratch, err := fresh(o, "nginx")
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if err = os.MkdirAll(scratch, 0o755); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if n, err = startNginx(ctx, big, scratch); err != nil {
+		return nil, nil, nil, nil, err
+	}
+	ours, theirs, err = streams(t, big)
+	return t, n, ours, theirs, err
+}
+
+func benchBytes(ctx context.Context, o options, _, big string) (section, error) {
+	s := section{
+		title: "Originals next to nginx",
+		how: "Whole files of 42 MB read by the same client, page cache warm, the two servers in turn, median of 5 rounds. " +
+			"First byte: 400 requests each in turn on fresh connections.",
+	}
+	t, n, ours, theirs, err := pair(ctx, o, big)
+	if err != nil {
+		return s, err
+	}
+	defer t.stop()
+	defer n.stop()
+	for _, connections := range []int{1, 32} {
+		var costs [2][]time.Duration
+		for range 6 {
+			for i, side := range []struct {
+				s     *server
+				paths []string
+			}{{t, ours}, {n, theirs}} {
+				before, err := side.s.measure()
+				if err != nil {
+					return s, err
+				}
+				total, err := download(side.s, connections, max(1, 32/connections), side.paths)
+				if err != nil {
+					return s, err
+				}
+				after, err := side.s.measure()
+				if err != nil {
+					return s, err
+				}
+				costs[i] = append(costs[i], time.Duration(float64(after.since(before).cpu)/float64(total)*1e9))
+			}
+		}
+		a, b := percentile(costs[0][1:], .5), percentile(costs[1][1:], .5) // the first round warms up
+		s.add(fmt.Sprintf("CPU a GB, %d connection(s)", connections), ms(a), ms(b), ratio(a, b), "≤ 1.1 ×")
+	}
+	var first [2][]time.Duration
+	for i := range 440 {
+		for k, side := range []struct {
+			s     *server
+			paths []string
+		}{{t, ours}, {n, theirs}} {
+			d, err := firstByte(ctx, side.s, side.paths[i%len(side.paths)])
+			if err != nil {
+				return s, err
+			}
+			if i >= 40 {
+				first[k] = append(first[k], d)
+			}
+		}
+	}
+	for _, p := range []struct {
+		name, bar string
+		p         float64
+	}{{"p50", "≤ 1.5 ×", .5}, {"p99", "", .99}} {
+		a, b := percentile(first[0], p.p), percentile(first[1], p.p)
+		s.add("first byte, hot, "+p.name, ms(a), ms(b), ratio(a, b), p.bar)
+	}
+	return s, nil
+}
+
+func benchCrowd(ctx context.Context, o options, _, big string) (section, error) {
+	const rate = 320_000 * 1.2 / 8 // bytes a second
+	s := section{
+		title: "A crowd",
+		how: fmt.Sprintf("%d listeners at 384 kbit/s for %v after a ramp of 10 s, segments of 1,448 bytes; late is ever being a second of music behind, "+
+			"or having no header. Stream starts: 1,000 within 2.5 s. The clients share the %s with the server.", o.listeners, o.hold, "machine"),
+	}
+	t, n, ours, theirs, err := pair(ctx, o, big)
+	if err != nil {
+		return s, err
+	}
+	defer t.stop()
+	defer n.stop()
+	var starts, crowd [2]pacedResult
+	for i, side := range []struct {
+		s     *server
+		paths []string
+	}{{t, ours}, {n, theirs}} {
+		if starts[i], err = paced(ctx, side.s, 1000, rate, 2500*time.Millisecond, 5*time.Second, side.paths); err != nil {
+			return s, err
+		}
+	}
+	for i, side := range []struct {
+		s     *server
+		paths []string
+	}{{t, ours}, {n, theirs}} {
+		if crowd[i], err = paced(ctx, side.s, o.listeners, rate, 10*time.Second, o.hold, side.paths); err != nil {
+			return s, err
+		}
+	}
+	share := func(r pacedResult) string { return fmt.Sprintf("%d of %d", r.late, r.listeners) }
+	a, b := percentile(starts[0].firstBytes, .99), percentile(starts[1].firstBytes, .99)
+	s.add("1,000 starts in 2.5 s, first byte p99", ms(a), ms(b), ratio(a, b), "≤ 100 ms")
+	s.add("memory a listener (1,000)", kb(starts[0].perMemory), kb(starts[1].perMemory), "", "≤ 40 kB")
+	s.add(fmt.Sprintf("%d listeners, late", o.listeners), share(crowd[0]), share(crowd[1]), "", "< 1 %")
+	s.add(fmt.Sprintf("%d listeners, memory a listener", o.listeners), kb(crowd[0].perMemory), kb(crowd[1].perMemory), "", "≤ 40 kB")
+	return s, nil
+}
+
+func benchIdle(ctx context.Context, o options, real, _ string) (section, error) {
+	s := section{
+		title: "Idle",
+		how:   fmt.Sprintf("All roles over %d real files, scanned, nobody listening, watched for %v after half a minute of rest.", o.files, o.idle),
+	}
+	data, err := fresh(o, "idle")
+	if err != nil {
+		return s, err
+	}
+	t, err := startTutti(ctx, o.bin, data, real)
+	if err != nil {
+		return s, err
+	}
+	defer t.stop()
+	if err := t.scanned(ctx, o.files); err != nil {
+		return s, err
+	}
+	rest := time.NewTimer(30 * time.Second)
+	defer rest.Stop()
+	<-rest.C
+	before, err := t.measure()
+	if err != nil {
+		return s, err
+	}
+	watch := time.NewTimer(o.idle)
+	defer watch.Stop()
+	<-watch.C
+	after, err := t.measure()
+	if err != nil {
+		return s, err
+	}
+	d := after.since(before)
+	seconds := o.idle.Seconds()
+	s.add("CPU a second", fmt.Sprintf("%.3f ms", float64(d.cpu)/float64(time.Millisecond)/seconds), "0.4–0.9 ms", "", "≤ 0.05 ms")
+	s.add("wake-ups a second", fmt.Sprintf("%.2f", float64(d.wakeups)/seconds), "13–27", "", "≤ 1")
+	s.add("bytes written", fmt.Sprint(d.written), "", "", "0")
+	s.add("memory", mib(after.rss), "", "", "≤ 40 MB")
+	return s, nil
+}
