@@ -118,7 +118,7 @@ var endpoints = []endpoint{
 
 	{name: "getUser", group: "User management", serve: (*Server).getUser, note: "oneself; anybody for an administrator"},
 	{name: "getUsers", group: "User management", role: tutti.RoleAdmin, serve: (*Server).getUsers},
-	{name: "createUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).createUser, note: "roles for jukebox, upload, podcasts and video have no effect"},
+	{name: "createUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).createUser, note: "`commentRole` (stars, ratings, bookmarks) is given unless refused; roles for jukebox, upload, podcasts and video have no effect"},
 	{name: "updateUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).updateUser, note: "as createUser"},
 	{name: "deleteUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).deleteUser, note: "not oneself"},
 	{name: "changePassword", group: "User management", serve: (*Server).changePassword, note: "one's own; anybody's for an administrator"},

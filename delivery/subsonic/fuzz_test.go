@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"tutti/clock"
-	"tutti/delivery/accounts"
 )
 
 // FuzzRequest asks any endpoint for anything. Whatever the answer is, it is well formed, in both forms, and made of
@@ -25,15 +24,11 @@ func FuzzRequest(f *testing.F) {
 	for _, row := range coverage {
 		bytes[row.Name] = row.Bytes
 	}
-	var fake *clock.Fake
-	var shared *accounts.Accounts
+	fake := clock.NewFake(epoch)
+	shared := openAccounts(f, fake)
 	f.Fuzz(func(t *testing.T, name, query, body string) {
 		if strings.Contains(strings.ToLower(name), "user") || strings.Contains(name, "assword") {
 			return // they change the accounts that all share; TestUsers has them
-		}
-		if shared == nil {
-			fake = clock.NewFake(epoch)
-			shared = openAccounts(t, fake)
 		}
 		for _, form := range []string{"json", "xml"} {
 			h := newHouse(t, fake, shared)

@@ -18,6 +18,7 @@ import (
 	"tutti/clock"
 	"tutti/delivery/accounts"
 	"tutti/delivery/subsonic"
+	"tutti/store"
 	"tutti/store/sqlite"
 )
 
@@ -29,7 +30,7 @@ const (
 
 // house is a server with real accounts over a real store, and the fixed library.
 type house struct {
-	t        *testing.T
+	t        testing.TB
 	clock    *clock.Fake
 	library  *library
 	sound    *sound
@@ -40,9 +41,8 @@ type house struct {
 
 func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
 	t.Helper()
-	ctx := context.Background()
 	dir := t.TempDir()
-	st, err := sqlite.Open(ctx, filepath.Join(dir, "tutti.db"), sqlite.Options{Clock: c})
+	st, err := sqlite.Open(t.Context(), filepath.Join(dir, "tutti.db"), sqlite.Options{Clock: c})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,13 @@ func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
 			t.Error(err)
 		}
 	})
-	a, err := accounts.New(ctx, accounts.Config{Store: st, Clock: c, Logger: slog.New(slog.DiscardHandler), KeyFile: filepath.Join(dir, "key")})
+	return populate(t, c, st, filepath.Join(dir, "key"))
+}
+
+// populate makes the two accounts in a store.
+func populate(t testing.TB, c clock.Clock, st store.Store, keyFile string) *accounts.Accounts {
+	t.Helper()
+	a, err := accounts.New(t.Context(), accounts.Config{Store: st, Clock: c, Logger: slog.New(slog.DiscardHandler), KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +65,7 @@ func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
 		{Name: operator, Email: "operator@example.org", Roles: []tutti.Role{tutti.RoleAdmin}, Scrobbling: true},
 		{Name: listener, Roles: []tutti.Role{tutti.RoleStream}, Libraries: []string{"1"}, MaxBitRate: 192},
 	} {
-		if _, err := a.CreateUser(ctx, u, password); err != nil {
+		if _, err := a.CreateUser(t.Context(), u, password); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -67,7 +73,7 @@ func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
 }
 
 // newHouse opens a house. Accounts may be shared between houses whose requests do not change them.
-func newHouse(t *testing.T, fake *clock.Fake, a *accounts.Accounts) *house {
+func newHouse(t testing.TB, fake *clock.Fake, a *accounts.Accounts) *house {
 	t.Helper()
 	lib := newLibrary(fake.Now)
 	h := &house{t: t, clock: fake, library: lib, sound: &sound{catalog: lib}, accounts: a}

@@ -451,6 +451,9 @@ func (i *clientInfo) fit(src *streamDetails, srcLossless bool, p transcodingProf
 			params.profile.BitDepth = int(d.bitDepth)
 		}
 	} else {
+		if most := codecCeiling(t.codec, d.sampleRate, d.channels); most > 0 && (ceiling == 0 || most < ceiling) {
+			ceiling = most
+		}
 		start := int64(t.defaultRate)
 		if !srcLossless && src.bitRate > 0 {
 			start = min(start, int64(roundRate(int(src.bitRate/1000))))
@@ -485,6 +488,19 @@ func (i *clientInfo) fit(src *streamDetails, srcLossless bool, p transcodingProf
 		params.profile.Rate = int(d.sampleRate)
 	}
 	return d, params, true
+}
+
+// codecCeiling is the most bit/s that a codec can have at a sample rate: MPEG-2's layer III ends at 160 kbit/s (ISO/IEC
+// 13818-3 §2.4.2.3), and an AAC frame of 1024 samples at 6144 bits a channel (ISO/IEC 14496-3 §4.5.3.3). 0 is none
+// that matters here.
+func codecCeiling(codec string, sampleRate, channels int64) int64 {
+	switch {
+	case codec == "mp3" && sampleRate < 32000:
+		return 160_000
+	case codec == "aac":
+		return 6144 * channels * sampleRate / 1024
+	}
+	return 0
 }
 
 // losslessRate is about how many bit/s a lossless stream has.

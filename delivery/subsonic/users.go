@@ -91,8 +91,9 @@ func (s *Server) getUsers(c *call) error {
 	return nil
 }
 
-// roleParams are the roles that a user can be given, and whether a new one has them when the client says nothing; both
-// as the specification has it.
+// roleParams are the roles that a user can be given, and whether a new one has them when the client says nothing. The
+// defaults are the specification's but for commentRole, which it has as false: here that role covers stars and
+// bookmarks too, which no client expects to be withheld.
 var roleParams = []struct {
 	param     string
 	role      tutti.Role
@@ -102,7 +103,7 @@ var roleParams = []struct {
 	{"streamRole", tutti.RoleStream, true},
 	{"downloadRole", tutti.RoleDownload, false},
 	{"coverArtRole", tutti.RoleCover, false},
-	{"commentRole", tutti.RoleComment, false},
+	{"commentRole", tutti.RoleComment, true},
 	{"shareRole", tutti.RoleShare, false},
 }
 
