@@ -78,12 +78,14 @@ type Record struct {
 }
 
 // Store is the contract. Every write is durable when it returns nil, and is seen by every read that starts after
-// that. Values passed in are not kept, values returned are the caller's. Engines retry throttling and partial answers
+// that. A write that returns an error has not happened, except where the answer of a database elsewhere was lost
+// (KindUnavailable): then it may have, and the caller reads again. Values passed in are not kept, values returned are the caller's. Engines retry throttling and partial answers
 // themselves within a budget and then return KindUnavailable; callers retry KindConflict after reading again.
 type Store interface {
 	// Get returns KindNotFound where there is no item, or an expired one.
 	Get(ctx context.Context, k Key) (Item, error)
-	// BatchGet returns the items that exist, in no particular order, for up to MaxBatchGet distinct keys.
+	// BatchGet returns the items that exist, in no particular order, for up to MaxBatchGet distinct keys; a key that is
+	// asked for twice is KindInvalid.
 	BatchGet(ctx context.Context, keys []Key) ([]Item, error)
 	// Put writes value and returns the item's new version. A zero expires is never.
 	Put(ctx context.Context, k Key, value []byte, expires time.Time, cond Condition) (version uint64, err error)
@@ -96,7 +98,8 @@ type Store interface {
 	// Append writes a log's record seq. It returns KindConflict if that record exists (also where it has been
 	// trimmed), and KindInvalid if the one before it does not.
 	Append(ctx context.Context, log string, seq uint64, value []byte) error
-	// ReadLog returns up to limit (1 to MaxPage) records with Seq > since in order. A log nobody appended to is empty.
+	// ReadLog returns up to limit (1 to MaxPage) records with Seq > since in order. It may return fewer although there are
+	// more, but none only at the end. A log nobody appended to is empty.
 	// Records that were trimmed are not returned: the first record's Seq tells.
 	ReadLog(ctx context.Context, log string, since uint64, limit int) ([]Record, error)
 	// LastSeq returns the newest sequence number, 0 for a log nobody appended to. Trimming does not change it.

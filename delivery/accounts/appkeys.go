@@ -98,8 +98,12 @@ func (a *Accounts) admitAppKey(ctx context.Context, c tutti.Credentials) (tutti.
 		used := *k
 		used.LastUsed = now.Unix()
 		err := a.writeAppKey(ctx, &used, store.IfVersion(k.version))
-		a.appKeys.forget(k.Hash)
-		if err != nil && !tutti.IsKind(err, tutti.KindConflict) { // a full disk must not keep anybody out
+		switch {
+		case err == nil:
+			a.appKeys.replace(k.Hash, k, &used)
+		case tutti.IsKind(err, tutti.KindConflict): // somebody else has just done so, or revoked it
+			a.appKeys.forget(k.Hash)
+		default: // a full disk must not keep anybody out
 			a.logger.Warn("could not note the use of an app key", "user", acc.ID, "key", k.id, "error", err)
 		}
 	}

@@ -244,9 +244,12 @@ func (a *Accounts) SignIn(ctx context.Context, c tutti.Credentials, userAgent st
 	now := a.clock.Now()
 	secret := sessionSecret(acc.ID)
 	s := &session{
-		Name: key, Epoch: acc.Epoch, Created: now.Unix(), LastSeen: now.Unix(), From: c.From.String(),
+		Name: key, Epoch: acc.Epoch, Created: now.Unix(), LastSeen: now.Unix(),
 		UserAgent: strings.ToValidUTF8(userAgent[:min(len(userAgent), maxUserAgent)], ""),
 		user:      acc.ID, hash: hashSecret(secret), expires: now.Add(sessionLife).UTC().Truncate(time.Second),
+	}
+	if c.From.IsValid() {
+		s.From = c.From.Unmap().String()
 	}
 	if err := a.writeSession(ctx, s, store.IfAbsent); err != nil {
 		return tutti.Session{}, err
@@ -287,11 +290,12 @@ func (a *Accounts) Session(ctx context.Context, secret string) (tutti.Session, e
 		seen := *s
 		seen.LastSeen, seen.expires = now.Unix(), now.Add(sessionLife).UTC().Truncate(time.Second)
 		err := a.writeSession(ctx, &seen, store.IfVersion(s.version))
-		a.sessions.forget(s.hash)
 		switch {
 		case err == nil:
+			a.sessions.replace(s.hash, s, &seen)
 			s = &seen
 		case tutti.IsKind(err, tutti.KindConflict): // somebody else has just done so, or ended it: the next request will see
+			a.sessions.forget(s.hash)
 		default: // a full disk must not sign anybody out
 			a.logger.Warn("could not prolong a session", "user", acc.ID, "error", err)
 		}

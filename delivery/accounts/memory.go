@@ -12,7 +12,7 @@ const (
 )
 
 // memory remembers what the store said a moment ago. The zero value with a clock is ready for use.
-type memory[K comparable, V any] struct {
+type memory[K, V comparable] struct {
 	clock clock.Clock
 
 	mu      sync.Mutex
@@ -20,7 +20,7 @@ type memory[K comparable, V any] struct {
 	changes uint64 // counts forget, so that an answer that was under way meanwhile is not kept
 }
 
-type remembered[V any] struct {
+type remembered[V comparable] struct {
 	value V
 	at    time.Time
 }
@@ -67,4 +67,13 @@ func (m *memory[K, V]) forget(k K) {
 	defer m.mu.Unlock()
 	delete(m.entries, k)
 	m.changes++
+}
+
+// replace remembers new in the place of old, unless old has been forgotten or replaced meanwhile.
+func (m *memory[K, V]) replace(k K, old, new V) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.entries[k]; ok && e.value == old {
+		m.entries[k] = remembered[V]{new, m.clock.Now()}
+	}
 }

@@ -117,11 +117,12 @@ type hasher struct {
 	derive func(password, salt []byte, passes, memory uint32, lanes uint8, length uint32) []byte
 }
 
-// maxQueued is how many sign-ins may wait: at 30 ms each, about a second on two cores.
+// maxQueued is how many sign-ins may wait: at 30 ms each, two seconds for the last of them on two cores.
 const maxQueued = 64
 
 func newHasher() *hasher {
-	return &hasher{slots: make(chan struct{}, max(1, min(4, runtime.GOMAXPROCS(0)))), derive: argon2.IDKey}
+	// Half of the processors, so that a crowd at the door does not make the music stutter.
+	return &hasher{slots: make(chan struct{}, max(1, min(4, runtime.GOMAXPROCS(0)/2))), derive: argon2.IDKey}
 }
 
 func (h *hasher) run(ctx context.Context, op, password string, p phc, length uint32) ([]byte, error) {

@@ -78,7 +78,7 @@ func copyPages(ctx context.Context, src *conn, toPath string, progress func(done
 	}
 	b, err := src.raw.(interface {
 		NewBackup(string) (*engine.Backup, error)
-	}).NewBackup(fileURI(toPath, pragma{"synchronous", "OFF"})) // it is synced as a whole at the end
+	}).NewBackup(fileURI(toPath, "rw", pragma{"synchronous", "OFF"})) // it is synced as a whole at the end
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,9 @@ func removeDatabase(path string) error {
 
 // Validate reports what is wrong with a database file that nobody has open, such as a backup: KindInvalid if it is
 // damaged, not tutti's or of a newer schema than this tutti knows. It reads the whole file.
-func Validate(ctx context.Context, path string) (err error) {
+func Validate(ctx context.Context, path string) error { return validate(ctx, path, "rw") }
+
+func validate(ctx context.Context, path, mode string) (err error) {
 	const op = "sqlite.Validate"
 	info, err := os.Stat(path)
 	switch {
@@ -145,7 +147,7 @@ func Validate(ctx context.Context, path string) (err error) {
 	case info.Size() == 0:
 		return tutti.Errorf(tutti.KindInvalid, op, "the database is empty")
 	}
-	c, err := dial(ctx, path, pragma{"query_only", "1"}, pragma{"trusted_schema", "0"})
+	c, err := connect(ctx, fileURI(path, mode, pragma{"query_only", "1"}, pragma{"trusted_schema", "0"}))
 	if err != nil {
 		return invalid(op, err)
 	}
@@ -274,7 +276,8 @@ func Keep(path string) (kept string, err error) {
 // foldLog writes the log back into the database, so that there is one file to keep. A damaged database, which is a
 // reason to restore, is left as it is, and its log is kept beside it.
 func (x *Exclusive) foldLog(ctx context.Context) error {
-	if damage := Validate(ctx, x.path); damage != nil {
+	// Read-only: else the engine itself would write the log back, into whatever is there, when it closes the file.
+	if damage := validate(ctx, x.path, "ro"); damage != nil {
 		return ctx.Err()
 	}
 	c, err := dial(ctx, x.path)

@@ -31,9 +31,13 @@ type pragma struct{ name, value string }
 // serialised by the writer, so that only `tutti user`, a backup and the like ever make anybody wait.
 const busyMillis = 10_000
 
-// dial opens the database file, which is there.
+// dial opens the database file, which is there. A file that is write-protected is opened for reading.
 func dial(ctx context.Context, path string, pragmas ...pragma) (*conn, error) {
-	connector, err := engine.NewConnector(fileURI(path, pragmas...))
+	return connect(ctx, fileURI(path, "rw", pragmas...))
+}
+
+func connect(ctx context.Context, uri string) (*conn, error) {
+	connector, err := engine.NewConnector(uri)
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +48,10 @@ func dial(ctx context.Context, path string, pragmas ...pragma) (*conn, error) {
 	return &conn{raw: raw, stmts: make(map[string]driver.Stmt)}, nil
 }
 
-// fileURI names a file and its settings to the engine. Mode rw never makes a file, and takes one that is write-protected
-// as it is. https://www.sqlite.org/uri.html
-func fileURI(path string, pragmas ...pragma) string {
-	q := url.Values{"mode": {"rw"}, "_dqs": {"0"}}
+// fileURI names a file and its settings to the engine; mode is "rw" or "ro", neither of which makes a file.
+// https://www.sqlite.org/uri.html
+func fileURI(path, mode string, pragmas ...pragma) string {
+	q := url.Values{"mode": {mode}, "_dqs": {"0"}}
 	q.Add("_pragma", "busy_timeout("+strconv.Itoa(busyMillis)+")")
 	for _, p := range pragmas {
 		q.Add("_pragma", p.name+"("+p.value+")")

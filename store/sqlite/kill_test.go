@@ -102,7 +102,7 @@ type acknowledged struct{ put, appended, trimmed [killWriters]uint64 }
 func TestKill(t *testing.T) {
 	kills := 200
 	if testing.Short() {
-		kills = 20
+		kills = 10
 	}
 	if n, err := strconv.Atoi(os.Getenv("TUTTI_TEST_KILLS")); err == nil {
 		kills = n
@@ -123,7 +123,7 @@ func TestKill(t *testing.T) {
 		}
 		lines := 1 + rng.IntN(3)
 		if kill%perFile > 4 {
-			lines = rng.IntN(300)
+			lines = rng.IntN(120)
 		}
 		total += killOnce(t, path, lines, &promised)
 		checkKilled(t, path, &promised)
@@ -282,10 +282,10 @@ func TestTwoProcesses(t *testing.T) {
 			}
 		}
 	})
-	acks := killOnce(t, path, 500, &promised)
+	acks := killOnce(t, path, 150, &promised)
 	close(stop)
 	wg.Wait()
-	if acks < 400 || writes == 0 {
+	if acks < 140 || writes == 0 {
 		t.Errorf("%d and %d writes", acks, writes)
 	}
 	it, err := s.Get(t.Context(), store.Key{PK: "server", SK: "s"})

@@ -25,6 +25,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +49,7 @@ type Store struct {
 	lock   *FileLock
 
 	writes chan *write
+	counts struct{ commits, writes atomic.Int64 }
 	sweep  time.Time     // when expired items are next looked for; the writer's
 	stop   chan struct{} // closed by Close: no new calls
 	done   chan struct{} // closed by the writer when it has gone
@@ -164,6 +166,17 @@ func prepare(ctx context.Context, w *conn, alone bool, steps []string) error {
 		return fmt.Errorf("switch to write-ahead logging: %w", err)
 	}
 	return migrate(ctx, w, steps)
+}
+
+// Stats counts what a Store has done since it was opened.
+type Stats struct {
+	Writes  int64 // changes asked for and made, or refused by their condition
+	Commits int64 // transactions, each synced to the disk; writes that wait together share one
+}
+
+// Stats returns the counts.
+func (s *Store) Stats() Stats {
+	return Stats{Writes: s.counts.writes.Load(), Commits: s.counts.commits.Load()}
 }
 
 func closed(op string) error {

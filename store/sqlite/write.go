@@ -118,6 +118,8 @@ func (s *Store) commit(c *conn, group []*write) {
 			w.err = classify(w.op, err)
 		}
 	}
+	s.counts.commits.Add(1)
+	s.counts.writes.Add(int64(len(group)))
 	for _, w := range group {
 		close(w.done)
 	}
