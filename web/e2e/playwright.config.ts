@@ -2,7 +2,7 @@ import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
   testDir: ".",
-  outputDir: "../test-results",
+  outputDir: "../test-results/runs",
   workers: 1, // one account, one queue: tests that run at once would play into each other
   fullyParallel: false,
   timeout: 60_000,

@@ -1,4 +1,4 @@
-import { createStore, reconcile } from "solid-js/store";
+import { createStore } from "solid-js/store";
 import { coverUrl, get, send, streamUrl } from "../api/client";
 import type { QueueReply, Track } from "../api/wire";
 import { formatFor } from "./formats";
@@ -47,7 +47,7 @@ export type Player = ReturnType<typeof createPlayer>;
 
 export function createPlayer() {
   const [state, set] = createStore<PlayerState>({
-    queue: empty,
+    queue: { ...empty },
     playing: false,
     waiting: false,
     positionMs: 0,
@@ -68,8 +68,8 @@ export function createPlayer() {
 
   const current = () => state.queue.entries[state.queue.current];
   const setQueue = (q: Queue<Track>) => {
-    // Entries are compared by key, so that a row on the page stays the same row.
-    set("queue", reconcile(q, { key: "key", merge: false }));
+    // Entries stay the same objects, so a row on the page stays the same row.
+    set("queue", { entries: q.entries, current: q.current });
     saveSoon();
   };
 
@@ -354,7 +354,7 @@ export function createPlayer() {
     async restore(): Promise<void> {
       const saved = await get<QueueReply>("queue");
       if (state.queue.entries.length > 0 || saved.tracks.length === 0) return;
-      set("queue", make(saved.tracks, saved.current));
+      set("queue", { ...make(saved.tracks, saved.current) });
       const e = current();
       set({ positionMs: saved.positionMs, durationMs: e?.track.durationMs ?? 0 });
     },
@@ -362,7 +362,7 @@ export function createPlayer() {
     stop(): void {
       live.audio.pause();
       clearTimeout(saveTimer);
-      set("queue", empty);
+      set("queue", { ...empty });
       start(false);
     },
     save,

@@ -15,7 +15,7 @@ export interface Queue<T> {
 
 export type Repeat = "off" | "all" | "one";
 
-export const empty: Queue<never> = { entries: [], current: -1 };
+export const empty: Queue<never> = Object.freeze({ entries: [], current: -1 });
 
 let lastKey = 0;
 const entry = <T>(track: T): Entry<T> => ({ key: ++lastKey, track });

@@ -49,11 +49,9 @@ export function AlbumCard(props: { album: Album; showYear?: boolean }): JSX.Elem
           <Icon name="play" />
         </button>
       </div>
-      <h3>
-        <a href={href(albumPath(props.album.id))} title={props.album.name}>
-          {props.album.name}
-        </a>
-      </h3>
+      <a class="card-title" href={href(albumPath(props.album.id))} title={props.album.name}>
+        {props.album.name}
+      </a>
       <p>{props.showYear ? year(props.album.originalDate ?? props.album.date) || props.album.artist : props.album.artist}</p>
     </article>
   );
