@@ -206,7 +206,7 @@ func (r *reader) ContentType() string {
 // CopyRange implements tutti.Object. A reader far ahead of the fill of an object that can be had directly (an original
 // of an origin that is not local) gets its bytes from there, instead of waiting for all that lies between.
 func (r *reader) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int64, error) {
-	if err := checkRange(ctx, off); err != nil {
+	if err := checkRange(ctx, off, r.Size()); err != nil {
 		return 0, err
 	}
 	if r.ahead(off) {

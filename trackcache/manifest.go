@@ -92,9 +92,13 @@ func readManifest(path string) (manifest, error) {
 		return manifest{}, err
 	}
 	if len(b) > maxManifest {
-		return manifest{}, fmt.Errorf("manifest: larger than %d bytes", maxManifest)
+		return manifest{}, fmt.Errorf("%w: manifest: larger than %d bytes", errCorrupt, maxManifest)
 	}
-	return parseManifest(b)
+	m, err := parseManifest(b)
+	if err != nil {
+		return m, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	return m, nil
 }
 
 const manifestName = "manifest"

@@ -77,10 +77,9 @@ func (h *held) Close() error { return nil }
 
 func (h *held) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int64, error) {
 	size := int64(len(h.data))
-	if err := checkRange(ctx, off); err != nil {
+	if err := checkRange(ctx, off, size); err != nil {
 		return 0, err
 	}
-	off = min(off, size)
 	end := size
 	if n >= 0 && n < size-off {
 		end = off + n
@@ -92,9 +91,10 @@ func (h *held) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int64,
 	return int64(taken), err
 }
 
-func checkRange(ctx context.Context, off int64) error {
-	if off < 0 {
-		return tutti.Errorf(tutti.KindInvalid, "trackcache: read", "there is no byte %d", off)
+// checkRange refuses offsets outside size bytes (-1: not known yet).
+func checkRange(ctx context.Context, off, size int64) error {
+	if off < 0 || size >= 0 && off > size {
+		return tutti.Errorf(tutti.KindInvalid, "trackcache: read", "offset %d is outside the %d bytes", off, size)
 	}
 	return tutti.Wrap(tutti.KindUnavailable, "trackcache: read", ctx.Err())
 }
