@@ -78,7 +78,11 @@ func (i *Info) ContentType() string {
 	case "dsf":
 		return "audio/x-dsf"
 	case "matroska", "webm":
-		return "audio/webm"
+		return "audio/matroska" // RFC 9559
+	case "mov":
+		return "audio/mp4"
+	case "tta", "mpc", "mpc8":
+		return "audio/x-" + i.Format[:3]
 	case "asf":
 		return "audio/x-ms-wma"
 	case "aac":

@@ -233,3 +233,12 @@ func TestTagsAreBoundedAndWithoutRepetition(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestParametricStereoBehindLC(t *testing.T) {
+	var track mp4Track
+	// LC, 22,050 Hz, mono; 0x2B7, SBR, 44,100 Hz; 0x548, parametric stereo.
+	track.aacConfig([]byte{0b00010_011, 0b1_0001_000, 0b01010110, 0b111_00101, 0b1_0100_101, 0b01001000, 0b1_0000000})
+	if track.rate != 44100 || track.profile != "HE-AACv2" || track.channels != 2 {
+		t.Errorf("%+v", track)
+	}
+}

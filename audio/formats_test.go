@@ -184,9 +184,9 @@ func TestITunesGapless(t *testing.T) {
 	if err := os.WriteFile(path, content(t, filepath.Join(dir, "m4a/aac.m4a")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	audiotest.Tag(t, nil, nil, []map[string]any{{"path": path, "scheme": "mp4", "fields": map[string][]string{
+	audiotest.Tag(t, audiotest.Job{Path: path, Scheme: "mp4", Fields: map[string][]string{
 		"iTunSMPB": {" 00000000 00000840 000001CA 00000000000203F6 00000000 00000000 00000000 00000000 00000000 00000000 00000000 00000000"},
-	}}})
+	}})
 	if i := read(t, path); i.EncoderDelay != 0x840 || i.EncoderPadding != 0x1CA || i.Samples != 0x203F6 {
 		t.Errorf("delay %d, padding %d, %d samples", i.EncoderDelay, i.EncoderPadding, i.Samples)
 	}
@@ -268,9 +268,9 @@ func TestEmbeddedCueSheet(t *testing.T) {
 	if err := os.WriteFile(path, content(t, filepath.Join(dir, "flac/24.flac")), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	audiotest.Tag(t, nil, nil, []map[string]any{{"path": path, "scheme": "vorbis", "fields": map[string][]string{
+	audiotest.Tag(t, audiotest.Job{Path: path, Scheme: "vorbis", Fields: map[string][]string{
 		"CUESHEET": {"FILE \"a.wav\" WAVE\n TRACK 01 AUDIO\n  TITLE \"Ö\"\n  INDEX 01 00:00:00\n TRACK 02 AUDIO\n  INDEX 01 00:01:30\n"},
-	}}})
+	}})
 	cue := read(t, path).Cue
 	if cue == nil || len(cue.Files) != 1 {
 		t.Fatalf("%+v", cue)
@@ -373,6 +373,11 @@ func TestHEAAC(t *testing.T) {
 	}
 	// 5 bits 5 (SBR), 4 bits 7 (22,050 Hz), 4 bits 2 channels, 4 bits 4 (44,100 Hz), 5 bits 2 (LC).
 	copy(b[at+5:], []byte{0b00101_011, 0b1_0010_010, 0b0_00010_00})
+	if i := readBytes(t, b, "a.m4a"); i.SampleRate != 44100 || i.Profile != "HE-AAC" || i.Channels != 2 {
+		t.Errorf("%d Hz, %s, %d channels", i.SampleRate, i.Profile, i.Channels)
+	}
+	// 2 (LC), 22,050 Hz, stereo, three bits; then, for those who look, 0x2B7, 5 (SBR), present, 44,100 Hz.
+	copy(b[at+5:], []byte{0b00010_011, 0b1_0010_000, 0b01010110, 0b111_00101, 0b1_0100_000})
 	if i := readBytes(t, b, "a.m4a"); i.SampleRate != 44100 || i.Profile != "HE-AAC" || i.Channels != 2 {
 		t.Errorf("%d Hz, %s, %d channels", i.SampleRate, i.Profile, i.Channels)
 	}

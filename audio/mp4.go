@@ -536,6 +536,21 @@ func (t *mp4Track) aacConfig(b []byte) {
 	if r.short || hz == 0 {
 		return
 	}
+	if (o == 2 || o == 1 || o == 4) && channels > 0 { // a decoder of the older kind sees LC; newer ones look behind it (§1.6.5)
+		r.take(1)
+		if r.take(1) == 1 {
+			r.take(14)
+		}
+		r.take(1)
+		if r.take(11) == 0x2B7 && object() == 5 && r.take(1) == 1 {
+			if ext := rate(); ext > 0 && !r.short {
+				hz, profile = ext, "HE-AAC"
+				if r.take(11) == 0x548 && r.take(1) == 1 && !r.short {
+					profile, channels = "HE-AACv2", 2
+				}
+			}
+		}
+	}
 	t.rate, t.profile = hz, profile
 	switch {
 	case channels == 7:

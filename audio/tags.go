@@ -26,7 +26,7 @@ type Tag struct {
 //	GENRE                TCON                   ©gen, gnre IGNR             Genre
 //	COMMENT              COMM                   ©cmt       ICMT       ANNO  Comment
 //	COMPOSER …           TCOM                   ©wrt       IMUS             Composer
-//	LYRICIST             TEXT                   ©lyr is LYRICS
+//	LYRICIST             TEXT                   ©aut       IWRI             Lyricist
 //	CONDUCTOR            TPE3                   ©con
 //	REMIXER              TPE4
 //	PERFORMER            TMCL, IPLS as "Name (instrument)"
@@ -77,6 +77,7 @@ func (t Tags) Has(key string) bool {
 
 const (
 	maxTags     = 4096     // values of a file; honest ones have well under 200
+	maxKey      = 256      // bytes of a name
 	maxTagBytes = 16 << 20 // of all values together
 )
 
@@ -89,7 +90,7 @@ func (t *Tags) add(name, value string) {
 // put is add for a name that is canonical already.
 func (t *Tags) put(key, value string) {
 	value = clean(value)
-	if key == "" || value == "" || len(*t) >= maxTags {
+	if key == "" || len(key) > maxKey || value == "" || len(*t) >= maxTags {
 		return
 	}
 	size := len(value)

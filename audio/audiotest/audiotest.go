@@ -43,8 +43,8 @@ type File struct {
 	Native     bool // audio.Read reads it; else it takes ffprobe
 }
 
-// Fields are the tags that files of the set have, as canonical names and values in order. What a format cannot hold
-// is the reader's business: see Without.
+// Fields are the tags that files of the set have, as canonical names and values in order. The map
+// is shared and must not be changed.
 func Fields(s Set) map[string][]string {
 	switch s {
 	case Rich:
@@ -178,7 +178,7 @@ func Library(t testing.TB, dir string) []File {
 	args := []string{"-hide_banner", "-nostdin", "-v", "error", "-y"}
 	var outs []string
 	var files []File
-	var jobs []map[string]any
+	var jobs []Job
 	for n, s := range specs {
 		path := filepath.Join(dir, filepath.FromSlash(s.Path))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -203,12 +203,12 @@ func Library(t testing.TB, dir string) []File {
 			outs = append(outs, path)
 		}
 		if s.scheme != "" {
-			jobs = append(jobs, map[string]any{"path": path, "scheme": s.scheme, "fields": Fields(s.Tags), "pictures": s.Tags == Rich})
+			jobs = append(jobs, Job{Path: path, Scheme: s.scheme, Fields: Fields(s.Tags), Pictures: s.Tags == Rich})
 		}
 		files = append(files, s.File)
 	}
 	run(t, "ffmpeg", nil, append(args, outs...)...)
-	Tag(t, jpeg, png, jobs)
+	tag(t, jpeg, png, jobs)
 	return files
 }
 
@@ -222,8 +222,21 @@ func countInputs(args []string) int {
 	return n
 }
 
-// Tag runs tag.py over the jobs.
-func Tag(t testing.TB, jpeg, png []byte, jobs []map[string]any) {
+// Job says what to write into one file.
+type Job struct {
+	Path     string              `json:"path"`
+	Scheme   string              `json:"scheme"` // one of those that tag.py's write function knows: "vorbis", "mp4", "id3v24-utf8" …
+	Fields   map[string][]string `json:"fields"`
+	Pictures bool                `json:"pictures"` // a front and a back cover as well; only Library has them
+}
+
+// Tag writes tags with mutagen.
+func Tag(t testing.TB, jobs ...Job) {
+	t.Helper()
+	tag(t, nil, nil, jobs)
+}
+
+func tag(t testing.TB, jpeg, png []byte, jobs []Job) {
 	t.Helper()
 	in, err := json.Marshal(map[string]any{"jobs": jobs, "jpeg": jpeg, "png": png})
 	if err != nil {
@@ -236,13 +249,13 @@ func Tag(t testing.TB, jpeg, png []byte, jobs []map[string]any) {
 // tags, of other lengths, around the same sound.
 func Retag(t testing.TB, paths ...string) {
 	t.Helper()
-	var jobs []map[string]any
+	var jobs []Job
 	for _, path := range paths {
-		jobs = append(jobs, map[string]any{"path": path, "scheme": "retag", "fields": map[string][]string{
+		jobs = append(jobs, Job{Path: path, Scheme: "retag", Fields: map[string][]string{
 			"TITLE": {"Entirely another title " + strings.Repeat("long ", 400)}, "ARTIST": {"Somebody else"},
 		}})
 	}
-	Tag(t, nil, nil, jobs)
+	Tag(t, jobs...)
 }
 
 // Dump returns what mutagen reads from the files: by path, its own names of fields with their values as text, and
