@@ -132,11 +132,9 @@ func removeDatabase(path string) error {
 	return errors.Join(errs...)
 }
 
-// Validate reports what is wrong with a database file that nobody has open, such as a backup: KindInvalid if it is
-// damaged, not tutti's or of a newer schema than this tutti knows. It reads the whole file.
-func Validate(ctx context.Context, path string) error { return validate(ctx, path, "rw") }
-
-func validate(ctx context.Context, path, mode string) (err error) {
+// Validate reports what is wrong with a database file, such as a backup: KindInvalid if it is damaged, not tutti's or of
+// a newer schema than this tutti knows. It reads the whole file, which others may be using meanwhile.
+func Validate(ctx context.Context, path string) (err error) {
 	const op = "sqlite.Validate"
 	info, err := os.Stat(path)
 	switch {
@@ -147,7 +145,8 @@ func validate(ctx context.Context, path, mode string) (err error) {
 	case info.Size() == 0:
 		return tutti.Errorf(tutti.KindInvalid, op, "the database is empty")
 	}
-	c, err := connect(ctx, fileURI(path, mode, pragma{"query_only", "1"}, pragma{"trusted_schema", "0"}))
+	// Read-only: else the engine, on closing the file, would write a log that lies beside it back into whatever is there.
+	c, err := connect(ctx, fileURI(path, "ro", pragma{"trusted_schema", "0"}))
 	if err != nil {
 		return invalid(op, err)
 	}
@@ -276,8 +275,7 @@ func Keep(path string) (kept string, err error) {
 // foldLog writes the log back into the database, so that there is one file to keep. A damaged database, which is a
 // reason to restore, is left as it is, and its log is kept beside it.
 func (x *Exclusive) foldLog(ctx context.Context) error {
-	// Read-only: else the engine itself would write the log back, into whatever is there, when it closes the file.
-	if damage := validate(ctx, x.path, "ro"); damage != nil {
+	if damage := Validate(ctx, x.path); damage != nil {
 		return ctx.Err()
 	}
 	c, err := dial(ctx, x.path)

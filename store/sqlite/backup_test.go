@@ -162,6 +162,9 @@ func TestBackupFromAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkKilled(t, to, &acknowledged{})
+		if err := Validate(t.Context(), path); err != nil {
+			t.Fatalf("the database in use: %v", err)
+		}
 	}
 	_, err = Restore(t.Context(), path, filepath.Join(dir, "copy0"))
 	if !tutti.IsKind(err, tutti.KindConflict) {
@@ -240,6 +243,11 @@ func TestRestore(t *testing.T) {
 	again, err := Restore(t.Context(), path, kept)
 	if err != nil || again != path+".before-restore-2" {
 		t.Fatal(again, err)
+	}
+	for _, name := range listed(t, dir) {
+		if strings.HasSuffix(name, "-wal") || strings.HasSuffix(name, "-shm") {
+			t.Errorf("%s was left behind", name)
+		}
 	}
 	with(func(s *Store) {
 		if v := get(t, s, "k"); v != "new" {
