@@ -14,11 +14,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tutti"
 	"tutti/catalog"
 	"tutti/catalog/catalogtest"
 	"tutti/catalog/scan"
 	"tutti/clock"
+	"tutti/delivery"
 	"tutti/delivery/subsonic"
 	"tutti/origin/folder"
 	"tutti/store/sqlite"
@@ -26,6 +29,12 @@ import (
 
 // realHouse is a house whose catalogue is the real one, over a real store.
 func realHouse(t testing.TB) (*house, *catalog.Catalog) {
+	t.Helper()
+	return realHouseWith(t, nil)
+}
+
+// realHouseWith is a realHouse that plays, too, through the track cache that makeCache opens on its origin.
+func realHouseWith(t testing.TB, makeCache func(*folder.Origin) tutti.TrackCache) (*house, *catalog.Catalog) {
 	t.Helper()
 	ctx := t.Context()
 	fake := clock.NewFake(epoch)
@@ -47,9 +56,13 @@ func realHouse(t testing.TB) (*house, *catalog.Catalog) {
 		t.Fatal(err)
 	}
 	a := populate(t, fake, st, filepath.Join(dir, "key"))
+	var cache tutti.TrackCache
+	if makeCache != nil {
+		cache = makeCache(origin)
+	}
 	scanner := &idle{}
 	c, err := catalog.New(ctx, catalog.Config{
-		Store: st, Origin: origin, Clock: fake, Logger: slog.New(slog.DiscardHandler), SoleWriter: true,
+		Store: st, Origin: origin, Cache: cache, Clock: fake, Logger: slog.New(slog.DiscardHandler), SoleWriter: true,
 		NewScanner: func(scan.Book) (catalog.Scanner, error) { return scanner, nil },
 		User:       func(ctx context.Context, id tutti.ID) (tutti.User, error) { return a.UserByID(ctx, id) },
 	})
@@ -68,9 +81,16 @@ func realHouse(t testing.TB) (*house, *catalog.Catalog) {
 			t.Error(err)
 		}
 	})
-	h := &house{t: t, clock: fake, sound: &sound{catalog: c}, accounts: a}
+	h := &house{t: t, clock: fake, sound: &sound{catalog: c}, accounts: a, music: libraries[0].Path}
+	var bytes delivery.Bytes = h.sound
+	if cache != nil {
+		bytes = delivery.NewStreamer(delivery.StreamerConfig{
+			Catalog: c, Cache: cache, Clock: clock.System, // true time, for the connections' deadlines
+			Logger: slog.New(slog.DiscardHandler), Metrics: delivery.NewMetrics(prometheus.NewRegistry()),
+		})
+	}
 	h.server = subsonic.New(subsonic.Config{
-		Catalog: c, Accounts: a, Door: a, Bytes: h.sound, Clock: fake, Logger: slog.New(slog.DiscardHandler),
+		Catalog: c, Accounts: a, Door: a, Bytes: bytes, Clock: fake, Logger: slog.New(slog.DiscardHandler),
 		ServerVersion: "1.2.3", IgnoredArticles: catalog.DefaultIgnoredArticles,
 		ShareURL: func(r *http.Request, secret string) string { return "https://music.example/share/" + secret },
 	})

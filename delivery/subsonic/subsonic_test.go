@@ -37,6 +37,7 @@ type house struct {
 	accounts *accounts.Accounts
 	server   *subsonic.Server
 	key      string // an app key of the operator
+	music    string // of a real house: where its first library lies
 }
 
 func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
