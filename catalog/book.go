@@ -27,15 +27,19 @@ func (c *Catalog) Files(library, dir string) ([]scan.KnownFile, scan.FolderInfo)
 	var r record
 	for _, s := range f.tracks {
 		m.read(s, &r)
-		id := tutti.NewID(tutti.PrefixTrack, r.id)
 		i, found := slices.BinarySearchFunc(files, viewString(r.name), func(k scan.KnownFile, name string) int { return strings.Compare(k.Name, name) })
 		if !found {
-			files = slices.Insert(files, i, scan.KnownFile{Name: string(r.name), Size: r.size, ModTime: r.modTime, Missing: true})
-		} else {
-			files[i].Size += r.size // a cue sheet's tracks share their file by duration
+			files = slices.Insert(files, i, scan.KnownFile{Name: string(r.name), Missing: true})
 		}
-		files[i].Tracks = append(files[i].Tracks, id)
-		files[i].Missing = files[i].Missing && m.missing[s]
+		k := &files[i]
+		k.Tracks = append(k.Tracks, tutti.NewID(tutti.PrefixTrack, r.id))
+		// Tracks that were in the file before it was replaced may be missing; what is there now counts.
+		switch live := !m.missing[s]; {
+		case k.Missing && live, !found:
+			k.Missing, k.Size, k.ModTime = !live, r.size, r.modTime
+		case k.Missing == !live && r.mask&hasSection != 0:
+			k.Size += r.size // a cue sheet's tracks share their file
+		}
 	}
 	return files, info
 }

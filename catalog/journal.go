@@ -216,8 +216,7 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	next := manifest{seq: seq, generation: hex.EncodeToString(random[:])}
 	intent := store.Key{PK: j.pk, SK: intentPrefix + next.generation}
 	i := appendVarint(nil, j.clock.Now().Unix())
-	i = appendString(i, former.generation)
-	if _, err := j.store.Put(ctx, intent, appendUvarint(i, uint64(former.parts)), time.Time{}, store.IfAbsent); err != nil {
+	if _, err := j.store.Put(ctx, intent, appendString(i, former.generation), time.Time{}, store.IfAbsent); err != nil {
 		return err
 	}
 	for p, err := range parts {
@@ -236,6 +235,9 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	}
 	version, err = j.store.Put(ctx, store.Key{PK: j.pk, SK: manifestKey}, next.encode(), time.Time{}, cond)
 	if err != nil {
+		if tutti.IsKind(err, tutti.KindConflict) {
+			j.learn(ctx)
+		}
 		return err
 	}
 	j.mu.Lock()
@@ -253,6 +255,22 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	return j.store.Delete(ctx, intent, store.Always)
 }
 
+// learn finds out which snapshot counts after all: another node's, or one of ours whose acknowledgement was lost.
+func (j *journal) learn(ctx context.Context) {
+	item, err := j.store.Get(ctx, store.Key{PK: j.pk, SK: manifestKey})
+	if err != nil {
+		return // the next attempt conflicts again, and asks again
+	}
+	d := decoder{b: item.Value}
+	m, err := d.manifest("catalog: snapshot")
+	if err != nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.manifest, j.version = m, item.Version
+}
+
 // sweep removes what interrupted snapshots left behind. Intents younger than grace are left alone: another node may be
 // at work. It must be called after load,
 // by whoever calls save.
@@ -262,29 +280,32 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	if err != nil {
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
+	j.mu.Lock()
+	current := j.manifest
+	j.mu.Unlock()
+	if len(page.Items) > 0 {
+		if err := j.store.TrimLog(ctx, j.log, current.seq); err != nil {
+			return tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+	}
 	for _, item := range page.Items {
 		d := decoder{b: item.Value}
 		began := time.Unix(d.varint(), 0)
-		former, parts := d.string(), int(d.uvarint())
+		former := d.string()
 		if d.err != nil {
 			return tutti.Wrap(tutti.KindInternal, op, d.err)
 		}
 		if j.clock.Now().Sub(began) < grace {
 			continue
 		}
-		generation := item.SK[len(intentPrefix):]
-		if generation == j.manifest.generation {
-			// It was completed but for the clearing up of its predecessor.
-			if err := j.store.TrimLog(ctx, j.log, j.manifest.seq); err != nil {
+		// It was never finished, or it was but for the clearing up of its predecessor, or it has been replaced since.
+		for _, generation := range [...]string{item.SK[len(intentPrefix):], former} {
+			if generation == "" || generation == current.generation {
+				continue
+			}
+			if err := j.sweepParts(ctx, generation); err != nil {
 				return tutti.Wrap(tutti.KindOf(err), op, err)
 			}
-			for n := range parts {
-				if err := j.store.Delete(ctx, partKey(j.pk, former, n), store.Always); err != nil {
-					return tutti.Wrap(tutti.KindOf(err), op, err)
-				}
-			}
-		} else if err := j.sweepParts(ctx, generation); err != nil {
-			return tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 		if err := j.store.Delete(ctx, item.Key, store.Always); err != nil {
 			return tutti.Wrap(tutti.KindOf(err), op, err)
