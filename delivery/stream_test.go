@@ -690,3 +690,35 @@ func TestHTTP10(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAfterTheHandler: the bytes go out once the handler has returned, whatever became of the handler's context; if it
+// did not live to return, what was opened is closed (start checks that).
+func TestAfterTheHandler(t *testing.T) {
+	lib := newLibrary(t)
+	content := noise(100_000)
+	lib.add(t, "tr-1", "a.flac", content)
+	e := start(t, lib, func(c *ServerConfig, _ *StreamerConfig) {
+		audio := c.Mounts[0].Handler
+		c.Mounts = append(
+			c.Mounts,
+			at("/cancels/", func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithCancel(r.Context())
+				defer cancel()
+				r = r.WithContext(ctx)
+				r.URL.Path = "/audio/tr-1"
+				audio.ServeHTTP(w, r)
+			}),
+			at("/panics/", func(w http.ResponseWriter, r *http.Request) {
+				r.URL.Path = "/audio/tr-1"
+				audio.ServeHTTP(w, r)
+				panic("a defect")
+			}),
+		)
+	})
+	if got := e.do(t, "GET", "/cancels/"); got.err != nil || !bytes.Equal(got.body, content) {
+		t.Errorf("%d bytes, %v", len(got.body), got.err)
+	}
+	if got := e.do(t, "GET", "/panics/"); got.StatusCode != 500 {
+		t.Errorf("%d", got.StatusCode)
+	}
+}
