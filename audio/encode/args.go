@@ -29,8 +29,9 @@ type format struct {
 // frame, because one written first would have to count frames that do not exist yet: a player computes length and
 // seeks exactly from the constant rate, and misses only the encoder's delay of some 25 ms. Ogg Opus carries its delay
 // (pre-skip) first and its exact length in the last page, so it is gapless as it is. AAC goes out as ADTS, since an MP4
-// either has its index at the end or must be finished before it can start. FLAC's STREAMINFO and WAV's sizes say
-// "unknown", as their specifications allow (RFC 9639 §8.2; 0xFFFFFFFF by custom).
+// either has its index at the end or must be finished before it can start. FLAC gets its number of
+// samples from us where it is certain beforehand (samplesOf), else "unknown", as RFC 9639 §8.2 allows; WAV's sizes say
+// "unknown" with 0xFFFFFFFF, by custom.
 var formats = map[string]format{
 	"mp3": {
 		contentType: "audio/mpeg", codec: "libmp3lame", lossy: true, rate: 192, minRate: 8, maxRate: 320,

@@ -184,20 +184,51 @@ func (e *Encoder) Check(ctx context.Context, r tutti.Ref) error {
 	return tutti.Wrap(tutti.KindUnavailable, op, file.Close())
 }
 
-// depthOf is the bit depth to give a WAV whose profile leaves it to the source: the source's, as far as our reader
-// knows the format, else 16.
-func depthOf(ctx context.Context, r tutti.Ref, file fs.File) int {
-	if r.Profile.Format != "wav" || r.Profile.BitDepth != 0 {
-		return 0
+// about is what our own reader knows of the file; the zero Info where it does not know the format.
+func about(ctx context.Context, r tutti.Ref, file fs.File, size int64) audio.Info {
+	at, ok := file.(io.ReaderAt)
+	if !ok {
+		return audio.Info{}
 	}
-	if at, ok := file.(io.ReaderAt); ok {
-		if fi, err := file.Stat(); err == nil {
-			if info, err := audio.Read(ctx, at, fi.Size(), r.Path); err == nil && info.Lossless {
-				return info.BitDepth
-			}
-		}
+	info, err := audio.Read(ctx, at, size, r.Path)
+	if err != nil {
+		return audio.Info{} // ffmpeg may still know it
+	}
+	return info
+}
+
+// depthOf is the bit depth to make where the profile leaves it to the source; 0 leaves it to ffmpeg, which gets it
+// right for everything but WAV.
+func depthOf(p tutti.Profile, info audio.Info) int {
+	switch {
+	case p.Format != "wav" || p.BitDepth != 0:
+		return 0
+	case info.Lossless:
+		return info.BitDepth
 	}
 	return 16
+}
+
+// samplesOf is how many samples a channel a FLAC made of r will have, where that is certain beforehand: the source is
+// lossless PCM whose length is known, at the rate that is asked for. 0 where it is not.
+func samplesOf(r tutti.Ref, info audio.Info) int64 {
+	p := r.Profile
+	switch info.Codec {
+	case "flac", "alac", "pcm":
+	default:
+		return 0
+	}
+	if p.Format != "flac" || p.Rate != 0 && p.Rate != info.SampleRate {
+		return 0
+	}
+	at := func(t time.Duration) int64 { // as ffmpeg's atrim rounds
+		return (t.Round(time.Microsecond).Microseconds()*int64(info.SampleRate) + 500_000) / 1_000_000
+	}
+	end := info.Samples
+	if r.End != 0 {
+		end = min(end, at(r.End))
+	}
+	return max(0, end-at(r.Start+p.Offset))
 }
 
 // Stats counts what an Encoder did since it was made.

@@ -14,10 +14,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/mewkiz/flac"
 	"go.uber.org/goleak"
 
 	"tutti"
@@ -26,7 +28,10 @@ import (
 )
 
 // library is where music puts its files; they are made once for all tests, which takes seconds.
-var library string
+var (
+	library string
+	once    sync.Once
+)
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "encode-")
@@ -50,10 +55,12 @@ func music(t *testing.T) (dir string, files Files) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(library, "a.flac")); err == nil {
-		return library, o
-	}
-	dir = library
+	once.Do(func() { makeMusic(t, library) })
+	return library, o
+}
+
+func makeMusic(t *testing.T, dir string) {
+	t.Helper()
 	const sound = "anoisesrc=colour=pink:seed=7:amplitude=0.4:duration=12:sample_rate=44100[n];sine=440:duration=12:sample_rate=44100,volume=0.4[s];" +
 		"[n][s]join=inputs=2:channel_layout=stereo"
 	tags := []string{"-metadata", "title=A title", "-metadata", "artist=An artist", "-metadata", "album=  Duration: 00:00:01.00, start"}
@@ -72,7 +79,6 @@ func music(t *testing.T) (dir string, files Files) {
 			t.Fatal(err)
 		}
 	}
-	return dir, o
 }
 
 // run runs a program, fails the test if it fails, and returns its output.
@@ -155,8 +161,10 @@ func probe(t *testing.T, data []byte) map[string]string {
 }
 
 func TestFormats(t *testing.T) {
+	t.Parallel()
 	dir, files := music(t)
 	e := newEncoder(t, files)
+	want := len(pcm(t, filepath.Join(dir, "a.flac"), "-ac", "1")) / 4
 	for _, test := range []struct {
 		source  string
 		profile tutti.Profile
@@ -204,7 +212,7 @@ func TestFormats(t *testing.T) {
 				}
 			}
 			// All the sound is there, give or take what codecs put before and after it.
-			samples, want := len(pcmOf(t, data, "-ar", "44100", "-ac", "1"))/4, len(pcm(t, filepath.Join(dir, "a.flac"), "-ac", "1"))/4
+			samples := len(pcmOf(t, data, "-ar", "44100", "-ac", "1")) / 4
 			slack := 3000
 			if test.profile.Format == "flac" || test.profile.Format == "wav" {
 				slack = 2500 // the source's own delay, where it is lossy
@@ -217,6 +225,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestLosslessIsLossless(t *testing.T) {
+	t.Parallel()
 	dir, files := music(t)
 	e := newEncoder(t, files)
 	for _, source := range []string{"a.flac", "hires.flac", "a.wav"} {
@@ -230,6 +239,7 @@ func TestLosslessIsLossless(t *testing.T) {
 }
 
 func TestSameBytesTwice(t *testing.T) {
+	t.Parallel()
 	_, files := music(t)
 	e := newEncoder(t, files)
 	for name := range formats {
@@ -244,6 +254,7 @@ func TestSameBytesTwice(t *testing.T) {
 func cdFrames(n int64) time.Duration { return time.Duration(n) * time.Second / 75 }
 
 func TestSectionsTile(t *testing.T) {
+	t.Parallel()
 	dir, files := music(t)
 	e := newEncoder(t, files)
 	for _, source := range []string{"a.flac", "a.wav", "hires.flac"} {
@@ -252,7 +263,26 @@ func TestSectionsTile(t *testing.T) {
 		cuts := []time.Duration{0, cdFrames(1), cdFrames(100), cdFrames(301), cdFrames(601), 0}
 		for i := range len(cuts) - 1 {
 			r := tutti.Ref{Library: "1", Path: source, Start: cuts[i], End: cuts[i+1], Profile: tutti.Profile{Format: "flac"}}
-			joined = append(joined, pcmOf(t, encoded(t, e, r))...)
+			data := encoded(t, e, r)
+			joined = append(joined, pcmOf(t, data)...)
+			f, err := flac.New(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var samples uint64
+			for {
+				frame, err := f.ParseNext()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				samples += uint64(frame.BlockSize)
+			}
+			if f.Info.NSamples != samples {
+				t.Errorf("%s from %s: STREAMINFO says %d samples, and there are %d", source, cuts[i], f.Info.NSamples, samples)
+			}
 		}
 		if !bytes.Equal(joined, whole) {
 			t.Errorf("%s: the sections together are %d bytes of sound, not the same %d", source, len(joined), len(whole))
@@ -266,6 +296,7 @@ func TestSectionsTile(t *testing.T) {
 
 // A lossy source seeks as exactly as its container can say; for those with time stamps that is to the sample.
 func TestOffsetOfLossySources(t *testing.T) {
+	t.Parallel()
 	dir, files := music(t)
 	e := newEncoder(t, files)
 	for _, source := range []string{"a.ogg", "a.opus", "a.m4a", "a.mp3"} {
@@ -279,7 +310,7 @@ func TestOffsetOfLossySources(t *testing.T) {
 	}
 }
 
-func samplesOf(b []byte) []float64 {
+func floats(b []byte) []float64 {
 	s := make([]float64, len(b)/4)
 	for i := range s {
 		s[i] = float64(int32(uint32(b[4*i])|uint32(b[4*i+1])<<8|uint32(b[4*i+2])<<16|uint32(b[4*i+3])<<24)) / (1 << 31)
@@ -290,6 +321,7 @@ func samplesOf(b []byte) []float64 {
 // Segments that were encoded apart play as one stream: time stamps without a gap, and a decoder that hears them in a
 // row is no further from the source at the joints than elsewhere.
 func TestSegmentsJoin(t *testing.T) {
+	t.Parallel()
 	dir, files := music(t)
 	e := newEncoder(t, files)
 	var stream []byte
@@ -316,8 +348,8 @@ func TestSegmentsJoin(t *testing.T) {
 	if math.Abs(last-12) > 0.05 {
 		t.Errorf("the last packet is at %.3f s", last)
 	}
-	got := samplesOf(pcm(t, path, "-ac", "1"))[1024:] // frame -1 is silence
-	want := samplesOf(pcm(t, filepath.Join(dir, "a.flac"), "-ac", "1", "-ar", "48000"))
+	got := floats(pcm(t, path, "-ac", "1"))[1024:] // frame -1 is silence
+	want := floats(pcm(t, filepath.Join(dir, "a.flac"), "-ac", "1", "-ar", "48000"))
 	noise := func(from, to float64) float64 {
 		var sum float64
 		a, b := int(from*48000), int(to*48000)

@@ -178,3 +178,21 @@ func TestSegmentsShareTheGrid(t *testing.T) {
 		}
 	})
 }
+
+// However a file is cut into pieces, the number of samples ends up in the same 36 bits.
+func TestStampSamples(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		samples := rapid.Int64Range(1, 1<<36-1).Draw(t, "samples")
+		file := make([]byte, 50)
+		file[21] = 0xA0 // the bit depth's half
+		for off := 0; off < len(file); {
+			n := rapid.IntRange(1, len(file)-off).Draw(t, "piece")
+			stampSamples(file[off:off+n], int64(off), samples)
+			off += n
+		}
+		got := int64(file[21]&0x0F)<<32 | int64(file[22])<<24 | int64(file[23])<<16 | int64(file[24])<<8 | int64(file[25])
+		if got != samples || file[21]>>4 != 0xA || file[20] != 0 || file[26] != 0 {
+			t.Fatalf("%d came out as %d in %x", samples, got, file)
+		}
+	})
+}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/audio"
 )
 
 // stream is a running ffmpeg as a tutti.Object.
@@ -33,6 +34,7 @@ type stream struct {
 	done    chan struct{} // closed when the process was reaped
 	waitErr error         // of the process; read after done
 
+	samples int64 // to be written into a FLAC's header; 0: not known
 	stderr  tail
 	length  time.Duration // of what is asked for; 0: as the file says
 	outTime atomic.Int64  // microseconds made so far
@@ -58,7 +60,11 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	if r.End != 0 {
 		s.length = r.End - r.Start - r.Profile.Offset
 	}
-	depth := depthOf(ctx, r, file)
+	var info audio.Info
+	if !f.lossy {
+		info = about(ctx, r, file, fi.Size())
+	}
+	s.samples = samplesOf(r, info)
 	run, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 
@@ -67,7 +73,7 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	if !direct {
 		url = "pipe:0"
 	}
-	cmd := exec.CommandContext(run, path, arguments(r, f, url, depth)...)
+	cmd := exec.CommandContext(run, path, arguments(r, f, url, depthOf(r.Profile, info))...)
 	cmd.Env = []string{"LC_ALL=C"} // no proxy, no AV_LOG_FORCE_COLOR, nothing to inherit
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -229,6 +235,9 @@ func (s *stream) read(ctx context.Context, p []byte) (int, error) {
 		<-interrupted // so that the deadline cannot meet a later read
 		_ = s.out.SetReadDeadline(time.Time{})
 	}
+	if s.samples > 0 {
+		stampSamples(p[:n], s.pos, s.samples)
+	}
 	s.pos += int64(n)
 	switch {
 	case err == nil:
@@ -250,6 +259,23 @@ func (s *stream) read(ctx context.Context, p []byte) (int, error) {
 		s.err = io.EOF
 	}
 	return n, s.err
+}
+
+// stampSamples writes the number of samples into the piece p, which lies at off, of a FLAC file. ffmpeg could do so
+// only at the end, by going back; a player that finds 0 there can neither show the length nor seek. The 36 bits end
+// STREAMINFO's eighteenth byte, and STREAMINFO follows the four bytes of "fLaC" and four of its header (RFC 9639 §8.1,
+// §8.2). The field is zero as ffmpeg wrote it.
+func stampSamples(p []byte, off, samples int64) {
+	const last = 4 + 4 + 17
+	for i := range int64(5) { // the fifth byte from the end shares its upper half with the bit depth
+		if at := last - i - off; at >= 0 && at < int64(len(p)) {
+			b := byte(samples >> (8 * i))
+			if i == 4 {
+				b &= 0x0F
+			}
+			p[at] |= b
+		}
+	}
 }
 
 // Close stops the process, if it still runs, and returns when it is gone.
