@@ -55,9 +55,13 @@ func (p *parser) flac(off int64) error {
 		return errNoAudio
 	}
 	p.info.AudioOffset, p.info.AudioLength = off, p.f.size-off
-	tail := p.tailTags()
-	p.info.AudioLength = max(0, tail.end-off)
-	p.info.Tags.addMissing(tail.tags)
+	if p.info.MD5 == [16]byte{} || len(p.info.Tags) == 0 {
+		// Tags do not belong behind FLAC, so to look for them is worth a journey to the file's end only where they
+		// would be missed, or where the fingerprint depends on where the sound ends.
+		tail := p.tailTags()
+		p.info.AudioLength = max(0, tail.end-off)
+		p.info.Tags.addMissing(tail.tags)
+	}
 	return nil
 }
 

@@ -47,7 +47,9 @@ func (i *Info) Lyrics() []tutti.Lyrics {
 			add(tutti.Lyrics{Lang: r.lang, Synced: true, Lines: r.lines})
 		} else {
 			l := lyricsText(r.text)
-			l.Lang = r.lang
+			if r.lang != "" {
+				l.Lang = r.lang
+			}
 			add(l)
 		}
 	}

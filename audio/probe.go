@@ -150,8 +150,10 @@ func parseProbe(b []byte) (Info, error) {
 // probeCodec translates ffmpeg's names of codecs to those of tutti.Track.
 func probeCodec(name string) (codec string, lossless bool) {
 	switch {
+	case name == "pcm_mulaw", name == "pcm_alaw": // logarithmic, so not what "pcm" promises
+		return "g711", false
 	case strings.HasPrefix(name, "pcm_"):
-		return "pcm", name != "pcm_mulaw" && name != "pcm_alaw"
+		return "pcm", true
 	case strings.HasPrefix(name, "adpcm_"):
 		return "adpcm", false
 	case strings.HasPrefix(name, "dsd_"):

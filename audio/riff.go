@@ -119,8 +119,8 @@ func (p *parser) wav() error {
 		if align > 0 {
 			i.Samples = i.AudioLength / int64(align)
 		}
-	case 6, 7: // G.711
-		i.Codec, i.BitDepth = "pcm", 0
+	case 6, 7:
+		i.Codec, i.BitDepth = "g711", 0
 		if align > 0 {
 			i.Samples = i.AudioLength / int64(align)
 		}
@@ -215,7 +215,7 @@ func (p *parser) aiff() error {
 	case "none", "twos", "sowt", "raw ", "in24", "in32", "fl32", "fl64", "23ni":
 		i.Codec, i.Lossless = "pcm", true
 	case "alaw", "ulaw":
-		i.Codec, i.BitDepth = "pcm", 0
+		i.Codec, i.BitDepth = "g711", 0
 	case "ima4":
 		i.Codec, i.BitDepth = "adpcm", 0
 		i.Samples *= 64 // COMM counts packets

@@ -155,6 +155,7 @@ var specs = []struct {
 	{File{Path: "wav/float.wav", Format: "wav", Codec: "pcm", SampleRate: 48000, Channels: 1, BitDepth: 32, Tags: Basic, Native: true}, "wave", "-c:a pcm_f32le -ac 1"},
 	{File{Path: "wav/rf64.wav", Format: "wav", Codec: "pcm", SampleRate: 44100, Channels: 2, BitDepth: 16, Native: true}, "", "-c:a pcm_s16le -rf64 always"},
 	{File{Path: "wav/ima.wav", Format: "wav", Codec: "adpcm", SampleRate: 44100, Channels: 2, Native: true}, "", "-c:a adpcm_ima_wav"},
+	{File{Path: "wav/mulaw.wav", Format: "wav", Codec: "g711", SampleRate: 8000, Channels: 1, Native: true}, "", "-c:a pcm_mulaw -ar 8000 -ac 1"},
 	{File{Path: "aiff/16.aiff", Format: "aiff", Codec: "pcm", SampleRate: 44100, Channels: 2, BitDepth: 16, Tags: Rich, Native: true}, "aiff", "-c:a pcm_s16be"},
 	{File{Path: "aiff/sowt.aifc", Format: "aiff", Codec: "pcm", SampleRate: 48000, Channels: 1, BitDepth: 16, Native: true}, "", "-c:a pcm_s16le -ac 1 -f aiff"},
 	{File{Path: "wavpack/16.wv", Format: "wavpack", Codec: "wavpack", SampleRate: 44100, Channels: 2, BitDepth: 16, Tags: Rich, Native: true}, "apev2", "-c:a wavpack -sample_fmt s16p"},
