@@ -14,7 +14,7 @@ import (
 type Fingerprint [16]byte
 
 // Entry is what the catalogue keeps of one track: the track itself, how to recognise its file, and what its album and
-// artists are derived from. Annotation is not kept here.
+// artists are derived from. The sizes of a cue sheet's tracks add up to their file's. Annotation is not kept here.
 type Entry struct {
 	tutti.Track
 	Fingerprint Fingerprint

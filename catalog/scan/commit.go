@@ -462,12 +462,12 @@ func (c *committer) enter(library, folder string) {
 	}
 	add(folder)
 	for _, name := range c.s.book.Dirs(library, folder) {
-		if _, disc := discFolder(name); disc && folder != "." {
+		if _, disc := discFolder(name); disc {
 			add(path.Join(folder, name))
 		}
 	}
 	for _, e := range c.pending {
-		if e.Library != library || !strings.HasPrefix(e.Path, folder) {
+		if e.Library != library || folder != "." && !strings.HasPrefix(e.Path, folder) {
 			continue // the rest of the check costs more
 		}
 		if of, _ := albumFolderOf(path.Dir(e.Path)); of == folder {
@@ -506,21 +506,21 @@ func (c *committer) inferOwners(p *pass, u *unit) {
 	}
 	disc := u.node.look.c.folder.disc > 0
 	for name, ref := range owner {
-		if ref.ID == various.ID || u.whole && !disc {
-			continue
+		if u.whole && !disc {
+			continue // what is known of these files is about to be replaced
 		}
-		other := false
+		joins, differs := false, false
 		for i := range c.scope.list {
 			o := &c.scope.list[i]
-			switch {
-			case o.name != name:
-			case o.artist == fold(variousArtists):
-				owner[name] = various
-			case o.artist != fold(ref.Name):
-				other = true
+			if o.name == name {
+				joins = joins || o.artist == fold(variousArtists)
+				differs = differs || o.artist != fold(ref.Name)
 			}
 		}
-		if other && !u.whole && !u.node.reread && owner[name].ID != various.ID {
+		switch {
+		case joins:
+			owner[name] = various
+		case differs && !u.whole && !u.node.reread:
 			if c.again[p.lib.ID] == nil {
 				c.again[p.lib.ID] = map[string]bool{}
 			}

@@ -31,6 +31,7 @@ const (
 	defaultDebounce = 2 * time.Second
 	watchRetry      = 10 * time.Minute // after which a library that could not be watched is tried again
 	statusInterval  = 250 * time.Millisecond
+	maxQuiet        = 10      // debounces after which changes are looked at even if they have not ceased
 	maxDirty        = 500     // directories that changed; more of them are walked as a whole library
 	maxRefused      = 100_000 // files that could not be read that are remembered
 	maxRounds       = 3       // partial passes after a pass, for directories whose albums must be decided anew
@@ -152,6 +153,7 @@ func (s *Scanner) loop(ctx context.Context) error {
 	}
 	never := make(chan time.Time)
 	var quiet clock.Timer // runs while changes may still be coming
+	var since time.Time   // when the first of them was noted
 	stopQuiet := func() {
 		if quiet != nil {
 			quiet.Stop()
@@ -180,16 +182,20 @@ func (s *Scanner) loop(ctx context.Context) error {
 			quiet = nil
 			s.attempt(ctx, func() error { return s.scanDirty(ctx) })
 		case <-s.wake:
-			stopQuiet()
 			want, changes := s.take()
 			if want != nothing {
+				stopQuiet()
 				s.attempt(ctx, func() error { return s.scan(ctx, want == everyFile) })
 				if next != nil {
 					next.Reset(s.cfg.Interval)
 				}
 			}
-			if changes {
-				quiet = s.clock.NewTimer(s.cfg.Debounce)
+			switch now := s.clock.Now(); {
+			case !changes:
+			case quiet == nil:
+				quiet, since = s.clock.NewTimer(s.cfg.Debounce), now
+			case now.Sub(since) < maxQuiet*s.cfg.Debounce:
+				quiet.Reset(s.cfg.Debounce)
 			}
 		}
 	}
@@ -534,22 +540,23 @@ func (s *Scanner) accept(library string, fi *tutti.FileInfo) {
 	}
 }
 
-// Purge removes the tracks that are missing, with all that people did with them, and returns how many there were.
+// Purge removes the tracks that are missing, with all that people did with them, and returns how many there were. It is
+// never done unasked. A library that is away, or of which no track is there, is left alone: that is an unmounted drive
+// rather than a decision.
 func (s *Scanner) Purge(ctx context.Context) (int64, error) {
 	s.running.Lock()
 	defer s.running.Unlock()
 	var removed int64
 	var batch []Change
+	// The book is changed only after it was walked: what it says of a directory may not change while that is looked at.
 	flush := func() error {
-		if len(batch) == 0 {
-			return nil
+		for part := range slices.Chunk(batch, batchChanges) {
+			if err := s.book.Apply(ctx, part); err != nil {
+				return tutti.Wrap(tutti.KindUnavailable, "scan.Purge", err)
+			}
+			removed += int64(len(part))
 		}
-		err := s.book.Apply(ctx, batch)
-		if err == nil {
-			removed += int64(len(batch))
-			batch = nil
-		}
-		return tutti.Wrap(tutti.KindUnavailable, "scan.Purge", err)
+		return nil
 	}
 	var walk func(library, dir string) error
 	walk = func(library, dir string) error {
@@ -559,11 +566,7 @@ func (s *Scanner) Purge(ctx context.Context) (int64, error) {
 				if e, ok := s.book.Entry(id); !ok || !e.Missing {
 					continue
 				}
-				if batch = append(batch, Change{Remove: id}); len(batch) == batchChanges {
-					if err := flush(); err != nil {
-						return err
-					}
-				}
+				batch = append(batch, Change{Remove: id})
 			}
 		}
 		for _, name := range s.book.Dirs(library, dir) {
@@ -574,6 +577,10 @@ func (s *Scanner) Purge(ctx context.Context) (int64, error) {
 		return nil
 	}
 	for _, lib := range s.origin.Libraries() {
+		if _, err := s.origin.Stat(ctx, lib.ID, "."); err != nil || s.book.TrackCount(lib.ID) == 0 {
+			s.log.WarnContext(ctx, "nothing is purged of a library that is away or has no track left", "library", lib.Name, "err", err)
+			continue
+		}
 		if err := walk(lib.ID, "."); err != nil {
 			return removed, err
 		}
