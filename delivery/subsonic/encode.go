@@ -199,9 +199,10 @@ func (e *encoder) time(name string, t time.Time) {
 	e.timeAlways(name, t)
 }
 
+// timeAlways writes a time that must be there; what is not known is the beginning of 1970.
 func (e *encoder) timeAlways(name string, t time.Time) {
 	t = t.UTC()
-	if y := t.Year(); y < 1 || y > 9999 { // RFC 3339 §5.6 has four digits for it
+	if y := t.Year(); t.IsZero() || y < 1 || y > 9999 { // RFC 3339 §5.6 has four digits for it
 		t = time.Unix(0, 0).UTC()
 	}
 	var b [32]byte
