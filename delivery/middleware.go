@@ -85,6 +85,8 @@ type exchange struct {
 
 // ServeHTTP implements http.Handler. It is what Run serves, and can be served by a test's own server.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.running.begin()
+	defer s.running.end()
 	x := s.begin(w, r)
 	defer x.end()
 	if s.admit(x.m, &x.response, x.r) {

@@ -100,9 +100,56 @@ type Server struct {
 	closing  context.Context // ends when shutting down begins
 	beginEnd context.CancelFunc
 
+	running running
+
 	mu        sync.Mutex
 	listeners []net.Listener
 }
+
+// running counts the handlers at work: net/http cuts connections without waiting for those who write to them.
+type running struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil while nobody waits
+}
+
+func (r *running) begin() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n++
+}
+
+func (r *running) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n--; r.n == 0 && r.idle != nil {
+		close(r.idle)
+		r.idle = nil
+	}
+}
+
+// wait waits until no handler is at work, or until late; it reports whether none is.
+func (r *running) wait(late <-chan time.Time) bool {
+	r.mu.Lock()
+	if r.n == 0 {
+		r.mu.Unlock()
+		return true
+	}
+	if r.idle == nil {
+		r.idle = make(chan struct{})
+	}
+	idle := r.idle
+	r.mu.Unlock()
+	select {
+	case <-idle:
+		return true
+	case <-late:
+		return false
+	}
+}
+
+// lastWords is how long handlers may take to notice that their connections are gone.
+const lastWords = 5 * time.Second
 
 // NewServer checks the configuration and returns a Server that does not listen yet. It returns KindInvalid for a
 // configuration that cannot work.
@@ -214,7 +261,7 @@ func (s *Server) URLs() []string {
 
 // Run listens, unless that was done before, and serves until ctx ends. Then it shuts down: /readyz says so, nothing
 // new is accepted, event streams end at once, other answers and audio may go on for the grace period, and what is left
-// after it is cut off. It returns nil after a shutdown, whether or not it had to cut, and an error if it could not
+// after it is cut off. What handlers use may be closed once it has returned. It returns nil after a shutdown, whether or not it had to cut, and an error if it could not
 // listen or serve.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.Listen(ctx); err != nil {
@@ -267,6 +314,11 @@ func (s *Server) shutDown(ctx context.Context) {
 	s.c.Logger.Info("cutting off the streams that outlasted the grace period", slog.Duration("grace", max(0, s.c.Grace)))
 	if err := s.http.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.c.Logger.Warn("closing connections", slog.Any("error", err))
+	}
+	t := s.c.Clock.NewTimer(lastWords)
+	defer t.Stop()
+	if !s.running.wait(t.C()) {
+		s.c.Logger.Warn("some requests do not end, though nobody waits for them")
 	}
 }
 
