@@ -186,7 +186,7 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		return err
 	}
 	n.catalog = c
-	n.runners = append(n.runners, c.Run)
+	n.runners = append(n.runners, c.Run, n.tidy)
 	return nil
 }
 
@@ -196,6 +196,9 @@ func (n *node) makeScanner(book scan.Book) (catalog.Scanner, error) {
 		Origin: n.origin, Book: book, Clock: n.clock, Logger: n.logger, FFprobe: n.settings.Transcode.FFprobe, Workers: s.Workers,
 		AtStart: s.AtStart, Watch: s.Watch, Interval: s.Interval,
 	})
+	if err != nil {
+		return nil, err
+	}
 	n.scanner = scanner
-	return scanner, err
+	return scanner, n.registry.Register(newScanMetrics(scanner.Status))
 }

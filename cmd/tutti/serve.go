@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -61,6 +62,9 @@ func (n *node) welcome(ctx context.Context, std *streams) error {
 	created, password, err := n.accounts.EnsureAdmin(ctx, name, os.Getenv("TUTTI_ADMIN_PASSWORD"))
 	if err != nil {
 		return err
+	}
+	if created {
+		debug.FreeOSMemory() // hashing the password took 19 MiB that will not be needed again soon
 	}
 	for _, address := range n.server.URLs() {
 		fmt.Fprintln(std.out, "tutti ready at", strings.TrimSuffix(address, "/"))
