@@ -592,3 +592,35 @@ func TestProgress(t *testing.T) {
 		t.Errorf("progress is %.3f at the end; ffmpeg took the input for %s long and made %d µs", p, s.stderr.duration(), s.outTime.Load())
 	}
 }
+
+// BenchmarkStart measures how long a listener waits for the first byte of a transcode.
+func BenchmarkStart(b *testing.B) {
+	path := filepath.Join(library, "long.flac")
+	if out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "anoisesrc=colour=pink:duration=240:sample_rate=44100", "-ac", "2", "-sample_fmt", "s16", path).CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	o, err := folder.New(folder.Config{Libraries: []folder.Library{{ID: "1", Name: "Music", Path: library}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := New(Config{Files: o, Clock: clock.System, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, p := range []tutti.Profile{{Format: "mp3"}, {Format: "opus"}, {Format: "flac", BitDepth: 16}, {Format: "opus", Offset: 200 * time.Second}} {
+		b.Run(p.String(), func(b *testing.B) {
+			for b.Loop() {
+				s, err := e.Open(b.Context(), tutti.Ref{Library: "1", Path: "long.flac", Profile: p})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.ReadAt(make([]byte, 1), 0); err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -305,8 +305,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.b = append(t.b, p...)
-	if over := len(t.b) - tailSize; over > 0 {
-		t.b = append(t.b[:0], t.b[over:]...)
+	if len(t.b) > 2*tailSize { // moved once in a while, not at each write
+		t.b = append(t.b[:0], t.b[len(t.b)-tailSize:]...)
 	}
 	for rest := p; len(rest) > 0 && t.d == 0; {
 		part, after, ended := bytes.Cut(rest, []byte{'\n'})
@@ -325,7 +325,7 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.b)
+	return string(t.b[max(0, len(t.b)-tailSize):])
 }
 
 func (t *tail) duration() time.Duration {
