@@ -19,7 +19,7 @@ import (
 const (
 	segmentLength = 10 * time.Second
 	shortest      = time.Second // what is shorter at the end belongs to the segment before it
-	hlsRate       = 192         // kbit/s, where the client names none
+	hlsRate       = 192         // kbit/s, where the client names none, of stereo
 )
 
 // segmentCount is how many segments a song has.
@@ -69,6 +69,9 @@ func (s *Server) hls(c *call) error {
 func hlsBitRate(c *call, t *tutti.Track, asked int) int {
 	if asked == 0 {
 		asked = hlsRate
+		if t.Channels == 1 {
+			asked /= 2
+		}
 		if !t.Lossless() && t.BitRate > 0 {
 			asked = min(asked, t.BitRate) // more than the original holds is wasted
 		}

@@ -315,7 +315,7 @@ type target struct {
 	container, codec string
 	format           string // tutti.Profile's name for it
 	lossless         bool
-	defaultRate      int     // kbit/s
+	defaultRate      int     // kbit/s, of stereo
 	channels         int64   // at most
 	rates            []int64 // sample rates, best first; nil is any
 	profile          string
@@ -455,6 +455,9 @@ func (i *clientInfo) fit(src *streamDetails, srcLossless bool, p transcodingProf
 			ceiling = most
 		}
 		start := int64(t.defaultRate)
+		if d.channels == 1 {
+			start /= 2
+		}
 		if !srcLossless && src.bitRate > 0 {
 			start = min(start, int64(roundRate(int(src.bitRate/1000))))
 		}

@@ -123,7 +123,7 @@ func TestTranscodeTarget(t *testing.T) {
 		{"the codec's bit depth", flac96, limits("flac", `{"name":"audioBitdepth","comparison":"LessThanEqual","values":["16"],"required":true}`), `"container":"flac","audioCodec":"flac"`, "1-http-flac-0-0-0-16"},
 		{"mp3 at MPEG-2's sample rates", alac, limits("mp3", `{"name":"audioSamplerate","comparison":"LessThanEqual","values":["24000"],"required":true}`), `"container":"mp3","audioCodec":"mp3"`, "1-http-mp3-160-24000-0-0"},
 		{"aac at its lowest", alac, limits("aac", `{"name":"audioSamplerate","comparison":"LessThanEqual","values":["8000"],"required":true}`), `"container":"aac","audioCodec":"aac","maxAudioChannels":1`, "1-http-aac-48-8000-1-0"},
-		{"mono", alac, limits("mp3", `{"name":"audioChannels","comparison":"Equals","values":["1"],"required":true}`), `"container":"mp3","audioCodec":"mp3"`, "1-http-mp3-256-0-1-0"},
+		{"mono", alac, limits("mp3", `{"name":"audioChannels","comparison":"Equals","values":["1"],"required":true}`), `"container":"mp3","audioCodec":"mp3"`, "1-http-mp3-128-0-1-0"},
 		{"our aac is LC", alac, limits("aac", `{"name":"audioProfile","comparison":"Equals","values":["lc"],"required":true}`), `"container":"aac","audioCodec":"aac"`, "1-http-aac-256-0-0-0"},
 		{"and not HE", alac, limits("aac", `{"name":"audioProfile","comparison":"NotEquals","values":["LC"],"required":true}`), `"container":"aac","audioCodec":"aac"`, "no"},
 	} {
