@@ -2,6 +2,7 @@ package scan
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -77,6 +78,9 @@ func (f *folder) sections(fi *tutti.FileInfo, info *audio.Info, fp Fingerprint, 
 		own.Tags = sheetTags(sh.cue.TrackTags(track), info.Tags)
 		d := f.draft(fi, &own, fp)
 		d.section = i + 1
+		if own.Tags.Title() == "" {
+			d.Title = fmt.Sprintf("Track %02d", track.Number)
+		}
 		if d.Track.Track == 0 {
 			d.Track.Track = track.Number
 		}

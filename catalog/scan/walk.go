@@ -262,7 +262,7 @@ func (p *pass) step(ctx context.Context, c *committer, n *node, stack *[]*node) 
 				u.gone = append(u.gone, p.tracksBelow(sub)...)
 			}
 		}
-		if l.seen > 0 {
+		if l.seen > 0 && !n.reread { // what is read again has been seen
 			p.s.update(func(st *tutti.ScanStatus) {
 				st.Seen += l.seen
 				st.Total = max(st.Total, st.Seen)
