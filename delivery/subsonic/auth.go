@@ -88,9 +88,7 @@ func (s *Server) admit(c *call) error {
 	switch {
 	case err == nil:
 	case tutti.IsKind(err, tutti.KindUnauthorised) && creds.AppKey != "":
-		return failf(codeWrongKey, "invalid API key")
-	case tutti.IsKind(err, tutti.KindUnauthorised):
-		return failf(codeWrongPassword, "wrong username or password")
+		return failf(codeWrongKey, "%s", tutti.Message(err))
 	default:
 		return err
 	}
