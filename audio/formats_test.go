@@ -3,7 +3,9 @@ package audio_test
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,10 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"tutti"
 	"tutti/audio"
 	"tutti/audio/audiotest"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // ffmpeg runs ffmpeg on files within dir.
@@ -406,5 +410,73 @@ func TestProbeIsContained(t *testing.T) {
 	}
 	if _, err := audio.Probe(t.Context(), filepath.Join(tmp, "no-such-program"), filepath.Join(dir, "wav/16.wav")); err == nil {
 		t.Error("a program that is not there found something")
+	}
+}
+
+// TestProbeIsBounded runs programs that never stop talking, or never talk.
+func TestProbeIsBounded(t *testing.T) {
+	script := func(body string) string {
+		path := filepath.Join(t.TempDir(), "ffprobe")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if _, err := audio.Probe(t.Context(), script("exec yes"), "a"); !tutti.IsKind(err, tutti.KindExhausted) {
+		t.Errorf("endless answer: %v", err)
+	}
+	if _, err := audio.Probe(t.Context(), script("echo '{}'"), "a"); !tutti.IsKind(err, tutti.KindInvalid) {
+		t.Errorf("no streams: %v", err)
+	}
+	if _, err := audio.Probe(t.Context(), script("echo bad file >&2; exit 1"), "a"); !tutti.IsKind(err, tutti.KindInvalid) || !strings.Contains(err.Error(), "bad file") {
+		t.Errorf("failure: %v", err)
+	}
+	// It says when it has begun, and then waits for what never comes.
+	begun := filepath.Join(t.TempDir(), "begun")
+	if err := unix.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, _ = os.ReadFile(begun) // returns once the script has opened and closed it
+		cancel()
+	}()
+	if _, err := audio.Probe(ctx, script("echo > "+begun+"; exec tail -f /dev/null"), "a"); !tutti.IsKind(err, tutti.KindUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestQuickTime reads QuickTime's own forms of a sample's description.
+func TestQuickTime(t *testing.T) {
+	tmp := t.TempDir()
+	for _, c := range []struct {
+		args, codec string
+		bits        int
+	}{{"-c:a pcm_f64le -ar 192000", "pcm", 64}, {"-c:a alac -sample_fmt s16p", "alac", 16}, {"-c:a pcm_s16be", "pcm", 16}, {"-c:a pcm_s24le", "pcm", 24}, {"-c:a pcm_f32le", "pcm", 32}, {"-c:a aac", "aac", 0}} {
+		path := filepath.Join(tmp, "a.mov")
+		ffmpeg(t, append(append([]string{"-f", "lavfi", "-i", "sine=r=48000:d=2"}, strings.Fields(c.args)...), "-f", "mov", path)...)
+		i := read(t, path)
+		rate := 48000
+		if strings.Contains(c.args, "192000") { // more than the field of the first version holds
+			rate = 192000
+		}
+		if i.Codec != c.codec || i.SampleRate != rate || i.Channels != 1 || i.BitDepth != c.bits || i.Samples != int64(2*rate) {
+			t.Errorf("%s: %s, %d Hz, %d channels, %d bits, %d samples", c.args, i.Codec, i.SampleRate, i.Channels, i.BitDepth, i.Samples)
+		}
+	}
+}
+
+// TestGaplessNoteInMP3 is iTunes' way, in a file whose first frame says nothing of delay and padding.
+func TestGaplessNoteInMP3(t *testing.T) {
+	frame := make([]byte, 417)
+	copy(frame, "\xFF\xFB\x90\x00")
+	head := slices.Clone(frame)
+	copy(head[36:], "Info\x00\x00\x00\x01\x00\x00\x00\x32")
+	note := "\x00engiTunSMPB\x00 00000000 00000210 00000390 0000000000010000"
+	comm := "COMM" + string(binary.BigEndian.AppendUint32(nil, uint32(len(note)))) + "\x00\x00" + note
+	b := []byte("ID3\x03\x00\x00\x00\x00\x00" + string([]byte{byte(len(comm))}) + comm)
+	info := readBytes(t, append(append(b, head...), bytes.Repeat(frame, 50)...), "a.mp3")
+	if info.EncoderDelay != 0x210 || info.EncoderPadding != 0x390 || info.Samples != 50*1152-0x210-0x390 {
+		t.Errorf("delay %d, padding %d, %d samples", info.EncoderDelay, info.EncoderPadding, info.Samples)
 	}
 }

@@ -219,18 +219,69 @@ func TestGenres(t *testing.T) {
 	}
 }
 
+// stuff unsynchronises as ID3v2.4 structure §6.1 has it.
+func stuff(b []byte) []byte {
+	var written []byte
+	for i, c := range b {
+		written = append(written, c)
+		if c == 0xFF && (i+1 == len(b) || b[i+1] == 0 || b[i+1] >= 0xE0) {
+			written = append(written, 0)
+		}
+	}
+	return written
+}
+
 func TestUnsync(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SliceOf(rapid.SampledFrom([]byte{0xFF, 0, 0xE0, 1})).Draw(t, "b")
-		var written []byte // as ID3v2.4 structure §6.1 has it
-		for i, c := range b {
-			written = append(written, c)
-			if c == 0xFF && (i+1 == len(b) || b[i+1] == 0 || b[i+1] >= 0xE0) {
-				written = append(written, 0)
-			}
-		}
+		written := stuff(b)
 		if got := unsync(written); !bytes.Equal(got, b) {
 			t.Fatalf("% x became % x, want % x", written, got, b)
 		}
 	})
+}
+
+func TestPicturesInOddFrames(t *testing.T) {
+	jpeg := "\xFF\xD8\xFF\xE0" + strings.Repeat("\xFF\x00\xFF\xE1 picture ", 9000)
+	stuffed := string(stuff([]byte(jpeg)))
+	apic := "\x00image/jpg\x00\x03front\x00"
+	pic22 := "\x00JPG\x03front\x00" + jpeg
+	n := len(pic22)
+	for name, tag := range map[string]string{
+		"v2.4 plain":                 tag4(0, frame4("APIC", 0, apic+jpeg)),
+		"v2.4 unsynchronised frame":  tag4(0, frame4("APIC", v4Unsynced|v4LengthIncluded, safe(len(apic+jpeg))+apic+stuffed)),
+		"v2.4 unsynchronised tag":    tag4(0x80, frame4("APIC", v4LengthIncluded, safe(len(apic+jpeg))+apic+stuffed)),
+		"v2.4 compressed":            tag4(0, frame4("APIC", v4Compressed|v4LengthIncluded, safe(len(apic+jpeg))+deflated(apic+jpeg))),
+		"v2.3 compressed":            tag3(0, frame3("APIC", v3Compressed, plain(len(apic+jpeg))+deflated(apic+jpeg))),
+		"v2.3 unsynchronised tag":    tag3(0x80, "APIC"+plain(len(apic+jpeg))+"\x00\x00"+apic+stuffed),
+		"v2.2":                       "ID3\x02\x00\x00" + safe(n+6) + "PIC" + string([]byte{byte(n >> 16), byte(n >> 8), byte(n)}) + pic22,
+		"a link before it, not read": tag4(0, frame4("APIC", 0, "\x00-->\x00\x03\x00http://example.org/a.jpg")+frame4("APIC", 0, apic+jpeg)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := append([]byte(tag+frame4("TIT2", 0, "\x03")), mpegFrames(20)...)
+			data, mime, err := Picture(t.Context(), bytes.NewReader(b), int64(len(b)), "a.mp3", PictureFront)
+			if err != nil || mime != "image/jpeg" || string(data) != jpeg {
+				t.Fatalf("%v, %s, %d bytes of %d", err, mime, len(data), len(jpeg))
+			}
+			info, err := Read(t.Context(), bytes.NewReader(b), int64(len(b)), "a.mp3")
+			if err != nil || len(info.Pictures) == 0 {
+				t.Fatalf("%v, %+v", err, info.Pictures)
+			}
+			if p := info.Pictures[len(info.Pictures)-1]; p.Kind != PictureFront || p.Description != "front" {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+func TestPictureMIME(t *testing.T) {
+	for in, want := range map[[2]string]string{
+		{"\xFF\xD8\xFF\xE0", "image/png"}: "image/jpeg", {"\x89PNG\r\n\x1A\n", ""}: "image/png", {"GIF89a", ""}: "image/gif", {"RIFF....WEBP", ""}: "image/webp",
+		{"BM", ""}: "image/bmp", {"....ftypavif", ""}: "image/avif", {"?", "JPG"}: "image/jpeg", {"?", "png"}: "image/png", {"?", "image/tiff"}: "image/tiff",
+		{"<svg onload=…>", "image/svg+xml"}: "application/octet-stream", {"<html>", "text/html"}: "application/octet-stream",
+	} {
+		if got := pictureMIME([]byte(in[0]), in[1]); got != want {
+			t.Errorf("%q is %s, want %s", in, got, want)
+		}
+	}
 }

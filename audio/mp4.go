@@ -386,11 +386,29 @@ func (m *mp4File) description(stsd atom, t *mp4Track) error {
 	default:
 		return nil // protected or unknown: not playable, so no track of ours
 	}
+	switch e.kind { // the field for it says 16 whatever they have
+	case "in24":
+		t.bits = 24
+	case "in32", "fl32":
+		t.bits = 32
+	case "fl64":
+		t.bits = 64
+	}
 	off := e.off + 28
 	switch version { // of QuickTime's sound description
 	case 1:
 		off += 16
 	case 2:
+		b, err := m.p.f.upTo(off, int(min(36, e.end-off)))
+		if err != nil {
+			return err
+		}
+		if len(b) == 36 {
+			if hz := math.Float64frombits(binary.BigEndian.Uint64(b[4:])); hz >= 1 && hz < 1<<24 {
+				t.rate = int(hz)
+			}
+			t.channels, t.bits = int(binary.BigEndian.Uint32(b[12:])&0xFFFF), int(binary.BigEndian.Uint32(b[20:])&0xFF)
+		}
 		off += 36
 	}
 	return m.p.mp4Each(off, e.end, func(a atom) (bool, error) { return true, m.decoder(a, t) })

@@ -48,18 +48,20 @@ func Probe(ctx context.Context, ffprobe, path string) (Info, error) {
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
-		return Info{}, tutti.Wrap(tutti.KindInvalid, op, errors.New(clean(complaint.String())))
+		return Info{}, tutti.Wrap(tutti.KindInvalid, op, errors.New(clean(complaint.buf.String())))
 	}
 	if err != nil {
 		return Info{}, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
-	info, err := parseProbe(out.Bytes())
+	info, err := parseProbe(out.buf.Bytes())
 	return info, tutti.Wrap(tutti.KindInvalid, op, err)
 }
 
 // limited keeps what is written to it up to a limit, past which writing fails and so ends the process.
+//
+// It does not embed the buffer: that would have a ReadFrom, which goes past the limit.
 type limited struct {
-	bytes.Buffer
+	buf  bytes.Buffer
 	left int
 	over bool
 }
@@ -70,7 +72,7 @@ func (l *limited) Write(b []byte) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	l.left -= len(b)
-	return l.Buffer.Write(b)
+	return l.buf.Write(b)
 }
 
 // probeJSON is as much of ffprobe's answer as is used. It gives most numbers as strings.
