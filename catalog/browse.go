@@ -201,8 +201,13 @@ func (w *view) folderAt(n uint32) tutti.Folder {
 func notFound(op string, id tutti.ID) error {
 	what := "thing"
 	for _, k := range [...][2]string{
-		{tutti.PrefixTrack, "track"}, {tutti.PrefixAlbum, "album"}, {tutti.PrefixArtist, "artist"},
-		{tutti.PrefixFolder, "folder"}, {tutti.PrefixPlaylist, "playlist"}, {tutti.PrefixShare, "share"}, {tutti.PrefixStation, "radio station"},
+		{tutti.PrefixTrack, "track"},
+		{tutti.PrefixAlbum, "album"},
+		{tutti.PrefixArtist, "artist"},
+		{tutti.PrefixFolder, "folder"},
+		{tutti.PrefixPlaylist, "playlist"},
+		{tutti.PrefixShare, "share"},
+		{tutti.PrefixStation, "radio station"},
 	} {
 		if strings.HasPrefix(string(id), k[0]) {
 			what = k[1]

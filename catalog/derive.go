@@ -15,7 +15,6 @@ type derived struct {
 	genres      []uint32 // slots, in the order of album.Genres
 	genreTracks []uint16
 	libs        uint64
-	sortArtist  string
 }
 
 // tally counts values and lists them most frequent first, then in the order of their first appearance.

@@ -306,8 +306,11 @@ func TestStations(t *testing.T) {
 	_, err := d.SaveStation(ctx, she, tutti.Station{Name: "x", StreamURL: "http://radio.example/x"})
 	wantKind(t, err, tutti.KindForbidden)
 	for _, bad := range []tutti.Station{
-		{StreamURL: "http://radio.example/x"}, {Name: "x", StreamURL: "javascript:alert(1)"}, {Name: "x", StreamURL: "file:///etc/passwd"},
-		{Name: "x", StreamURL: "http://radio.example/x", HomeURL: "ftp://x"}, {ID: tutti.NewID(tutti.PrefixStation, 5), Name: "x", StreamURL: "http://radio.example/x"},
+		{StreamURL: "http://radio.example/x"},
+		{Name: "x", StreamURL: "javascript:alert(1)"},
+		{Name: "x", StreamURL: "file:///etc/passwd"},
+		{Name: "x", StreamURL: "http://radio.example/x", HomeURL: "ftp://x"},
+		{ID: tutti.NewID(tutti.PrefixStation, 5), Name: "x", StreamURL: "http://radio.example/x"},
 	} {
 		if _, err := d.SaveStation(ctx, admin, bad); err == nil {
 			t.Errorf("saved %+v", bad)

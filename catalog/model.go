@@ -224,6 +224,31 @@ func (m *model) endBulk() {
 		}
 	}
 	m.artistsByName.fill(listed)
+
+	// Lists grew by doubling; most will not grow again.
+	for i := range m.albums {
+		m.albums[i].tracks = fit(m.albums[i].tracks)
+	}
+	for i := range m.artists {
+		m.artists[i].tracks = fit(m.artists[i].tracks)
+	}
+	for i := range m.folders {
+		m.folders[i].tracks = fit(m.folders[i].tracks)
+		m.folders[i].children = fit(m.folders[i].children)
+	}
+	for _, x := range [...]*index{m.trackWords, m.albumWords, m.artistWords} {
+		for i := range x.postings {
+			x.postings[i].slots = fit(x.postings[i].slots)
+		}
+	}
+}
+
+// fit returns the list in memory of its own size.
+func fit(list []uint32) []uint32 {
+	if cap(list)-len(list) <= len(list)/8 {
+		return list
+	}
+	return append(make([]uint32, 0, len(list)), list...)
 }
 
 func (m *model) albumOrders() [4]*order {

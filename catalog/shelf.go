@@ -299,7 +299,7 @@ func (c *Catalog) SaveStation(ctx context.Context, v tutti.Viewer, s tutti.Stati
 	if s.HomeURL != "" && !webAddress(s.HomeURL) {
 		return tutti.Station{}, tutti.Errorf(tutti.KindInvalid, op, "the home page's address must begin with http:// or https://")
 	}
-	cond := store.Always
+	var cond store.Condition
 	if s.ID == "" {
 		n, err := randomNumber()
 		if err != nil {

@@ -189,16 +189,20 @@ func appendPacked(b []byte, s string) []byte {
 		plain = append(append(append(append(append(plain, s[:8]...), s[9:13]...), s[14:18]...), s[19:23]...), s[24:]...)
 		if lowerHex(string(plain)) {
 			if n, err := hex.Decode(buf[:], plain); err == nil {
-				return append(appendUvarint(b, 16<<2|packedUUID), buf[:n]...)
+				return append(appendPackedHead(b, 16, packedUUID), buf[:n]...)
 			}
 		}
 	}
 	if len(s) > 0 && len(s)%2 == 0 && len(s) <= 2*len(buf) && lowerHex(s) {
 		if n, err := hex.Decode(buf[:], []byte(s)); err == nil {
-			return append(appendUvarint(b, uint64(n)<<2|packedHex), buf[:n]...)
+			return append(appendPackedHead(b, n, packedHex), buf[:n]...)
 		}
 	}
-	return append(appendUvarint(b, uint64(len(s))<<2|packedText), s...)
+	return append(appendPackedHead(b, len(s), packedText), s...)
+}
+
+func appendPackedHead(b []byte, n int, form uint64) []byte {
+	return appendUvarint(b, uint64(n)<<2|form)
 }
 
 func lowerHex(s string) bool {

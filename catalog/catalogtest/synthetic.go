@@ -280,7 +280,7 @@ func (g *generator) album(owner tutti.ArtistRef, detail scan.ArtistDetail, genre
 			t.Added = began.Add(time.Duration(g.made) * time.Minute)
 			t.ModTime = t.Added.Add(-time.Duration(g.rng.IntN(1e9)) * time.Second / 100)
 			t.Version = scan.VersionOf(e.Fingerprint, t.Size, t.ModTime.UnixNano())
-			e.Inode = 1 << 20 + uint64(g.made)
+			e.Inode = 1<<20 + uint64(g.made)
 			if !yield(e) {
 				return false
 			}
