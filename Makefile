@@ -46,7 +46,7 @@ lint: web/dist/index.html
 	go tool staticcheck ./...
 	@cd web && npm run --silent typecheck && npm run --silent lint
 
-TEST_NEEDS := ffmpeg=ffmpeg ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-packages/mutagen=python3-mutagen
+TEST_NEEDS := ffmpeg=ffmpeg ffprobe=ffmpeg strace=strace nginx=nginx-light /usr/lib/python3/dist-packages/mutagen=python3-mutagen
 
 unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds
 	@./need.sh $(TEST_NEEDS)
@@ -73,7 +73,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	done
 
 bench: bin/tutti ## measure against nginx in the same run; writes docs/benchmarks.md
-	@./need.sh $(TEST_NEEDS) nginx=nginx-light
+	@./need.sh $(TEST_NEEDS)
 	go run ./bench
 
 clean: ## remove what was built, keep the data folder

@@ -35,6 +35,9 @@ type StreamerConfig struct {
 	Logger  *slog.Logger
 	Metrics *Metrics
 	Tracer  trace.Tracer // nil: no spans, and no cost
+	// Digest returns the SHA-256 of a version's original, nil where it is not known; it goes out with the original as
+	// Repr-Digest. nil: no digests.
+	Digest func(ctx context.Context, v tutti.Version) []byte
 	// Stall is how long a listener may take nothing at all before it is dropped; 0 is DefaultStall, less is for ever.
 	Stall time.Duration
 }
@@ -302,6 +305,12 @@ func (a *answer) writeHeader(status int, length int64, v validators) {
 	h.Set("Cache-Control", a.caching)
 	if a.disposition != "" {
 		h.Set("Content-Disposition", a.disposition)
+	}
+	if a.kind == kindOriginal && a.s.c.Digest != nil {
+		if sum := a.s.c.Digest(a.ctx, a.ref.Version); sum != nil {
+			// Of the whole, whatever part of it is sent: RFC 9530 §3.
+			h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+		}
 	}
 	if a.duration > 0 {
 		h.Set("X-Content-Duration", strconv.FormatFloat(a.duration.Seconds(), 'f', 3, 64))

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -68,6 +69,35 @@ func TestOriginalsBitForBit(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || resp.ContentLength != info.Size() || song.Size != info.Size() {
 			t.Errorf("%s: length %d, in the catalogue %d (%v)", song.Path, resp.ContentLength, song.Size, err)
 		}
+	}
+}
+
+// TestDigest asks for a track until its digest has been taken, and compares that with the file.
+func TestDigest(t *testing.T) {
+	music := wesnoth(t)
+	s := start(t, "", []string{music})
+	s.scanned()
+	song := s.songs()[0]
+	sum, err := hex.DecodeString(fileSum(t, filepath.Join(music, filepath.Base(song.Path))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "sha-256=:" + base64.StdEncoding.EncodeToString(sum) + ":"
+	got := ""
+	waitFor(t, "the digest", func() bool {
+		resp, err := http.Get(s.rest("stream", url.Values{"id": {song.ID}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		got = resp.Header.Get("Repr-Digest")
+		return got != ""
+	})
+	if got != want {
+		t.Errorf("Repr-Digest %s, the file has %s", got, want)
 	}
 }
 

@@ -25,6 +25,7 @@ func (n *node) makeDelivery(ctx context.Context) error {
 	metrics := delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: metrics, Tracer: n.tracing.tracer,
+		Digest: n.digests.get,
 	})
 	page, err := web.Handler(n.settings.HTTP.BasePath)
 	if err != nil {

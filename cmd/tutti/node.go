@@ -35,6 +35,7 @@ type node struct {
 	registry *prometheus.Registry
 
 	store    *sqlite.Store
+	digests  *digests
 	accounts *accounts.Accounts
 	origin   *folder.Origin
 	encoder  *encode.Encoder
@@ -60,7 +61,7 @@ var architecture = map[string]part{
 	"store":      {nil, (*node).makeStore},
 	"accounts":   {[]string{"store"}, (*node).makeAccounts},
 	"origin":     {nil, (*node).makeOrigin},
-	"trackcache": {[]string{"origin"}, (*node).makeTrackCache},
+	"trackcache": {[]string{"store", "origin"}, (*node).makeTrackCache},
 	"catalog":    {[]string{"store", "accounts", "origin", "trackcache"}, (*node).makeCatalog},
 	"delivery":   {[]string{"accounts", "catalog", "trackcache"}, (*node).makeDelivery},
 	"all":        {[]string{"delivery", "catalog", "trackcache"}, nil},
@@ -131,6 +132,7 @@ func (n *node) makeStore(ctx context.Context) error {
 		return err
 	}
 	n.store = s
+	n.digests = newDigests(s, n.logger)
 	n.closers = append(n.closers, s.Close)
 	return nil
 }
@@ -164,6 +166,7 @@ func (n *node) makeTrackCache(context.Context) error {
 	c, err := trackcache.New(trackcache.Config{
 		Origin: n.origin, Transcoder: e, Local: true,
 		Dir: filepath.Join(n.settings.Data, "cache"), MaxBytes: int64(n.settings.Cache.Size), MemoryBytes: int64(n.settings.Cache.Memory),
+		OnHash: n.digests.put, WantHash: n.digests.wants,
 		Clock: n.clock, Logger: n.logger,
 	})
 	if err != nil {
@@ -171,6 +174,7 @@ func (n *node) makeTrackCache(context.Context) error {
 	}
 	n.cache = c
 	n.closers = append(n.closers, c.Close)
+	n.runners = append(n.runners, c.Run)
 	n.registry.MustRegister(c, e)
 	return nil
 }
