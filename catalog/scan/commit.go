@@ -293,11 +293,15 @@ func (c *committer) put(ctx context.Context, p *pass, scope *albums, d *draft, o
 		}
 	}
 	c.changed[e.Library] = true
+	// First the batch, then what is known of it: emit forgets that when it applies the batch that was full.
+	if err := c.emit(ctx, Change{Put: e}, e.weight()); err != nil {
+		return err
+	}
 	if _, again := c.pending[e.ID]; !again {
 		c.byFP[e.Fingerprint] = append(c.byFP[e.Fingerprint], e.ID)
 	}
 	c.pending[e.ID] = e
-	return c.emit(ctx, Change{Put: e}, e.weight())
+	return nil
 }
 
 // sameEntry reports whether putting e would change nothing: reading a whole library again need not write it again.

@@ -93,6 +93,26 @@ func TestWorkersDoNotMatter(t *testing.T) {
 	}
 }
 
+// TestCopiesAcrossBatches scans more copies of one sound than a batch holds: each is a track of its own, also the one
+// with which a batch begins.
+func TestCopiesAcrossBatches(t *testing.T) {
+	const copies = 600
+	l := newLibrary(t, nil)
+	data := sound(t, 1, 1, false, []string{"TITLE=copy"})
+	for i := range copies {
+		l.write(fmt.Sprintf("copies/%04d.flac", i), data)
+	}
+	if st := l.scan(false); st.Added != copies || st.Tracks != copies {
+		t.Errorf("%d copies gave %d new tracks, %d in all", copies, st.Added, st.Tracks)
+	}
+	if n := len(l.book.Entries()); n != copies {
+		t.Errorf("the book has %d tracks of %d copies", n, copies)
+	}
+	if st := l.scan(false); st.Added+st.Changed+st.Moved+st.Missing != 0 {
+		t.Errorf("a second scan found something: %+v", st)
+	}
+}
+
 func TestCancelledScan(t *testing.T) {
 	l := newLibrary(t, nil)
 	l.fill(50)
