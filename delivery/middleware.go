@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -159,6 +160,12 @@ func (x *exchange) end() {
 
 // route finds the mount and takes the base path off the request's.
 func (s *Server) route(r *http.Request) *Mount {
+	// Apps put "/rest/ping" behind an address that ends in a slash.
+	if strings.Contains(r.URL.Path, "//") {
+		u := *r.URL
+		u.Path, u.RawPath = slashes.ReplaceAllString(u.Path, "/"), slashes.ReplaceAllString(u.RawPath, "/")
+		r.URL = &u
+	}
 	if s.base != "" {
 		if rest, ok := strings.CutPrefix(r.URL.Path, s.base); ok && (rest == "" || rest[0] == '/') {
 			u := *r.URL
@@ -169,6 +176,8 @@ func (s *Server) route(r *http.Request) *Mount {
 	}
 	return s.find(r.URL.Path)
 }
+
+var slashes = regexp.MustCompile("/{2,}")
 
 // Header values that are the same for every answer, made once. They are never changed in place: http.Header's methods
 // replace slices, and appending to one of these copies it.

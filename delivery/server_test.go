@@ -397,6 +397,8 @@ func TestBasePath(t *testing.T) {
 		"/music/":    "/ http://h.example/music /music false",
 		"/x":         "/x http://h.example/music /music false", // the proxy took it off already
 		"/musical":   "/musical http://h.example/music /music false",
+		"/music//x":  "/x http://h.example/music /music false", // an app's address ended in a slash
+		"//x///y/":   "/x/y/ http://h.example/music /music false",
 	} {
 		if got := string(e.do(t, "GET", path, "Host: h.example").body); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
