@@ -29,7 +29,7 @@ const (
 )
 
 // kinds are the suffixes that a scan looks at. What ffprobe knows besides is not guessed at: a music folder may hold
-// anything.
+// anything. In particular .mp4, .mkv and .webm are left out, which are video as a rule.
 var kinds = map[string]fileKind{
 	"aac": soundFile, "ac3": soundFile, "aif": soundFile, "aifc": soundFile, "aiff": soundFile, "alac": soundFile, "ape": soundFile, "caf": soundFile,
 	"dff": soundFile, "dsf": soundFile, "dts": soundFile, "flac": soundFile, "m4a": soundFile, "m4b": soundFile, "mka": soundFile, "mp2": soundFile,
