@@ -38,6 +38,12 @@ func (x *index) endBulk() {
 
 // add notes that the slot's text has the word; adding it again changes nothing.
 func (x *index) add(word string, slot uint32) {
+	n := x.numberOf(word)
+	x.postings[n].slots = insertSorted(x.postings[n].slots, slot)
+}
+
+// numberOf returns the number of the word's posting, which must then be given a slot.
+func (x *index) numberOf(word string) uint32 {
 	n, ok := x.number[word]
 	if !ok {
 		word = strings.Clone(word)
@@ -54,7 +60,7 @@ func (x *index) add(word string, slot uint32) {
 			x.sorted.insert(n)
 		}
 	}
-	x.postings[n].slots = insertSorted(x.postings[n].slots, slot)
+	return n
 }
 
 // remove takes back an add.

@@ -193,8 +193,10 @@ func (m *model) beginBulk() {
 }
 
 func (m *model) endBulk() {
+	var words sync.WaitGroup
+	words.Go(m.still().indexTracks) // half of the work, and independent of the rest
 	m.settle()
-	m.trackWords.endBulk()
+	words.Wait()
 	m.albumWords.endBulk()
 	m.artistWords.endBulk()
 	m.bulk = false
@@ -249,6 +251,43 @@ func fit(list []uint32) []uint32 {
 		return list
 	}
 	return append(make([]uint32, 0, len(list)), list...)
+}
+
+// still returns as much of the model as the words of its tracks are made from, which does not change while the model
+// goes on to derive things and so to add to its arena and dictionary.
+func (m *model) still() *model {
+	return &model{
+		dict: &dict{list: m.dict.list}, arena: arena{chunks: slices.Clone(m.arena.chunks)}, refs: slices.Clone(m.refs), trackWords: m.trackWords,
+	}
+}
+
+// indexTracks enters the words of all tracks. Those that a track has in common with the one before it, its album's and
+// its artists', are looked up only once.
+func (m *model) indexTracks() {
+	var (
+		r      record
+		x      = m.trackWords
+		album  = none
+		by     []uint32
+		common []uint32
+		buf    [256]byte
+	)
+	for i, at := range m.refs {
+		if at == 0 {
+			continue
+		}
+		slot := uint32(i)
+		m.read(slot, &r)
+		if r.album != album || !slices.Equal(r.artists, by) {
+			album, by, common = r.album, append(by[:0], r.artists...), common[:0]
+			m.eachSharedWord(&r, func(w string) { common = append(common, x.numberOf(w)) })
+		}
+		for _, n := range common {
+			x.postings[n].slots = insertSorted(x.postings[n].slots, slot)
+		}
+		eachWord(viewString(appendFold(buf[:0], viewString(r.title))), func(w string) { x.add(w, slot) })
+	}
+	x.endBulk()
 }
 
 func (m *model) albumOrders() [4]*order {
@@ -419,13 +458,17 @@ func (m *model) link(slot uint32) {
 		m.genreSlot(n)
 	}
 	m.count(slot, r, 1)
-	m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
+	if !m.bulk {
+		m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
+	}
 }
 
 func (m *model) unlink(slot uint32) {
 	r := &m.scratch
 	m.read(slot, r)
-	m.eachTrackWord(r, func(w string) { m.trackWords.remove(w, slot) })
+	if !m.bulk {
+		m.eachTrackWord(r, func(w string) { m.trackWords.remove(w, slot) })
+	}
 	m.count(slot, r, -1)
 	m.eachDetail(r, func(detail uint32) {
 		x := m.artistByID[stringU64(m.lookup(detail))]
@@ -602,8 +645,14 @@ func (m *model) eachDetail(r *record, fn func(detail uint32)) {
 // its album's artists'. A word may come more than once.
 func (m *model) eachTrackWord(r *record, fn func(string)) {
 	var buf [256]byte
+	eachWord(viewString(appendFold(buf[:0], viewString(r.title))), fn)
+	m.eachSharedWord(r, fn)
+}
+
+// eachSharedWord calls fn with those of them that are not of the title.
+func (m *model) eachSharedWord(r *record, fn func(string)) {
+	var buf [256]byte
 	text := buf[:0]
-	eachWord(viewString(appendFold(text, viewString(r.title))), fn)
 	for _, n := range r.artists {
 		eachWord(viewString(appendFold(text, m.lookup(n)[8:])), fn)
 	}
@@ -722,7 +771,7 @@ func (m *model) settle() {
 	}
 	clear(m.dirtyArtists)
 	m.generation++
-	if m.arena.wasteful() {
+	if m.arena.wasteful() && !m.bulk {
 		m.compact()
 	}
 }
