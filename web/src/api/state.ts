@@ -141,8 +141,11 @@ export function followScan(): void {
           shown = status.tracks;
           return;
         }
+        // A small scan may begin and end between two events, so its end is known by its time.
+        const ended = !status.scanning && (before.scanning || status.finished !== before.finished);
+        const touched = status.added + status.changed + status.moved + status.removed + status.missing > 0;
         const grown = status.tracks !== shown;
-        if ((before.scanning && !status.scanning && (grown || status.changed > 0 || status.moved > 0 || status.missing > 0)) || (grown && (shown === 0 || status.tracks > shown * 1.5))) {
+        if ((ended && touched) || (grown && (!status.scanning || shown === 0 || status.tracks > shown * 1.5))) {
           shown = status.tracks;
           libraryChanged();
         }

@@ -1,10 +1,12 @@
 import { createMemo, For, type JSX, Show } from "solid-js";
-import { load } from "../api/state";
-import type { Artist, ArtistReply, ArtistWindow, TrackItems } from "../api/wire";
+import { load, read } from "../api/state";
+import type { Artist, ArtistReply, ArtistWindow, Track, TrackItems, TrackWindow } from "../api/wire";
+import { usePlayer } from "../player/context";
 import { href } from "../router";
 import { count } from "../ui/format";
+import { Icon } from "../ui/icons";
 import { AlbumCard, artistPath, TrackList } from "../ui/music";
-import { Await, Cover, StarButton } from "../ui/parts";
+import { Await, complain, Cover, StarButton } from "../ui/parts";
 import { EmptyLibrary } from "./albums";
 
 /** The letter under which a name is found; what begins with none is under #. */
@@ -69,6 +71,10 @@ export function ArtistTile(props: { artist: Artist }): JSX.Element {
 
 export function ArtistView(props: { id: string }): JSX.Element {
   const loaded = load<ArtistReply>(() => ({ path: `artists/${encodeURIComponent(props.id)}` }));
+  const player = usePlayer();
+  const all = (artist: string, then: (tracks: readonly Track[]) => void) => {
+    read<TrackWindow>("tracks", { artist, limit: 500 }).then((w) => then(w.items), complain);
+  };
   const top = load<TrackItems>(() => ({ path: `artists/${encodeURIComponent(props.id)}/top`, query: { limit: 5 } }));
   return (
     <Await value={loaded.value()} error={loaded.error()} retry={loaded.retry}>
@@ -84,6 +90,12 @@ export function ArtistView(props: { id: string }): JSX.Element {
                 <span>{count(artist().trackCount, "track")}</span>
               </p>
               <div class="actions">
+                <button type="button" class="button primary" onClick={() => all(artist().id, (tracks) => player.play(tracks))}>
+                  <Icon name="play" /> Play
+                </button>
+                <button type="button" class="button" onClick={() => all(artist().id, (tracks) => player.playShuffled(tracks))}>
+                  <Icon name="shuffle" /> Shuffle
+                </button>
                 <StarButton thing={artist()} name={artist().name} />
               </div>
             </div>

@@ -1,0 +1,237 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// chance replaces what differs from run to run: random ids and secrets.
+var chance = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`"(secret)": "[^"]+"`), `"$1": "(chance)"`},
+	{regexp.MustCompile(`/share/[^"]+"`), `/share/(chance)"`},
+	{regexp.MustCompile(`"(id|mine)": "(us-|pl-|sh-|rs-)\w+"`), `"$1": "$2(chance)"`},
+	{regexp.MustCompile(`"id": "[^"-]{2}[^"-][^"]*"`), `"id": "(chance)"`},
+	{regexp.MustCompile(`"requestId": "[^"]+"`), `"requestId": "(chance)"`},
+}
+
+// TestAnswers asks for everything once, in an order in which each request finds what it needs, checks every answer
+// against the description, and keeps it in a golden file that people read.
+func TestAnswers(t *testing.T) {
+	h := open(t)
+	h.furnish()
+	rules := newRules(t)
+	// Lists are in the order in which things were made, so the tests' own keys are older than what is made here.
+	h.key(admin)
+	h.key(listener)
+	h.clock.Advance(time.Minute)
+
+	made := map[string]string{} // ids that the server chose, for the requests that follow
+	for _, step := range []struct {
+		user, line, body string
+		keep             string // under which name to keep the answer's id
+		name             string // of the golden file, where the operation is asked for twice
+	}{
+		{line: "POST session", body: `{"name":"OPERATOR","password":"` + secret + `"}`},
+		{line: "POST session", body: `{"name":"operator","password":"wrong one"}`, name: "signIn-refused"},
+		{line: "GET session", name: "getSession-nobody"},
+		{user: admin, line: "GET session"},
+		{user: admin, line: "GET sessions"},
+		{user: admin, line: "POST keys", body: `{"name":"A phone"}`, keep: "key"},
+		{user: admin, line: "GET keys"},
+		{user: admin, line: "DELETE keys/$key"},
+		{user: admin, line: "POST users", body: `{"name":"newcomer","password":"` + secret + `","email":"n@example.org","roles":["stream"],"libraries":["1"],"maxBitRate":320}`},
+		{user: admin, line: "POST users", body: `{"name":"Newcomer","password":"` + secret + `","roles":[]}`, name: "createUser-taken"},
+		{user: admin, line: "POST users", body: `{"name":"x","password":"` + secret + `","roles":["king"]}`, name: "createUser-role"},
+		{user: admin, line: "GET users"},
+		{user: listener, line: "GET users", name: "listUsers-forbidden"},
+		{user: admin, line: "GET users/newcomer"},
+		{user: admin, line: "PUT users/newcomer", body: `{"roles":["stream","download"],"scrobbling":true}`},
+		{user: admin, line: "PUT users/newcomer/password", body: `{"password":"another long password"}`},
+		{user: admin, line: "DELETE users/newcomer"},
+		{user: admin, line: "GET users/newcomer", name: "getUser-gone"},
+		{user: listener, line: "PUT password", body: `{"current":"` + secret + `","password":"a brand new password"}`},
+		{user: listener, line: "PUT password", body: `{"current":"` + secret + `","password":"whatever else"}`, name: "changePassword-wrong"},
+
+		{user: listener, line: "GET libraries"},
+		{user: listener, line: "GET counts"},
+		{user: listener, line: "PUT stars/" + string(waltz)},
+		{user: listener, line: "PUT stars/" + string(dances), name: "star-album"},
+		{user: listener, line: "PUT ratings/" + string(dances), body: `{"rating":4}`},
+		{user: listener, line: "PUT ratings/" + string(dances), body: `{"rating":6}`, name: "rate-range"},
+		{user: listener, line: "POST plays", body: `{"plays":[{"track":"` + string(waltz) + `","at":"2026-03-01T11:00:00Z"},{"track":"` + string(polka) + `"}]}`},
+		{user: listener, line: "GET albums?limit=2"},
+		{user: listener, line: "GET albums?order=byYear&fromYear=2020&toYear=1990&limit=1&offset=1", name: "listAlbums-years"},
+		{user: listener, line: "GET albums?order=sideways", name: "listAlbums-order"},
+		{user: listener, line: "GET albums?sort=name", name: "listAlbums-unknown"},
+		{user: listener, line: "GET albums/" + string(dances)},
+		{user: listener, line: "GET albums/al-0000000000099", name: "getAlbum-none"},
+		{user: listener, line: "GET artists"},
+		{user: listener, line: "GET artists/$band"},
+		{user: listener, line: "GET artists/$band/top?limit=1"},
+		{user: listener, line: "GET genres"},
+		{user: listener, line: "GET tracks?genre=classical"},
+		{user: listener, line: "GET tracks/" + string(waltz)},
+		{user: listener, line: "GET tracks/" + string(solo) + "/lyrics"},
+		{user: listener, line: "GET similar/" + string(waltz) + "?limit=2"},
+		{user: listener, line: "GET folders", keep: "folder"},
+		{user: listener, line: "GET folders/$folder"},
+		{user: listener, line: "GET search?q=wal"},
+		{user: listener, line: "GET starred"},
+		{user: listener, line: "DELETE stars/" + string(waltz)},
+		{user: listener, line: "PUT now-playing", body: `{"track":"` + string(waltz) + `","state":"playing","positionMs":1500,"player":"A test"}`},
+		{user: listener, line: "PUT now-playing", body: `{"track":"` + string(waltz) + `","state":"humming","positionMs":0}`, name: "reportPlaying-state"},
+		{user: admin, line: "GET now-playing"},
+
+		{user: listener, line: "POST playlists", body: `{"name":"Mine","tracks":[]}`, name: "createPlaylist-forbidden"},
+		{user: admin, line: "POST playlists", body: `{"name":"Barn","comment":"for later","tracks":["` + string(polka) + `","` + string(waltz) + `"]}`, keep: "playlist"},
+		{user: admin, line: "GET playlists"},
+		{user: admin, line: "GET playlists/$playlist"},
+		{user: admin, line: "PUT playlists/$playlist", body: `{"name":"Barn","public":true,"tracks":["` + string(waltz) + `"],"version":1}`},
+		{user: admin, line: "PUT playlists/$playlist", body: `{"name":"Barn","tracks":[],"version":1}`, name: "replacePlaylist-changed"},
+		{user: admin, line: "DELETE playlists/$playlist"},
+		{user: listener, line: "PUT queue", body: `{"tracks":["` + string(waltz) + `","` + string(solo) + `","` + string(waltz) + `"],"current":2,"positionMs":2500,"player":"A test"}`},
+		{user: listener, line: "PUT queue", body: `{"tracks":["` + string(waltz) + `"],"current":1}`, name: "saveQueue-current"},
+		{user: listener, line: "GET queue"},
+		{user: admin, line: "GET queue", name: "getQueue-empty"},
+		{user: listener, line: "PUT bookmarks/" + string(waltz), body: `{"positionMs":30000,"comment":"the turn"}`},
+		{user: listener, line: "GET bookmarks"},
+		{user: listener, line: "DELETE bookmarks/" + string(waltz)},
+		{user: admin, line: "POST stations", body: `{"name":"Harbour FM","streamUrl":"https://radio.example.org/live"}`, keep: "station"},
+		{user: admin, line: "POST stations", body: `{"name":"Bad","streamUrl":"javascript:alert(1)"}`, name: "createStation-url"},
+		{user: admin, line: "PUT stations/$station", body: `{"name":"Harbour FM","streamUrl":"https://radio.example.org/hq","homeUrl":"https://radio.example.org/"}`},
+		{user: listener, line: "GET stations"},
+		{user: admin, line: "DELETE stations/$station"},
+		{user: admin, line: "POST shares", body: `{"entries":["` + string(dances) + `"],"description":"Listen"}`, keep: "share"},
+		{user: admin, line: "PUT shares/$share", body: `{"description":"Listen, all","expires":"2027-01-01T00:00:00Z"}`},
+		{user: admin, line: "PUT shares/sh-0000000000099", body: `{}`, name: "updateShare-none"},
+		{user: admin, line: "GET shares"},
+		{user: admin, line: "DELETE shares/$share"},
+		{user: admin, line: "GET scan"},
+		{user: admin, line: "POST nothing", body: `{}`, name: "no-such-address"},
+		{user: admin, line: "PATCH albums", body: `{}`, name: "no-such-method"},
+		{user: admin, line: "POST keys", body: `{"name":"x","colour":"red"}`, name: "unknown-member"},
+		{user: admin, line: "POST keys", body: `{"name":`, name: "half-a-body"},
+		{line: "GET openapi.json"},
+		{line: "DELETE session"},
+	} {
+		line := regexp.MustCompile(`\$\w+`).ReplaceAllStringFunc(step.line, func(v string) string { return made[v[1:]] })
+		w := h.ask(step.user, line, step.body)
+		id := rules.check(t, step.line, w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
+		if step.keep != "" {
+			var v struct {
+				ID    string
+				Items []struct{ ID string }
+			}
+			must(t, json.Unmarshal(w.Body.Bytes(), &v))
+			if made[step.keep] = v.ID; v.ID == "" && len(v.Items) > 0 {
+				made[step.keep] = v.Items[0].ID
+			}
+		}
+		if id == "listArtists" {
+			for _, a := range decode[window[artist]](t, w).Items {
+				if a.Name == "The Harbour Band" {
+					made["band"] = string(a.ID)
+				}
+			}
+		}
+		if id == "getDescription" {
+			continue // it has a golden file of its own
+		}
+		name := step.name
+		if name == "" {
+			name = id
+			if w.Code >= http.StatusBadRequest {
+				t.Errorf("%s: %d %s", step.line, w.Code, w.Body)
+			}
+		}
+		text := fmt.Sprintf("%s\n%s\n%d %s\n\n", step.line, step.body, w.Code, w.Header().Get("Content-Type"))
+		if w.Body.Len() > 0 {
+			var pretty bytes.Buffer
+			must(t, json.Indent(&pretty, w.Body.Bytes(), "", "  "))
+			text += pretty.String()
+		}
+		for _, c := range chance {
+			text = c.pattern.ReplaceAllString(text, c.with)
+		}
+		golden(t, filepath.Join("testdata", name+".txt"), []byte(strings.ReplaceAll(text, secret, "(password)")))
+	}
+
+	// What is not JSON has tests of its own, in bytes_test.go.
+	for _, rt := range (&server{}).routes() {
+		if rt.media == "" && rt.id != "startScan" && rt.id != "revokeSession" && !rules.seen[rt.id] {
+			t.Errorf("nothing here asks for %s", rt.id)
+		}
+	}
+}
+
+// rules is the description, as a judge of answers.
+type rules struct {
+	compiler *jsonschema.Compiler
+	mux      *http.ServeMux
+	routes   map[string]route // by pattern
+	seen     map[string]bool  // operations that succeeded
+}
+
+func newRules(t *testing.T) *rules {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	must(t, err)
+	r := &rules{compiler: jsonschema.NewCompiler(), mux: http.NewServeMux(), routes: map[string]route{}, seen: map[string]bool{}}
+	r.compiler.AssertFormat()
+	must(t, r.compiler.AddResource("openapi.json", doc))
+	for _, rt := range (&server{}).routes() {
+		pattern := rt.method + " " + Prefix + rt.path
+		r.mux.HandleFunc(pattern, http.NotFound)
+		r.routes[pattern] = rt
+	}
+	return r
+}
+
+// check judges one answer and returns the operation that gave it, "" where the request reached none.
+func (r *rules) check(t *testing.T, line string, status int, contentType string, body []byte) string {
+	t.Helper()
+	method, path, _ := strings.Cut(line, " ")
+	req, err := http.NewRequest(method, Prefix+path, nil)
+	must(t, err)
+	_, pattern := r.mux.Handler(req)
+	rt := r.routes[pattern]
+	pointer := "#/components/schemas/problem"
+	want := "application/problem+json"
+	if status < http.StatusBadRequest {
+		r.seen[rt.id] = true
+		if status != rt.status {
+			t.Errorf("%s: status %d, the description says %d", line, status, rt.status)
+		}
+		if rt.reply == nil {
+			if len(body) > 0 && rt.media == "" {
+				t.Errorf("%s: a body where there should be none: %s", line, body)
+			}
+			return rt.id
+		}
+		want = "application/json"
+		pointer = "#/paths/" + strings.ReplaceAll("/"+rt.path, "/", "~1") + "/" + strings.ToLower(rt.method) + fmt.Sprintf("/responses/%d/content/application~1json/schema", status)
+	}
+	if contentType != want {
+		t.Errorf("%s: Content-Type %q, want %q", line, contentType, want)
+	}
+	schema, err := r.compiler.Compile("openapi.json" + strings.NewReplacer("{", "%7B", "}", "%7D").Replace(pointer))
+	must(t, err)
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	must(t, err)
+	if err := schema.Validate(value); err != nil {
+		t.Errorf("%s: %v\n%s", line, err, body)
+	}
+	return rt.id
+}
