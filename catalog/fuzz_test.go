@@ -239,6 +239,55 @@ func TestPropertyOrder(t *testing.T) {
 	})
 }
 
+// TestPropertyFind: within its effort, find is what looking through everything would give.
+func TestPropertyFind(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		word := rapid.StringMatching("[ab]{1,3}")
+		x := newIndex()
+		texts := rapid.SliceOfN(rapid.SliceOfN(word, 1, 4), 1, 60).Draw(t, "texts")
+		for slot, words := range texts {
+			for _, w := range words {
+				x.add(w, uint32(slot))
+			}
+		}
+		has := func(slot uint32, prefix string) bool {
+			return slices.ContainsFunc(texts[slot], func(w string) bool { return strings.HasPrefix(w, prefix) })
+		}
+		query := rapid.SliceOfNDistinct(word, 1, 3, func(s string) string { return s }).Draw(t, "query")
+		var want []uint32
+		for slot := range texts {
+			if !slices.ContainsFunc(query, func(w string) bool { return !has(uint32(slot), w) }) {
+				want = append(want, uint32(slot))
+			}
+		}
+		if got := x.find(query, 1<<20, has); !slices.Equal(got, want) {
+			t.Fatalf("%q is found in %v instead of %v", query, got, want)
+		}
+		for slot, words := range texts {
+			for _, w := range words {
+				x.remove(w, uint32(slot))
+			}
+		}
+		if len(x.number) != 0 || x.sorted.n != 0 {
+			t.Fatalf("%d words are left, %d of them in order", len(x.number), x.sorted.n)
+		}
+	})
+}
+
+// TestPropertyFrom: the rest of a list from a number on, however far.
+func TestPropertyFrom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.Uint32Range(0, 500), 0, 300).Draw(t, "list")
+		slices.Sort(list)
+		list = slices.Compact(list)
+		v := rapid.Uint32Range(0, 510).Draw(t, "v")
+		i, _ := slices.BinarySearch(list, v)
+		if got := from(list, v); !slices.Equal(got, list[i:]) {
+			t.Fatalf("from %d: %v of %v", v, got, list)
+		}
+	})
+}
+
 // TestPropertyRecord: an entry comes back from its record as it went in.
 func TestPropertyRecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
