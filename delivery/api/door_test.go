@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -96,8 +97,8 @@ func TestCookie(t *testing.T) {
 
 func TestBackOff(t *testing.T) {
 	h := open(t)
-	for range 100 {
-		w := h.ask("", "POST session", `{"name":"listener","password":"guess"}`)
+	for i := range 100 {
+		w := h.ask("", "POST session", fmt.Sprintf(`{"name":"listener","password":"guess %d"}`, i))
 		if w.Code == http.StatusTooManyRequests {
 			if w.Header().Get("Retry-After") == "" {
 				t.Error("429 without Retry-After")
