@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -227,9 +226,4 @@ func wav() []byte {
 		data = binary.LittleEndian.AppendUint16(data, uint16(int16(8000*math.Sin(2*math.Pi*440*float64(i)/rate))))
 	}
 	return data
-}
-
-func readAll(t testing.TB, r io.Reader) string {
-	t.Helper()
-	return string(made(io.ReadAll(r))(t))
 }
