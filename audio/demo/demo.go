@@ -109,6 +109,10 @@ func writeFile(path string, write func(io.WriteSeeker) error) (err error) {
 // keepOpen hides Close from the FLAC encoder, which would close the file before it can be given its permissions.
 type keepOpen struct{ io.WriteSeeker }
 
+// notEmpty tells the FLAC encoder that a block has a body; it works the true length out itself, and leaves out a body
+// whose length is given as 0.
+const notEmpty = 1
+
 func encode(w io.WriteSeeker, t track, number int, cover []byte) error {
 	info := &meta.StreamInfo{
 		BlockSizeMin: blockSize, BlockSizeMax: blockSize,
@@ -135,8 +139,8 @@ func encode(w io.WriteSeeker, t track, number int, cover []byte) error {
 	}
 	enc, err := flac.NewEncoder(
 		keepOpen{w}, info,
-		&meta.Block{Header: meta.Header{Type: meta.TypeVorbisComment}, Body: tags},
-		&meta.Block{Header: meta.Header{Type: meta.TypePicture}, Body: picture},
+		&meta.Block{Header: meta.Header{Type: meta.TypeVorbisComment, Length: notEmpty}, Body: tags},
+		&meta.Block{Header: meta.Header{Type: meta.TypePicture, Length: notEmpty}, Body: picture},
 	)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/mewkiz/flac"
+
+	"tutti/audio"
 )
 
 // TestAlbum makes the album and decodes it again: every file must hold the samples that its own checksum promises,
@@ -32,6 +34,9 @@ func TestAlbum(t *testing.T) {
 		f, err := flac.Open(filepath.Join(folder, fileName(i+1, title)))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := tagged(t, filepath.Join(folder, fileName(i+1, title))); got != title {
+			t.Errorf("track %d is tagged %q, not %q", i+1, got, title)
 		}
 		sum, energy, peak, n := md5.New(), 0.0, int32(0), 0
 		for {
@@ -85,6 +90,35 @@ func TestAlbum(t *testing.T) {
 	if err != nil || !after.ModTime().Equal(before.ModTime()) {
 		t.Errorf("a second call made the album again (%v)", err)
 	}
+}
+
+// tagged returns a file's title as the library reads it, having checked what else an album needs.
+func tagged(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := audio.Read(t.Context(), f, stat.Size(), filepath.Base(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Tags.Get("ALBUM"); got != Album {
+		t.Errorf("%s: album %q", path, got)
+	}
+	if got := info.Tags.All("GENRE"); len(got) != 2 {
+		t.Errorf("%s: genres %q", path, got)
+	}
+	picture, mime, err := audio.Picture(t.Context(), f, stat.Size(), filepath.Base(path), audio.PictureFront)
+	if err != nil || mime != "image/jpeg" || len(picture) < 1000 {
+		t.Errorf("%s: a picture of %d bytes, %s, %v", path, len(picture), mime, err)
+	}
+	return info.Tags.Get("TITLE")
 }
 
 // TestDeterministic renders the same score twice: a second make must give the same recording, or its tracks would

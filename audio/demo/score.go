@@ -160,7 +160,7 @@ func rain() *mixer {
 func allTogether() (m *mixer, cut int) {
 	const beat = 60.0 / 108
 	bars := [][]int{dMaj9, dMaj9, gMaj7, gMaj7, bMin7, aSus, gMaj7, aSus, dMaj9, fSharp, gMaj7, eMin7, bMin7, aSus, gMaj7, aSus, dMaj9, gMaj7, dMaj9}
-	m = newMixer(float64(len(bars))*4*beat + 6)
+	m = newMixer(float64(len(bars))*4*beat + 3)
 	for bar, chord := range bars {
 		at := float64(bar) * 4 * beat
 		for step := range 4 {
