@@ -162,8 +162,9 @@ function House(): JSX.Element {
       ArrowLeft: onSlider ? undefined : () => player.seek(player.state.positionMs - 5_000),
       ArrowRight: onSlider ? undefined : () => player.seek(player.state.positionMs + 5_000),
       "/": () => {
+        // On a phone the field shows only in the search. Focus at once: whoever types fast means the next letter for it.
         if (field.offsetParent === null) go("/search");
-        requestAnimationFrame(() => field.focus());
+        field.focus();
       },
       "?": () => help.showModal(),
       n: () => player.next(),

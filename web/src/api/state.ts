@@ -21,9 +21,8 @@ const answers = new Map<string, unknown>();
 
 /** Counts up whenever the library has changed under the page; views that are shown read again. */
 const [libraryEpoch, setLibraryEpoch] = createSignal(0);
-export { libraryEpoch };
 
-export function libraryChanged(): void {
+function libraryChanged(): void {
   answers.clear();
   setLibraryEpoch((n) => n + 1);
 }
@@ -114,7 +113,7 @@ export async function toggleStar(thing: { id: string; starred?: string }): Promi
 // ---- The scan ----
 
 const [scan, setScan] = createSignal<ScanStatus>();
-export { scan, setScan };
+export { scan };
 
 /**
  * Follows the scan while the page is seen and somebody is signed in. A hidden tab holds no connection and no timer.

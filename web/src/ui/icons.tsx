@@ -21,8 +21,6 @@ const lines = {
   add: "M12 5v14M5 12h14",
   remove: "M6 6l12 12M18 6 6 18",
   settings: "M4 7h9M17 7h3M15 4.500v5M4 17h3M11 17h9M9 14.500v5",
-  signout: "M14 4H6v16h8M10 12h10m-3.500-3.500L20 12l-3.500 3.500",
-  back: "M15 5l-7 7 7 7",
   clock: "M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18ZM12 7v5l3 2",
 } as const;
 

@@ -2,6 +2,7 @@ import { createSignal, type JSX, Show } from "solid-js";
 import { usePlayer } from "../player/context";
 import { href } from "../router";
 import { clock, spoken } from "../ui/format";
+import { Icon } from "../ui/icons";
 import { albumPath, Credit } from "../ui/music";
 import { Cover, IconButton, Slider, StarButton } from "../ui/parts";
 
@@ -50,9 +51,7 @@ export function Transport(props: { large?: boolean }): JSX.Element {
       />
       <IconButton icon="next" label="Next" onClick={() => player.next()} />
       <button type="button" class="icon-button minor repeat" classList={{ one: player.state.repeat === "one" }} aria-label={repeatNames[player.state.repeat]} title={repeatNames[player.state.repeat]} aria-pressed={player.state.repeat !== "off"} onClick={() => player.cycleRepeat()}>
-        <svg class="icon line" viewBox="0 0 24 24" aria-hidden="true">
-          <path d="M17 4l3 3-3 3M20 7H8a4 4 0 0 0-4 4v1M7 20l-3-3 3-3M4 17h12a4 4 0 0 0 4-4v-1" />
-        </svg>
+        <Icon name="repeat" />
       </button>
     </div>
   );
