@@ -12,12 +12,15 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 type options struct {
 	bin, scratch, out string
+	only              string // names of measurements, separated by commas; "" is all
 	files             int // of the real library
 	synthetic         int // tracks of the synthetic catalogue
 	listeners         int
@@ -34,7 +37,11 @@ func main() {
 	flag.IntVar(&o.listeners, "listeners", 3000, "paced listeners")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle server")
 	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
+	flag.StringVar(&o.only, "only", "", "measure only these, of scan, api, bytes, crowd, idle (separated by commas); prints the tables")
 	flag.Parse()
+	if o.only != "" {
+		o.out = "-"
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -48,11 +55,13 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	real, big := filepath.Join(o.scratch, "real"), filepath.Join(o.scratch, "big")
-	if err := realLibrary(ctx, real, o.files, os.Stderr); err != nil {
-		return err
-	}
-	if err := bigFiles(ctx, big, 8, 240); err != nil {
-		return err
+	if o.only != "api" {
+		if err := realLibrary(ctx, real, o.files, os.Stderr); err != nil {
+			return err
+		}
+		if err := bigFiles(ctx, big, 8, 240); err != nil {
+			return err
+		}
 	}
 	var sections []section
 	for _, measurement := range []struct {
@@ -60,11 +69,14 @@ func run(ctx context.Context, o options) error {
 		run  func(context.Context, options, string, string) (section, error)
 	}{
 		{"scan", benchScan},
-		{"API on a synthetic catalogue", benchAPI},
+		{"api", benchAPI},
 		{"bytes", benchBytes},
 		{"crowd", benchCrowd},
 		{"idle", benchIdle},
 	} {
+		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), measurement.name) {
+			continue
+		}
 		fmt.Fprintln(os.Stderr, "measuring:", measurement.name)
 		s, err := measurement.run(ctx, o, real, big)
 		if err != nil {
