@@ -29,7 +29,7 @@ var ErrFormat = errors.New("not an audio format that is read natively")
 // Info is what a file says of itself. Zero values mean "unknown".
 type Info struct {
 	Format  string // the container: "mp3", "flac", "ogg", "mp4", "wav", "aiff", "wavpack", "ape", "dsf"; from Probe ffprobe's first name
-	Codec   string // as tutti.Track.Codec: "mp3", "flac", "vorbis", "opus", "speex", "aac", "alac", "pcm", "g711", "adpcm", "wavpack", "ape", "dsd", …
+	Codec   string // as tutti.Track.Codec: "mp3", "flac", "vorbis", "opus", "speex", "aac", "alac", "pcm", "g711", "adpcm", "wavpack", "wavpack-hybrid" (lossy), "ape", "dsd", …
 	Profile string // of the codec where it tells more: "LC", "HE-AAC", "HE-AACv2", "layer 2"
 
 	Duration   time.Duration // as played: encoder delay and padding excluded where known

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -443,6 +444,60 @@ func TestProbeIsBounded(t *testing.T) {
 	}()
 	if _, err := audio.Probe(ctx, script("echo > "+begun+"; exec tail -f /dev/null"), "a"); !tutti.IsKind(err, tutti.KindUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestNoSound gives both readers files that only claim to hold music.
+func TestNoSound(t *testing.T) {
+	ffprobe, err := exec.LookPath("ffprobe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 50_000)
+	if _, err := rand.NewChaCha8([32]byte{4}).Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	dir, _ := files(t)
+	for ext := range strings.FieldsSeq("flac mp3 ogg opus m4a aac wav aiff wv ape dsf mka tta mpc wma") {
+		for what, b := range map[string][]byte{"nothing": nil, "noise": noise, "zeros": make([]byte, 50_000), "text": bytes.Repeat([]byte("no music\n"), 500)} {
+			path := filepath.Join(t.TempDir(), "a."+ext)
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := audio.Read(t.Context(), bytes.NewReader(b), int64(len(b)), path); !tutti.IsKind(err, tutti.KindInvalid) {
+				t.Errorf("%s as %s: %+v, %v", what, ext, info, err)
+			}
+			if what == "zeros" || what == "text" {
+				continue // a process each; noise and nothing are what ffprobe was seen to believe
+			}
+			if info, err := audio.Probe(t.Context(), ffprobe, path); !tutti.IsKind(err, tutti.KindInvalid) {
+				t.Errorf("ffprobe: %s as %s: %+v, %v", what, ext, info, err)
+			}
+		}
+	}
+	// A stream that was written to a pipe does not say how long it is, but it can be played.
+	path := filepath.Join(t.TempDir(), "a.webm")
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-i", filepath.Join(dir, "wav/16.wav"), "-c:a", "libopus", "-f", "webm", "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, out, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := audio.Probe(t.Context(), ffprobe, path); err != nil || info.Codec != "opus" || info.Channels != 2 {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// TestHybridWavPack changes the one bit of a header that says so, for lack of an encoder in ffmpeg.
+func TestHybridWavPack(t *testing.T) {
+	dir, _ := files(t)
+	b := content(t, filepath.Join(dir, "wavpack/16.wv"))
+	b[24] |= 1 << 3
+	i := readBytes(t, b, "a.wv")
+	track := tutti.Track{Codec: i.Codec}
+	if i.Codec != "wavpack-hybrid" || i.Lossless || track.Lossless() || i.BitDepth != 0 {
+		t.Errorf("%s, lossless %v and %v, %d bits", i.Codec, i.Lossless, track.Lossless(), i.BitDepth)
 	}
 }
 

@@ -44,7 +44,10 @@ func (p *parser) wavpack() error {
 		if err := p.wavpackBlock(off+32, off+size, flags&final == 0); err != nil {
 			return err
 		}
-		if flags&dsd != 0 {
+		switch {
+		case flags&hybrid != 0:
+			i.Codec = "wavpack-hybrid" // what was taken away may lie in a .wvc file beside it, which is not delivered
+		case flags&dsd != 0:
 			i.Codec, i.BitDepth = "dsd", 1
 		}
 		break

@@ -20,6 +20,7 @@ import (
 const (
 	probeTimeout = 30 * time.Second // a file that takes longer is stuck on a dead disk or made to be slow
 	probeOutput  = 4 << 20          // bytes of JSON; tags with lyrics are a few dozen kB
+	probeByName  = 50               // the best score that a file's name alone can get: libavformat's AVPROBE_SCORE_EXTENSION
 )
 
 // Probe asks the ffprobe program for what Read would say, for formats that Read does not know. path is the file's
@@ -79,6 +80,7 @@ func (l *limited) Write(b []byte) (int, error) {
 type probeJSON struct {
 	Format struct {
 		Name     string            `json:"format_name"`
+		Score    int               `json:"probe_score"` // how sure ffprobe is of that name, to 100
 		Duration string            `json:"duration"`
 		BitRate  string            `json:"bit_rate"`
 		Tags     map[string]string `json:"tags"`
@@ -128,13 +130,15 @@ func parseProbe(b []byte) (Info, error) {
 		info.Duration, info.BitRate = seconds(s.Duration), atoi(s.BitRate)/1000
 		probeTags(&info.Tags, s.Tags)
 	}
-	if !found {
-		return info, errNoAudio
-	}
-	info.Format, _, _ = strings.Cut(j.Format.Name, ",")
 	if info.Duration == 0 {
 		info.Duration = seconds(j.Format.Duration)
 	}
+	// For rubbish with a familiar ending, or nothing at all, ffprobe still names the codec that the ending promises, but
+	// knows no more of it. A real stream that was never given its length is recognised by its contents.
+	if !found || info.SampleRate == 0 || info.Channels == 0 || info.Duration == 0 && j.Format.Score <= probeByName {
+		return info, errNoAudio
+	}
+	info.Format, _, _ = strings.Cut(j.Format.Name, ",")
 	if info.BitRate == 0 {
 		info.BitRate = atoi(j.Format.BitRate) / 1000
 	}
