@@ -44,10 +44,10 @@ func (s *Server) mount() error {
 		switch {
 		case !strings.HasPrefix(m.Path, "/"), m.Handler == nil, m.Name == "":
 			return tutti.Errorf(tutti.KindInvalid, op, "mount %q needs a path that begins with a slash, a name and a handler", m.Path)
-		case seen[m.Path]:
+		case seen[strings.TrimSuffix(m.Path, "/")]:
 			return tutti.Errorf(tutti.KindInvalid, op, "two handlers for %s", m.Path)
 		}
-		seen[m.Path] = true
+		seen[strings.TrimSuffix(m.Path, "/")] = true
 		if m.CSP == "" {
 			m.CSP = CSPNothing
 		}
@@ -62,11 +62,11 @@ func (s *Server) mount() error {
 	return nil
 }
 
-// find returns the mount for a path, or nil.
+// find returns the mount for a path, or nil. A folder is found without its slash, too.
 func (s *Server) find(path string) *Mount {
 	for i := range s.mounts {
 		m := &s.mounts[i]
-		if path == m.Path || strings.HasSuffix(m.Path, "/") && strings.HasPrefix(path, m.Path) {
+		if dir, ok := strings.CutSuffix(m.Path, "/"); path == m.Path || ok && (strings.HasPrefix(path, m.Path) || path == dir && dir != "") {
 			return m
 		}
 	}
@@ -174,7 +174,13 @@ func (s *Server) route(r *http.Request) *Mount {
 			r.URL = &u
 		}
 	}
-	return s.find(r.URL.Path)
+	m := s.find(r.URL.Path)
+	if m != nil && r.URL.Path+"/" == m.Path { // handlers know their folder with its slash only
+		u := *r.URL
+		u.Path, u.RawPath = m.Path, ""
+		r.URL = &u
+	}
+	return m
 }
 
 var slashes = regexp.MustCompile("/{2,}")

@@ -381,9 +381,12 @@ func TestBasePath(t *testing.T) {
 	say := at("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%s %s %s %v", r.URL.Path, BaseURL(r), BasePath(r), Secure(r))
 	})
+	rest := at("/rest/", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.URL.Path+" in its own folder")
+	})
 	base := func(public string) *edge {
 		return start(t, newLibrary(t), func(c *ServerConfig, _ *StreamerConfig) {
-			c.BasePath, c.PublicURL, c.Mounts = "/music/", public, []Mount{say}
+			c.BasePath, c.PublicURL, c.Mounts = "/music/", public, []Mount{say, rest}
 			c.Proxies = Proxies{Trusted: prefixes("127.0.0.0/8")}
 		})
 	}
@@ -393,12 +396,16 @@ func TestBasePath(t *testing.T) {
 	}
 	e.url = strings.TrimSuffix(e.url, "/music")
 	for path, want := range map[string]string{
-		"/music/x/y": "/x/y http://h.example/music /music false",
-		"/music/":    "/ http://h.example/music /music false",
-		"/x":         "/x http://h.example/music /music false", // the proxy took it off already
-		"/musical":   "/musical http://h.example/music /music false",
-		"/music//x":  "/x http://h.example/music /music false", // an app's address ended in a slash
-		"//x///y/":   "/x/y/ http://h.example/music /music false",
+		"/music/x/y":  "/x/y http://h.example/music /music false",
+		"/music/":     "/ http://h.example/music /music false",
+		"/x":          "/x http://h.example/music /music false", // the proxy took it off already
+		"/musical":    "/musical http://h.example/music /music false",
+		"/music//x":   "/x http://h.example/music /music false", // an app's address ended in a slash
+		"//x///y/":    "/x/y/ http://h.example/music /music false",
+		"/music/rest": "/rest/ in its own folder",
+		"/rest":       "/rest/ in its own folder",
+		"//rest/ping": "/rest/ping in its own folder",
+		"/resting":    "/resting http://h.example/music /music false",
 	} {
 		if got := string(e.do(t, "GET", path, "Host: h.example").body); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
@@ -444,7 +451,7 @@ func TestCompression(t *testing.T) {
 		at("/declared", answer("application/json; charset=utf-8", long, fmt.Sprintf("Content-Length: %d", len(long)), `ETag: "x"`)),
 		at("/short", answer("application/json", short)),
 		at("/parts", answer("application/xml", long)),
-		at("/audio", answer("audio/flac", long)),
+		at("/flac", answer("audio/flac", long)),
 		at("/done", answer("text/css", long, "Content-Encoding: br")),
 		at("/empty", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -461,7 +468,7 @@ func TestCompression(t *testing.T) {
 		{"/declared", "gzip", "gzip", long},
 		{"/short", "gzip", "", short},
 		{"/parts", "gzip", "", long}, // its first part is short, and a stream of small things must get through
-		{"/audio", "gzip", "", long},
+		{"/flac", "gzip", "", long},
 		{"/done", "gzip", "br", long},
 		{"/empty", "gzip", "", ""},
 	} {
@@ -485,7 +492,7 @@ func TestCompression(t *testing.T) {
 			t.Errorf("%s, %q: %v %v, %d bytes", test.path, test.accept, got.err, got.Header, len(body))
 		}
 		wantVary := "Accept-Encoding"
-		if test.path == "/audio" {
+		if test.path == "/flac" {
 			wantVary = ""
 		}
 		if got.Header.Get("Vary") != wantVary {
@@ -542,7 +549,10 @@ func TestConfiguration(t *testing.T) {
 		"addresses that differ":  func(c *ServerConfig) { c.PublicURL = "https://music.example/other" },
 		"an unknown header":      func(c *ServerConfig) { c.Proxies.Header = "X-Client" },
 		"a mount without a name": func(c *ServerConfig) { c.Mounts = []Mount{{Path: "/x", Handler: h}} },
-		"two for one path":       func(c *ServerConfig) { c.Mounts = []Mount{{Path: "/healthz", Name: "x", Handler: h}} },
+		"two for one folder": func(c *ServerConfig) {
+			c.Mounts = []Mount{{Path: "/x", Name: "x", Handler: h}, {Path: "/x/", Name: "y", Handler: h}}
+		},
+		"two for one path": func(c *ServerConfig) { c.Mounts = []Mount{{Path: "/healthz", Name: "x", Handler: h}} },
 	} {
 		e := ServerConfig{Listen: []string{"127.0.0.1:0"}, Clock: clock.System}
 		good := start(t, newLibrary(t), nil).c

@@ -5,7 +5,9 @@ import (
 	"encoding/xml"
 	"fmt"
 	"image/png"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,8 +17,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tutti"
+	"tutti/clock"
 	"tutti/delivery"
 )
 
@@ -73,6 +77,46 @@ func TestSigningIn(t *testing.T) {
 	} {
 		if got := h.ask("ping?u=operator&t="+token("abc")+"&s=abc&"+c.query, "", "").Body.String(); !strings.Contains(got, c.want) {
 			t.Errorf("%s: got %s, want %s", c.query, got, c.want)
+		}
+	}
+}
+
+// TestAddresses: apps differ in how they put an endpoint's address together, and metrics know it by one name.
+func TestAddresses(t *testing.T) {
+	h := open(t)
+	reg := prometheus.NewRegistry()
+	server, err := delivery.NewServer(delivery.ServerConfig{
+		Listen: []string{"127.0.0.1:0"}, Clock: clock.System, Logger: slog.New(slog.DiscardHandler), Registry: reg, Metrics: delivery.NewMetrics(reg),
+		Mounts: []delivery.Mount{{Path: "/rest/", Name: "subsonic", Handler: h.server}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path+"?f=json&"+as(operator), nil))
+		return w
+	}
+	good := []string{"/rest/ping", "/rest/ping.view", "/rest/ping/", "/rest/ping.view/", "//rest/ping.view"}
+	for _, path := range good {
+		if w := ask(path); !strings.Contains(w.Body.String(), ok) {
+			t.Errorf("%s: %s", path, w.Body)
+		}
+	}
+	unknown := []string{"/rest", "/rest/", "/rest/nothing", "/rest/nothing.view", "/rest/ping.view.view", "/rest/.view"}
+	for _, path := range unknown {
+		if w := ask(path); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), code(0)) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	scraped := httptest.NewRecorder()
+	server.ServeHTTP(scraped, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		fmt.Sprintf(`tutti_http_requests_total{code="200",method="GET",route="subsonic/ping"} %d`, len(good)),
+		fmt.Sprintf(`tutti_http_requests_total{code="404",method="GET",route="subsonic"} %d`, len(unknown)), // names that askers choose are not kept
+	} {
+		if !strings.Contains(scraped.Body.String(), want) {
+			t.Errorf("the metrics lack %s:\n%s", want, scraped.Body)
 		}
 	}
 }

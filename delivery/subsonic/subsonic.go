@@ -93,13 +93,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.form, formErr = formOf(&c.params); err == nil {
 		err = formErr
 	}
-	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-	name = strings.TrimSuffix(name, ".view")
-	ep := s.endpoints[name]
+	path := strings.TrimSuffix(r.URL.Path, "/") // some apps put one there
+	ep := s.endpoints[strings.TrimSuffix(path[strings.LastIndexByte(path, '/')+1:], ".view")]
 	if ep == nil {
 		s.refuse(c, ep, &failure{status: http.StatusNotFound, code: codeGeneric, message: "there is no such endpoint"})
 		return
 	}
+	delivery.SetRoute(r, "subsonic/"+ep.name) // ours, not what was asked for: metrics count by it
 	if err == nil {
 		err = methodOf(ep, r)
 	}

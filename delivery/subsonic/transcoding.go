@@ -162,7 +162,7 @@ var (
 		{"aac", "mp4a", "mp4a.40.2", "aac_lc", "aac-lc"},
 		{"vorbis", "ogg"},
 		{"pcm", "wav", "lpcm", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"},
-		{"wavpack", "wv"},
+		{"wavpack", "wv", "wavpack-hybrid"}, // the lossy kind plays wherever the other does
 		{"ape", "monkeysaudio"},
 		{"dsd", "dsf"},
 	}
