@@ -327,6 +327,7 @@ func testWatch(t *testing.T, f Fixture) {
 	// Watching begins some time after the call: keep changing a file until that is noticed.
 	for begun, i := false, 0; !begun; i++ {
 		f.Write(t, "a/1.mp3", []byte(fmt.Sprint(i)))
+		again, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		select {
 		case <-reports:
 			begun = true
@@ -335,12 +336,14 @@ func testWatch(t *testing.T, f Fixture) {
 				t.Skipf("this origin cannot watch: %v", err)
 			}
 			t.Fatal(err)
-		case <-time.After(20 * time.Millisecond):
+		case <-again.Done():
 		}
+		cancel()
 	}
 	wait := func(what, dir string) {
 		t.Helper()
-		deadline := time.After(10 * time.Second)
+		patience, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
 		for {
 			select {
 			case got := <-reports:
@@ -349,7 +352,7 @@ func testWatch(t *testing.T, f Fixture) {
 				}
 			case err := <-ended:
 				t.Fatalf("%s: the watch ended: %v", what, err)
-			case <-deadline:
+			case <-patience.Done():
 				t.Fatalf("%s: %q was not reported", what, dir)
 			}
 		}
