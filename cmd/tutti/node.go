@@ -60,7 +60,7 @@ type part struct {
 var architecture = map[string]part{
 	"store":      {nil, (*node).makeStore},
 	"accounts":   {[]string{"store"}, (*node).makeAccounts},
-	"origin":     {nil, (*node).makeOrigin},
+	"origin":     {[]string{"store"}, (*node).makeOrigin},
 	"trackcache": {[]string{"store", "origin"}, (*node).makeTrackCache},
 	"catalog":    {[]string{"store", "accounts", "origin", "trackcache"}, (*node).makeCatalog},
 	"delivery":   {[]string{"accounts", "catalog", "trackcache"}, (*node).makeDelivery},
@@ -143,10 +143,14 @@ func (n *node) makeAccounts(ctx context.Context) error {
 	return err
 }
 
-func (n *node) makeOrigin(context.Context) error {
+func (n *node) makeOrigin(ctx context.Context) error {
+	ids, err := n.libraryIDs(ctx)
+	if err != nil {
+		return err
+	}
 	libraries := make([]folder.Library, len(n.settings.Music))
 	for i, m := range n.settings.Music {
-		libraries[i] = folder.Library{ID: strconv.Itoa(i + 1), Name: m.Name, Path: m.Path, Include: m.Include, Exclude: m.Exclude}
+		libraries[i] = folder.Library{ID: strconv.Itoa(ids[i]), Name: m.Name, Path: m.Path, Include: m.Include, Exclude: m.Exclude}
 	}
 	o, err := folder.New(folder.Config{Libraries: libraries, FollowLinks: n.settings.FollowLinks, Logger: n.logger})
 	n.origin = o
