@@ -49,7 +49,7 @@ func (n *node) makeDelivery(ctx context.Context) error {
 	n.server, err = delivery.NewServer(delivery.ServerConfig{
 		Listen: n.settings.Listen,
 		Mounts: []delivery.Mount{
-			{Path: "/rest/", Name: "subsonic", Handler: rest, AnyOrigin: true},
+			{Path: "/rest/", Name: "subsonic", Handler: rest, AnyOrigin: true, MaxBody: 8 << 20}, // play queues of 100,000 songs
 			{Path: api.Prefix, Name: "api", Handler: native},
 			share,
 			{Path: "/", Name: "page", Handler: page, CSP: delivery.CSPPage},

@@ -2,16 +2,20 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"tutti"
 )
 
-// explain says what a person at the terminal needs: the message meant for users, and the causes that only an operator
-// may see.
+// explain says what a person at the terminal needs: the message meant for users behind what was said on the way up, such
+// as which folder it is about, and the causes that only an operator may see.
 func explain(err error) string {
+	whole := err.Error()
 	var e *tutti.Error
 	if errors.As(err, &e) && e.Message != "" && e.Err == nil {
-		return e.Message
+		if about, ok := strings.CutSuffix(whole, e.Error()); ok {
+			return about + e.Message
+		}
 	}
-	return err.Error()
+	return whole
 }
