@@ -21,8 +21,8 @@ import (
 type options struct {
 	bin, scratch, out string
 	only              string // names of measurements, separated by commas; "" is all
-	files             int // of the real library
-	synthetic         int // tracks of the synthetic catalogue
+	files             int    // of the real library
+	synthetic         int    // tracks of the synthetic catalogue
 	listeners         int
 	idle, hold        time.Duration
 }
