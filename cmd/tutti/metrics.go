@@ -1,10 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"runtime/debug"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tutti"
@@ -55,21 +51,4 @@ func (m *scanMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(m.duration, duration)
 	gauge(m.finished, finished)
-}
-
-// tidy gives memory back to the system after each scan that changed something: reading thousands of files grows the
-// heap, and an idle server would keep what it does not need until its next collection, which may be hours away.
-func (n *node) tidy(ctx context.Context) error {
-	scanning := false
-	err := n.catalog.WatchScan(ctx, func(st tutti.ScanStatus) error {
-		if scanning && !st.Scanning && st.Added+st.Changed+st.Moved+st.Missing > 0 {
-			debug.FreeOSMemory()
-		}
-		scanning = st.Scanning
-		return nil
-	})
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+
+	"tutti"
+)
+
+// A heap of the default GOGC may grow to twice what is in use. That is cheap while little is in use and dear for a
+// catalogue of millions of tracks, most of which lies in large pieces that the collector needs not look into. So from
+// largeHeap on it may grow by half only. Whoever sets GOGC decides for themselves.
+const (
+	largeHeap     = 256 << 20 // bytes in use after a collection
+	smallHeapGOGC = 100
+	largeHeapGOGC = 50
+)
+
+// paceCollector sets how far the heap may grow, by what is in use.
+func paceCollector() {
+	if _, set := os.LookupEnv("GOGC"); set {
+		return
+	}
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
+	percent := smallHeapGOGC
+	if sample[0].Value.Kind() == metrics.KindUint64 && sample[0].Value.Uint64() > largeHeap {
+		percent = largeHeapGOGC
+	}
+	debug.SetGCPercent(percent)
+}
+
+// tidy looks after memory while scans go on: it paces the collector by the size of the catalogue, and after a scan
+// that changed something gives back to the system what only the scan needed. An idle server would else keep it until
+// its next collection, which may be hours away.
+func (n *node) tidy(ctx context.Context) error {
+	paceCollector()
+	scanning := false
+	err := n.catalog.WatchScan(ctx, func(st tutti.ScanStatus) error {
+		if scanning {
+			paceCollector()
+		}
+		if scanning && !st.Scanning && st.Added+st.Changed+st.Moved+st.Missing > 0 {
+			debug.FreeOSMemory()
+		}
+		scanning = st.Scanning
+		return nil
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
