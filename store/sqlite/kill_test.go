@@ -242,8 +242,9 @@ func checkKilledWriter(t *testing.T, s *Store, i int, promised *acknowledged) {
 		}
 		if next == 0 {
 			next = r[0].Seq
-			if next <= promised.trimmed[i] || next > promised.trimmed[i]+51 {
-				t.Errorf("%s begins at %d, trimmed to %d", log, next, promised.trimmed[i])
+			// A trim may have happened without being acknowledged, even where a kill kept the one before from being asked for.
+			if trimmed := next - 1; trimmed < promised.trimmed[i] || trimmed > 0 && (trimmed%50 != 30 || trimmed+20 > last) {
+				t.Errorf("%s begins at %d and ends at %d, trimmed to %d", log, next, last, promised.trimmed[i])
 			}
 		}
 		for _, rec := range r {
