@@ -25,6 +25,8 @@ type blob struct {
 	refs   int          // those who have it open, and the fill itself
 	place  *slot[*blob] // nil while it is being filled
 	linger clock.Timer  // stops the fill when it fires
+	left   bool         // somebody has read from it, or waited for it, since the fill began
+	scarce bool         // the fill has, or waits for, one of the transcoder's places
 	cancel context.CancelFunc
 	last   time.Time // its manifest's modification time, as far as known
 

@@ -31,9 +31,7 @@ func (c *Cache) fill(ctx context.Context, r tutti.Ref, b *blob) {
 			delete(c.blobs, b.name)
 		}
 	}
-	if b.linger != nil {
-		b.linger.Stop()
-	}
+	c.stay(b)
 	c.mu.Unlock()
 	if err != nil {
 		b.note(func() { b.err = err })

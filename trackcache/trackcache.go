@@ -41,7 +41,7 @@ type Config struct {
 	Dir         string        // of the cache, made if need be; one process at a time may use it
 	MaxBytes    int64         // on disk; 0 is 10 GiB. Exceeded by no more than what is being played or made
 	MemoryBytes int64         // for small objects; 0 is 16 MiB, negative is none
-	Linger      time.Duration // how long a fill goes on when nobody reads from it; 0 is 5 s
+	Linger      time.Duration // how long a fill goes on when nobody reads from it; 0 is 5 s. Less where its place is wanted
 
 	// OnHash, if set, is told the SHA-256 of each original after its first delivery, by Run, which reads the file once
 	// more in the background: at most HashRate bytes a second (0 is 32 MiB/s), one file at a time. WantHash says which
@@ -57,6 +57,7 @@ type Config struct {
 // Cache is a tutti.TrackCache. Close it when done.
 type Cache struct {
 	origin, transcoder tutti.Source
+	crowd              crowded // the transcoder, where its places are few; else nil
 	pictures           *pictures
 	local              bool
 	dir                string
@@ -77,9 +78,10 @@ type Cache struct {
 	mu      sync.Mutex
 	blobs   map[string]*blob
 	lru     segmented[*blob]
-	filling int64 // bytes written of objects that are not complete
-	temps   int64 // names given out in the folder of temporary files
-	indexed bool  // every object on disk is in blobs
+	idle    []*blob // fills that nobody reads from, the longest left first
+	filling int64   // bytes written of objects that are not complete
+	temps   int64   // names given out in the folder of temporary files
+	indexed bool    // every object on disk is in blobs
 	closed  bool
 }
 
@@ -145,6 +147,10 @@ func New(c Config) (*Cache, error) {
 	if c.OnHash != nil {
 		cache.verifier = newVerifier(c)
 	}
+	if t, ok := c.Transcoder.(crowded); ok {
+		cache.crowd = t
+		t.OnWait(cache.yield)
+	}
 	return cache, nil
 }
 
@@ -175,6 +181,12 @@ func (c *Cache) Close() error {
 	c.stop()
 	c.running.Wait()
 	return tutti.Wrap(tutti.KindInternal, "trackcache.Close", c.lock.Close())
+}
+
+// crowded is implemented by transcoders that do a few things at a time: they call fn whenever a request has to wait.
+type crowded interface {
+	OnWait(fn func())
+	Waiting() int
 }
 
 // nameOf is the name of an object's folder: nothing of a key's own characters reaches the file system.
@@ -264,6 +276,11 @@ func (c *Cache) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !b.isDone() {
+		c.mu.Lock()
+		b.left = true // once this reader is gone
+		c.mu.Unlock()
+	}
 	rd := &reader{c: c, ref: r, b: b}
 	picture := isPicture(r.Profile)
 	if err := b.ready(ctx, picture); err != nil {
@@ -350,10 +367,7 @@ func (c *Cache) acquire(r tutti.Ref, begin bool) (*blob, error) {
 			return b, nil
 		}
 		b.refs++
-		if b.linger != nil {
-			b.linger.Stop()
-			b.linger = nil
-		}
+		c.stay(b)
 		now := c.clock.Now()
 		stale := b.place != nil && now.Sub(b.last) > touch
 		if b.place != nil && now.Sub(b.last) > again {
@@ -427,6 +441,7 @@ func (c *Cache) begin(r tutti.Ref, key string) *blob {
 	ctx, cancel := context.WithCancel(c.ctx)
 	b.cancel = cancel
 	b.loaded = true
+	b.scarce = c.crowd != nil && !r.Profile.Original() && !isPicture(r.Profile)
 	b.refs = 2 // the caller and the fill
 	b.last = c.clock.Now()
 	c.blobs[b.name] = b
@@ -444,7 +459,11 @@ func (c *Cache) release(b *blob) {
 	var trash string
 	switch {
 	case b.refs == 1 && b.cancel != nil && b.place == nil && c.blobs[b.name] == b:
+		if b.scarce && b.left && c.crowd.Waiting() > 0 && c.stopFill(b) {
+			break
+		}
 		b.linger = c.clock.AfterFunc(c.linger, func() { c.abandon(b) })
+		c.idle = append(c.idle, b)
 	case b.refs == 0 && c.blobs[b.name] != b:
 		b.mu.Lock()
 		trash = b.dir // forgotten while it was in use
@@ -458,15 +477,47 @@ func (c *Cache) release(b *blob) {
 	c.makeRoom(0)
 }
 
-// abandon stops a fill that nobody wants any more, unless it is nearly done.
+// stay ends the time that a fill has left because nobody reads from it. c.mu is held.
+func (c *Cache) stay(b *blob) {
+	if b.linger == nil {
+		return
+	}
+	b.linger.Stop()
+	b.linger = nil
+	if i := slices.Index(c.idle, b); i >= 0 {
+		c.idle = slices.Delete(c.idle, i, i+1)
+	}
+}
+
+// abandon stops a fill that nobody came back to.
 func (c *Cache) abandon(b *blob) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if b.refs != 1 || b.place != nil || c.blobs[b.name] != b || b.filled() >= enough {
-		return
+	c.stopFill(b)
+}
+
+// yield stops the longest left of the fills that hold a place of the transcoder for nobody: somebody else waits for
+// one. What was prepared for a listener who is about to come keeps its place.
+func (c *Cache) yield() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range slices.Clone(c.idle) {
+		if b.scarce && b.left && c.stopFill(b) {
+			return
+		}
 	}
+}
+
+// stopFill stops a fill that nobody wants any more and reports whether it did: one that is nearly done goes on. c.mu is
+// held.
+func (c *Cache) stopFill(b *blob) bool {
+	if b.refs != 1 || b.place != nil || c.blobs[b.name] != b || b.filled() >= enough {
+		return false
+	}
+	c.stay(b)
 	delete(c.blobs, b.name) // the next to ask begins anew
 	b.cancel()
+	return true
 }
 
 // forget takes a damaged blob out of the cache, so that it is made again. Those who have it open keep it.

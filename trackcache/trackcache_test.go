@@ -897,6 +897,103 @@ func TestTranscodesAreMadeOnce(t *testing.T) {
 	}
 }
 
+// TestSkipping goes through songs faster than they are made, with one place for making them and a clock that stands
+// still: whoever has left holds up nobody.
+func TestSkipping(t *testing.T) {
+	dir := t.TempDir()
+	sound(t, filepath.Join(dir, "a.flac"))
+	script := filepath.Join(dir, "slowly") // as fast as it plays, so that none is done before the test is
+	write(t, script, []byte("#!/bin/sh\nexec ffmpeg -re \"$@\"\n"))
+	if err := os.Chmod(script, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := files(t, dir)
+	enc := transcoder(t, o, func(c *encode.Config) { c.FFmpeg, c.Parallel, c.MaxWait = script, 1, time.Hour })
+	c := newCache(t, Config{Origin: o, Local: true, Transcoder: enc, Clock: clock.NewFake(start)})
+	song := func(i int) tutti.Ref {
+		r := ref("a.flac")
+		r.Profile, r.Start = tutti.Profile{Format: "wav"}, time.Duration(i)*time.Second
+		return r
+	}
+	open := func(ctx context.Context, i int) (tutti.Object, error) { return c.Open(ctx, song(i)) }
+	for i := range 4 {
+		obj, err := open(t.Context(), i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := obj.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := c.Stats(); s.FillsStopped > 3 || s.FillsFailed != 0 {
+		t.Errorf("%+v", s)
+	}
+	back, err := open(t.Context(), 3) // the last was given up by nobody
+	if err != nil || enc.Stats().Started != 4 {
+		t.Fatalf("%v, %+v", err, enc.Stats())
+	}
+	// Who leaves while they wait for a place leaves the line, and who is there when others wait goes at once.
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := open(ctx, 4)
+		gone <- err
+	}()
+	until(t, "one waits", func() bool { return enc.Waiting() == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	until(t, "nobody waits", func() bool { return enc.Waiting() == 0 })
+	var next tutti.Object
+	go func() {
+		var err error
+		next, err = open(t.Context(), 5)
+		gone <- err
+	}()
+	until(t, "one waits", func() bool { return enc.Waiting() == 1 })
+	if err := back.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-gone; err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// What was prepared is not given up for another.
+	if _, err := c.Prepare(t.Context(), song(6)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the prepared one is made", func() bool { return enc.Stats().Started == 6 })
+	ctx, cancel = context.WithCancel(t.Context())
+	go func() {
+		_, err := open(ctx, 7)
+		gone <- err
+	}()
+	until(t, "one waits", func() bool { return enc.Waiting() == 1 })
+	if ready, err := c.Prepare(t.Context(), song(6)); err != nil || enc.Stats().Active != 1 {
+		t.Errorf("%+v, %v, %+v", ready, err, enc.Stats())
+	}
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if s := enc.Stats(); s.Started != 6 || s.Failed != 0 || s.Refused != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// until waits for what other goroutines and processes do.
+func until(t testing.TB, what string, met func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !met(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it does not come to pass that %s", what)
+		}
+	}
+}
+
 func TestFailedTranscodesLeaveNothing(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.flac"), noise(14, 100_000))

@@ -231,6 +231,17 @@ func samplesOf(r tutti.Ref, info audio.Info) int64 {
 	return max(0, end-at(r.Start+p.Offset))
 }
 
+// OnWait has fn called whenever a request begins to wait for a place, so that whoever keeps one for nobody can give it
+// up. fn must not call the Encoder. There is one fn; it is set before the first Open.
+func (e *Encoder) OnWait(fn func()) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	e.queue.onWait = fn
+}
+
+// Waiting is how many requests wait for a place now.
+func (e *Encoder) Waiting() int { return e.queue.queued() }
+
 // Stats counts what an Encoder did since it was made.
 type Stats struct {
 	Active, Queued            int64 // processes running, requests waiting for one

@@ -20,6 +20,7 @@ type queue struct {
 	mu      sync.Mutex
 	free    int
 	waiting []chan struct{} // closed when the place is theirs
+	onWait  func()          // called, if set, whenever somebody begins to wait
 }
 
 // enter waits for a place; leave gives it back.
@@ -37,7 +38,11 @@ func (q *queue) enter(ctx context.Context) error {
 	}
 	mine := make(chan struct{})
 	q.waiting = append(q.waiting, mine)
+	call := q.onWait
 	q.mu.Unlock()
+	if call != nil {
+		call()
+	}
 
 	timer := q.clock.NewTimer(q.maxWait)
 	defer timer.Stop()
