@@ -30,6 +30,7 @@ const (
 const (
 	defaultDebounce = 2 * time.Second
 	watchRetry      = 10 * time.Minute // after which a library that could not be watched is tried again
+	rootInterval    = 10 * time.Second // how often it is asked whether a library is there, and still the same directory
 	statusInterval  = 250 * time.Millisecond
 	maxQuiet        = 10      // debounces after which changes are looked at even if they have not ceased
 	maxDirty        = 500     // directories that changed; more of them are walked as a whole library
@@ -241,14 +242,64 @@ func (s *Scanner) watch(ctx context.Context, lib tutti.Library) error {
 		if again {
 			s.changed(lib.ID, ".") // whatever happened meanwhile was not seen
 		}
-		err := s.origin.Watch(ctx, lib.ID, func(dir string) { s.changed(lib.ID, dir) })
+		began := s.clock.Now()
+		err := s.watchRoot(ctx, lib)
 		if ctx.Err() != nil {
 			return nil
 		}
 		s.log.WarnContext(ctx, "the library is not watched for changes; scheduled scans find them", "library", lib.Name, "err", err)
-		if clock.Sleep(ctx, s.clock, watchRetry) != nil {
+		wait := watchRetry // the system's limits are not raised soon
+		if s.clock.Now().Sub(began) > rootInterval {
+			wait = rootInterval // it could be watched before
+		}
+		if s.awaitRoot(ctx, lib, wait) != nil {
 			return nil
 		}
+	}
+}
+
+// watchRoot watches a library as long as its root is the directory that it was: no event tells that a file system was
+// mounted over it.
+func (s *Scanner) watchRoot(ctx context.Context, lib tutti.Library) error {
+	root, err := s.origin.Stat(ctx, lib.ID, ".")
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.origin.Watch(ctx, lib.ID, func(dir string) { s.changed(lib.ID, dir) })
+	})
+	g.Go(func() error {
+		for {
+			if err := clock.Sleep(ctx, s.clock, rootInterval); err != nil {
+				return err
+			}
+			now, err := s.origin.Stat(ctx, lib.ID, ".")
+			switch {
+			case err != nil:
+				return err
+			case now.Inode != root.Inode:
+				return tutti.Errorf(tutti.KindUnavailable, "scan: watch", "another directory is at the place of the library %q", lib.Name)
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// awaitRoot returns once wait is over and the library is there, or as soon as it is back where it was away. It returns
+// an error if ctx ends before.
+func (s *Scanner) awaitRoot(ctx context.Context, lib tutti.Library, wait time.Duration) error {
+	away := false
+	for waited := time.Duration(0); ; {
+		if err := clock.Sleep(ctx, s.clock, rootInterval); err != nil {
+			return err
+		}
+		waited += rootInterval
+		_, err := s.origin.Stat(ctx, lib.ID, ".")
+		if err == nil && (away || waited >= wait) {
+			return nil
+		}
+		away = err != nil
 	}
 }
 

@@ -314,3 +314,42 @@ func BenchmarkRescan(b *testing.B) {
 	}
 	b.ReportMetric(float64(files*b.N)/b.Elapsed().Seconds(), "files/s")
 }
+
+// TestLibraryThatComesBack takes the root of a watched library away and brings it back: both are noticed at once or
+// nearly, and so is what changes afterwards.
+func TestLibraryThatComesBack(t *testing.T) {
+	l := newLibrary(t, nil)
+	l.restart(func(c *scan.Config) { c.AtStart, c.Watch = true, true })
+	l.write("1.flac", sound(t, 1, 1, false, nil))
+	stop := l.run(t)
+	defer stop()
+	l.finished(t, "the scan at the start", l.tracks(1))
+	soon := func(what string, n int, meanwhile func()) {
+		t.Helper()
+		began := l.clock.Now()
+		for deadline := time.Now().Add(20 * time.Second); l.book.TrackCount("1") != n; {
+			if past := l.clock.Now().Sub(began); past > 2*time.Minute || time.Now().After(deadline) {
+				t.Fatalf("%s: %d tracks after %s", what, l.book.TrackCount("1"), past)
+			}
+			meanwhile()
+			time.Sleep(5 * time.Millisecond) // real events of the system's
+			l.clock.Advance(time.Second)
+		}
+	}
+	soon("the watch", 2, func() { l.write("2.flac", sound(t, 2, 1, false, nil)) })
+	for round := range 2 {
+		must(t, os.Rename(l.root, l.root+"-away"))
+		soon("a library that went away", 0, func() {})
+		must(t, os.Rename(l.root+"-away", l.root))
+		soon("a library that came back", 2+round, func() {})
+		n := 3 + round
+		soon("a change after that", n, func() { l.write(fmt.Sprintf("%d.flac", n), sound(t, n, 1, false, nil)) })
+	}
+	// What is mounted over a directory is another directory at its place, of which no event tells.
+	must(t, os.Rename(l.root, l.root+"-away"))
+	must(t, os.Mkdir(l.root, 0o755))
+	for n := range 6 {
+		l.write(fmt.Sprintf("%d.flac", n+10), sound(t, n+10, 1, false, nil))
+	}
+	soon("another directory", 6, func() {})
+}
