@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,12 +211,12 @@ func TestFaults(t *testing.T) {
 		for _, every := range []int{2, 5, 7} {
 			t.Run(fmt.Sprintf("%s/%d", name, every), func(t *testing.T) {
 				ctx := context.Background()
-				calls := 0
-				quiet := true
+				var calls atomic.Int64 // the catalogue's own goroutine calls the store, too
+				var loud atomic.Bool
 				var faulty *storetest.Faulty
 				d := newDesk(t, func(c *catalog.Config) {
 					faulty = storetest.NewFaulty(c.Store, func(storetest.Call) storetest.Fault {
-						if calls++; quiet || calls%every != 0 {
+						if n := calls.Add(1); !loud.Load() || n%int64(every) != 0 {
 							return storetest.Fault{}
 						}
 						return fault
@@ -223,7 +224,7 @@ func TestFaults(t *testing.T) {
 					c.Store = faulty
 					c.Tuning = catalog.Tuning{SnapshotBytes: 2000, UserSnapshotBytes: 100}
 				})
-				quiet = false
+				loud.Store(true)
 				kept := map[tutti.ID]bool{}
 				starred := map[tutti.ID]bool{}
 				for e := range catalogtest.Synthetic(40) {
@@ -245,7 +246,7 @@ func TestFaults(t *testing.T) {
 				if faulty.Calls("Append") < len(kept) {
 					t.Fatal("hardly anything was written")
 				}
-				quiet = true
+				loud.Store(false)
 				for range 2 { // as it is, and after a restart
 					for id := range kept {
 						if _, err := d.Track(ctx, she, id); err != nil {
