@@ -53,6 +53,7 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once, as nothing handles it any more
 	std := &streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, errTTY: term.IsTerminal(int(os.Stderr.Fd()))}
 	code := run(ctx, os.Args[1:], std)
 	stop()
