@@ -463,6 +463,7 @@ type Share struct {
 	Secret                        string
 	Owner                         ID
 	OwnerName                     string
+	OwnerMaxRate                  int // kbit/s that the owner may listen at, 0 for no limit; OpenShare and PeekShare say it
 	Description                   string
 	Entries                       []ID      // tracks, albums or playlists
 	Created, Expires, LastVisited time.Time // zero Expires: never; zero LastVisited: not yet

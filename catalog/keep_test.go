@@ -337,7 +337,7 @@ func TestStations(t *testing.T) {
 
 func TestShares(t *testing.T) {
 	ctx := context.Background()
-	owner := tutti.User{ID: she.User, Name: "she"}
+	owner := tutti.User{ID: she.User, Name: "she", Roles: []tutti.Role{tutti.RoleShare}, MaxBitRate: 192}
 	gone := false
 	d := newDesk(t, func(c *catalog.Config) {
 		c.User = func(context.Context, tutti.ID) (tutti.User, error) {
@@ -377,7 +377,7 @@ func TestShares(t *testing.T) {
 			t.Errorf("it has %v, %v", order(tracks), err)
 		}
 	}
-	if got, tracks, err := d.PeekShare(ctx, s.Secret); err != nil || got.Visits != 2 || !got.LastVisited.Equal(start) || len(tracks) != 5 {
+	if got, tracks, err := d.PeekShare(ctx, s.Secret); err != nil || got.OwnerName != "she" || got.OwnerMaxRate != 192 || got.Visits != 2 || !got.LastVisited.Equal(start) || len(tracks) != 5 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, wrong := range []string{"", "x", string(s.ID), s.Secret + "x", strings.Repeat("y", 1000)} {
@@ -406,7 +406,17 @@ func TestShares(t *testing.T) {
 	gone = true
 	_, _, err = d.OpenShare(ctx, s.Secret)
 	wantKind(t, err, tutti.KindNotFound)
+	if all, err := d.Shares(ctx, admin); err != nil || len(all) != 0 {
+		t.Errorf("a share of nobody is listed: %v, %v", all, err)
+	}
 	gone = false
+	owner.Roles = []tutti.Role{tutti.RoleStream} // may no longer share
+	_, _, err = d.PeekShare(ctx, s.Secret)
+	wantKind(t, err, tutti.KindNotFound)
+	owner.Roles = []tutti.Role{tutti.RoleAdmin}
+	if all, err := d.Shares(ctx, admin); err != nil || len(all) != 1 || all[0].OwnerName != "she" {
+		t.Errorf("shares are %v, %v", all, err)
+	}
 	d.clock.Advance(2 * time.Hour)
 	_, _, err = d.OpenShare(ctx, s.Secret)
 	wantKind(t, err, tutti.KindNotFound)

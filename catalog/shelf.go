@@ -396,10 +396,18 @@ func (c *Catalog) Shares(ctx context.Context, v tutti.Viewer) ([]tutti.Share, er
 		if err := json.Unmarshal(item.Value, &s); err != nil {
 			return err
 		}
-		if (s.Owner == v.User || v.Admin) && (s.Expires.IsZero() || s.Expires.After(now)) {
-			s.OwnerName = c.userName(ctx, s.Owner)
-			list = append(list, s)
+		if s.Owner != v.User && !v.Admin || !s.Expires.IsZero() && !s.Expires.After(now) {
+			return nil
 		}
+		owner, err := c.sharer(ctx, s.Owner)
+		if tutti.IsKind(err, tutti.KindNotFound) {
+			return nil // an owner who is gone took the share along
+		}
+		if err != nil {
+			return err
+		}
+		s.OwnerName = owner.Name
+		list = append(list, s)
 		return nil
 	})
 	slices.SortFunc(list, func(a, b tutti.Share) int {
@@ -502,7 +510,7 @@ func (c *Catalog) OpenShare(ctx context.Context, secret string) (tutti.Share, []
 	const op = "catalog.OpenShare"
 	const tries = 8 // two visitors at once
 	for try := range tries {
-		s, version, tracks, err := c.peek(ctx, op, secret)
+		s, version, owner, tracks, err := c.peek(ctx, op, secret)
 		if err != nil {
 			return tutti.Share{}, nil, err
 		}
@@ -510,7 +518,7 @@ func (c *Catalog) OpenShare(ctx context.Context, secret string) (tutti.Share, []
 		s.LastVisited = c.clock.Now().UTC().Round(0)
 		err = c.putJSON(ctx, op, shareKey(s.ID), s, s.Expires, store.IfVersion(version))
 		if err == nil {
-			s.OwnerName = c.userName(ctx, s.Owner)
+			s.OwnerName, s.OwnerMaxRate = owner.Name, owner.MaxBitRate
 			return s, tracks, nil
 		}
 		if !tutti.IsKind(err, tutti.KindConflict) || try == tries-1 {
@@ -522,35 +530,39 @@ func (c *Catalog) OpenShare(ctx context.Context, secret string) (tutti.Share, []
 
 // PeekShare returns a share's tracks.
 func (c *Catalog) PeekShare(ctx context.Context, secret string) (tutti.Share, []tutti.Track, error) {
-	s, _, tracks, err := c.peek(ctx, "catalog.PeekShare", secret)
-	if err == nil {
-		s.OwnerName = c.userName(ctx, s.Owner)
-	}
+	s, _, owner, tracks, err := c.peek(ctx, "catalog.PeekShare", secret)
+	s.OwnerName, s.OwnerMaxRate = owner.Name, owner.MaxBitRate
 	return s, tracks, err
 }
 
-func (c *Catalog) peek(ctx context.Context, op, secret string) (tutti.Share, uint64, []tutti.Track, error) {
+func (c *Catalog) peek(ctx context.Context, op, secret string) (s tutti.Share, version uint64, owner tutti.User, tracks []tutti.Track, err error) {
 	if len(secret) > 64 {
-		return tutti.Share{}, 0, nil, notFound(op, tutti.PrefixShare)
+		return s, 0, owner, nil, notFound(op, tutti.PrefixShare)
 	}
-	s, version, err := c.share(ctx, op, shareID(secret))
+	found, version, err := c.share(ctx, op, shareID(secret))
 	if err != nil {
-		return tutti.Share{}, 0, nil, err
+		return s, 0, owner, nil, err
 	}
-	if subtle.ConstantTimeCompare([]byte(s.Secret), []byte(secret)) != 1 {
-		return tutti.Share{}, 0, nil, notFound(op, tutti.PrefixShare)
+	if subtle.ConstantTimeCompare([]byte(found.Secret), []byte(secret)) != 1 {
+		return s, 0, owner, nil, notFound(op, tutti.PrefixShare)
 	}
-	// The page shows what its owner may see today; an owner who is gone takes the share along.
-	owner := tutti.Viewer{User: s.Owner}
-	if c.cfg.User != nil {
-		u, err := c.cfg.User(ctx, s.Owner)
-		if err != nil {
-			return tutti.Share{}, 0, nil, tutti.Wrap(tutti.KindOf(err), op, err)
-		}
-		owner = u.Viewer()
+	// The page shows what its owner may see today, and for as long as they may share.
+	if owner, err = c.sharer(ctx, found.Owner); err != nil {
+		return s, 0, tutti.User{}, nil, tutti.Wrap(tutti.KindOf(err), op, err)
 	}
-	tracks, err := c.shareTracks(ctx, owner, s.Entries)
-	return s, version, tracks, err
+	if !owner.Has(tutti.RoleShare) {
+		return s, 0, tutti.User{}, nil, notFound(op, tutti.PrefixShare)
+	}
+	tracks, err = c.shareTracks(ctx, owner.Viewer(), found.Entries)
+	return found, version, owner, tracks, err
+}
+
+// sharer returns the owner of a share: KindNotFound for one who is gone. Where nobody knows users, all may share.
+func (c *Catalog) sharer(ctx context.Context, id tutti.ID) (tutti.User, error) {
+	if c.cfg.User == nil {
+		return tutti.User{ID: id, Roles: []tutti.Role{tutti.RoleShare}}, nil
+	}
+	return c.cfg.User(ctx, id)
 }
 
 // shareTracks lists what a share amounts to. The stars on it are nobody's business.

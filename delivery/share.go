@@ -229,24 +229,24 @@ func (s *share) open(r *http.Request, look func(context.Context, string) (tutti.
 }
 
 // track finds the track that a request names on its share, and in whose eyes it may be had: somebody without an
-// account, who sees the library that it is in.
-func (s *share) track(r *http.Request) (tutti.Viewer, tutti.ID, error) {
-	_, tracks, err := s.open(r, s.c.Shelf.PeekShare)
+// account, who sees the library that it is in and hears no more than its owner.
+func (s *share) track(r *http.Request) (v tutti.Viewer, id tutti.ID, maxRate int, err error) {
+	found, tracks, err := s.open(r, s.c.Shelf.PeekShare)
 	if err != nil {
-		return tutti.Viewer{}, "", err
+		return v, "", 0, err
 	}
-	id := tutti.ID(r.PathValue("track"))
+	id = tutti.ID(r.PathValue("track"))
 	i := slices.IndexFunc(tracks, func(t tutti.Track) bool { return t.ID == id })
 	if i < 0 {
-		return tutti.Viewer{}, "", tutti.Errorf(tutti.KindNotFound, "delivery.Share", "this is not part of what was shared")
+		return v, "", 0, tutti.Errorf(tutti.KindNotFound, "delivery.Share", "this is not part of what was shared")
 	}
-	return tutti.Viewer{Libraries: []string{tracks[i].Library}}, id, nil
+	return tutti.Viewer{Libraries: []string{tracks[i].Library}}, id, found.OwnerMaxRate, nil
 }
 
 func (s *share) serveStream(w http.ResponseWriter, r *http.Request) {
-	v, id, err := s.track(r)
+	v, id, maxRate, err := s.track(r)
 	if err == nil {
-		want := tutti.Want{Format: "raw"}
+		want := tutti.Want{Format: "raw", MaxRate: maxRate} // nobody hands on more than they get
 		switch format := r.URL.Query().Get("format"); format {
 		case "":
 		case "mp3": // what every browser plays, for those that cannot play the original
@@ -266,7 +266,7 @@ func (s *share) serveStream(w http.ResponseWriter, r *http.Request) {
 var coverSizes = [...]int{96, 320, 640, 1200}
 
 func (s *share) serveCover(w http.ResponseWriter, r *http.Request) {
-	v, id, err := s.track(r)
+	v, id, _, err := s.track(r)
 	if err == nil {
 		pixels := coverSizes[len(coverSizes)-1]
 		if size := r.URL.Query().Get("size"); size != "" {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -207,6 +208,38 @@ func TestShareLimits(t *testing.T) {
 	}
 	if !strings.Contains(e.log.String(), "permission denied") {
 		t.Error("the log does not say what failed")
+	}
+}
+
+// rates notes at what bit rates its tracks are asked for.
+type rates struct {
+	Bytes
+	asked []int
+}
+
+func (b *rates) ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) error {
+	b.asked = append(b.asked, req.Want.MaxRate)
+	return b.Bytes.ServeTrack(w, r, req, o)
+}
+
+func TestSharesKeepTheirOwnersLimit(t *testing.T) {
+	s := newShelf(t, clock.System)
+	sh := s.shares[secret]
+	sh.OwnerMaxRate = 192
+	s.shares[secret] = sh
+	noted := &rates{}
+	e := start(t, s.lib, func(c *ServerConfig, sc *StreamerConfig) {
+		noted.Bytes = NewStreamer(*sc)
+		m, err := ShareMount(ShareConfig{Shelf: s, Bytes: noted, Clock: s.clock, Logger: c.Logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Mounts = append(c.Mounts, m)
+	})
+	e.do(t, "GET", "/share/"+secret+"/stream/tr-1")
+	e.do(t, "GET", "/share/"+secret+"/stream/tr-1?format=mp3")
+	if !slices.Equal(noted.asked, []int{192, 192}) {
+		t.Errorf("asked for at most %v kbit/s", noted.asked)
 	}
 }
 
