@@ -98,6 +98,10 @@ func (s *Streamer) ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Vi
 	ref.Profile.Pixels = pixels
 	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: id, ref: ref, caching: coverCaching}
 	if err := a.open(); err != nil {
+		if tutti.IsKind(err, tutti.KindInvalid) || tutti.IsKind(err, tutti.KindExhausted) {
+			// Not the request is at fault but the picture: it is damaged, or larger than any is. Apps then show their own.
+			err = &tutti.Error{Kind: tutti.KindNotFound, Op: "delivery.ServeCover", Message: tutti.Message(err), Err: err}
+		}
 		return err
 	}
 	a.deliver()

@@ -58,11 +58,26 @@ func (s *Server) hls(c *call) error {
 	if err != nil {
 		return err
 	}
-	if len(rates) > 1 {
-		return s.sendPlaylist(c, masterPlaylist(c, &t, rates))
+	if t.Duration <= 0 {
+		return failf(codeGeneric, "the length of this song is not known, so it cannot be cut into segments; use stream instead")
 	}
 	params := streamParams{hls: true, profile: tutti.Profile{Format: "ts", BitRate: hlsBitRate(c, &t, first(rates))}}
+	if len(rates) > 1 {
+		if err := s.prepareSegment(c, &t, params, 0); err != nil { // players begin with the first rate
+			return err
+		}
+		return s.sendPlaylist(c, masterPlaylist(c, &t, rates))
+	}
 	return s.segments(c, &t, params, 0)
+}
+
+// prepareSegment has the segment made that a player will ask for next. Where none can be made (there is no ffmpeg) it
+// is time to say so: players do not show why a segment is missing.
+func (s *Server) prepareSegment(c *call, t *tutti.Track, p streamParams, n int) error {
+	want := tutti.Want{Exact: &p.profile}
+	want.From, want.To = segment(t.Duration, n, segmentCount(t.Duration))
+	_, err := s.cfg.Catalog.Plan(c.r.Context(), tutti.PlanRequest{Viewer: c.viewer, Track: t.ID, Want: want})
+	return err
 }
 
 // hlsBitRate picks the rate of a playlist: what was asked for, within what the account may have.
@@ -115,8 +130,11 @@ func (s *Server) segments(c *call, t *tutti.Track, p streamParams, offset time.D
 	if t.Duration <= 0 {
 		return failf(codeGeneric, "the length of this song is not known, so it cannot be cut into segments; use stream instead")
 	}
-	var b strings.Builder
 	count := segmentCount(t.Duration)
+	if err := s.prepareSegment(c, t, p, min(int(offset/segmentLength), count-1)); err != nil {
+		return err
+	}
+	var b strings.Builder
 	target := segmentLength
 	if from, to := segment(t.Duration, count-1, count); to-from > target {
 		target = to - from

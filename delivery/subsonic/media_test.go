@@ -32,31 +32,59 @@ const (
 	rate        = 48000 // at which the test listens
 )
 
+// openCache is the real track cache over the real encoder.
+func openCache(t *testing.T, o *folder.Origin, program string) tutti.TrackCache {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	encoder, err := encode.New(encode.Config{Files: o, FFmpeg: program, Clock: clock.System, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := trackcache.New(trackcache.Config{
+		Origin: o, Local: true, Transcoder: encoder, Dir: filepath.Join(t.TempDir(), "cache"), Clock: clock.System, Logger: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cache.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cache
+}
+
+// TestWithoutFFmpeg: what cannot be made is refused at once and in words, and a damaged picture is as good as none.
+func TestWithoutFFmpeg(t *testing.T) {
+	h, c := realHouseWith(t, func(o *folder.Origin) tutti.TrackCache { return openCache(t, o, "no-such-ffmpeg") })
+	for name, content := range map[string]string{"a.flac": "not read here", "cover.jpg": "\xFF\xD8\xFF\xE0 and then nothing"} {
+		if err := os.WriteFile(filepath.Join(h.music, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	song := tutti.Track{
+		ID: tr1, AlbumID: al1, Library: "1", Title: "Tone", Album: "Tones", Artists: []tutti.ArtistRef{bach}, AlbumArtists: []tutti.ArtistRef{bach}, FolderID: scan.FolderID("1", "."), Path: "a.flac", Size: 13, HasCover: true,
+		Suffix: "flac", ContentType: "audio/flac", Codec: "flac", Duration: 25 * time.Second, BitRate: 900, SampleRate: 44100, BitDepth: 16, Channels: 2, Version: "v",
+	}
+	if err := c.Apply(t.Context(), []scan.Change{{Put: &scan.Entry{Track: song, CoverPath: "cover.jpg"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []string{"hls.m3u8?id=" + tr1, "hls.m3u8?bitRate=128&bitRate=64&id=" + tr1, "stream?format=mp3&id=" + tr1} {
+		h.wants(h.json(request), code(0), "ffmpeg is not installed")
+	}
+	h.wants(h.json("getCoverArt?size=300&id="+tr1), code(70), "the picture is damaged")
+	if w := h.ask("stream?id="+tr1, as(operator), ""); w.Body.String() != "not read here" {
+		t.Errorf("the original: %d %s", w.Code, w.Body)
+	}
+}
+
 // TestPlays lets ffmpeg be the player: everything that this wire plays goes through the real catalogue, track cache,
 // encoder and streamer, over a real connection, and what comes out is the tone that went in.
 func TestPlays(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs ffmpeg a dozen times")
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	h, c := realHouseWith(t, func(o *folder.Origin) tutti.TrackCache {
-		encoder, err := encode.New(encode.Config{Files: o, Clock: clock.System, Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache, err := trackcache.New(trackcache.Config{
-			Origin: o, Local: true, Transcoder: encoder, Dir: filepath.Join(t.TempDir(), "cache"), Clock: clock.System, Logger: quiet,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := cache.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return cache
-	})
+	h, c := realHouseWith(t, func(o *folder.Origin) tutti.TrackCache { return openCache(t, o, "ffmpeg") })
 
 	file := filepath.Join(h.music, "tone.flac")
 	ffmpeg(t, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=25", "-ac", "2", file)
