@@ -1,12 +1,13 @@
 import { createEffect, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Switch } from "solid-js";
 import { get, OfflineError, send, whenSignedOut } from "./api/client";
-import { followScan, forgetAnswers, session, setSession, toggleStar } from "./api/state";
+import { followScan, forgetSession, lost, session, setSession, toggleStar } from "./api/state";
 import type { SessionReply } from "./api/wire";
 import { PlayerProvider } from "./player/context";
 import { connectMediaSession, createPlayer } from "./player/player";
 import { go, href, interceptLinks, place, replace } from "./router";
 import { Icon, type IconName } from "./ui/icons";
 import { complain, Failed, Message, Toasts } from "./ui/parts";
+import { viewTitle } from "./ui/title";
 import { AlbumView } from "./views/album";
 import { Albums } from "./views/albums";
 import { ArtistView, Artists } from "./views/artists";
@@ -19,7 +20,7 @@ import { Logo, SignIn } from "./views/signin";
 
 export function App(): JSX.Element {
   const [problem, setProblem] = createSignal<Error>();
-  whenSignedOut(() => setSession(null));
+  whenSignedOut(() => forgetSession(true));
 
   const begin = () => {
     setProblem(undefined);
@@ -91,6 +92,7 @@ function House(): JSX.Element {
     player.restore().catch(complain);
     const online = () => setOffline(!navigator.onLine);
     const keys = (e: KeyboardEvent) => key(e);
+    onCleanup(() => (document.title = "tutti"));
     const leave = () => {
       if (document.hidden && player.current()) player.save(true);
     };
@@ -121,7 +123,8 @@ function House(): JSX.Element {
 
   createEffect(() => {
     const t = player.current()?.track;
-    document.title = t !== undefined && player.state.playing ? `${t.title} · ${t.artist}` : "tutti";
+    const view = viewTitle();
+    document.title = t !== undefined && player.state.playing ? `${t.title} · ${t.artist}` : view === "" ? "tutti" : `${view} · tutti`;
     media.update();
   });
   createEffect(
@@ -139,8 +142,7 @@ function House(): JSX.Element {
     player.save();
     send("DELETE", "session").then(() => {
       player.stop();
-      forgetAnswers();
-      setSession(null);
+      forgetSession(false);
       go("/");
     }, complain);
   };
@@ -240,9 +242,9 @@ function House(): JSX.Element {
           </div>
         </nav>
         <main id="main" ref={main} tabindex="-1">
-          <Show when={offline()}>
+          <Show when={offline() || lost()}>
             <p class="banner" role="status">
-              You are offline. What is loaded keeps playing; the rest comes back with the connection.
+              {offline() ? "You are offline." : "The server does not answer."} What is loaded keeps playing; the rest comes back with the connection.
             </p>
           </Show>
           <Switch

@@ -41,6 +41,15 @@ export function whenSignedOut(fn: () => void): void {
   onSignedOut = fn;
 }
 
+/** What to do when a request finds no server, or one that is not ready. */
+let onLost = (): void => undefined;
+export function whenLost(fn: () => void): void {
+  onLost = fn;
+}
+
+/** Whether a failure is of the way to the server (a proxy's answers to say so included), and not of what was asked. */
+export const isUnreachable = (cause: unknown): boolean => cause instanceof OfflineError || (cause instanceof ApiError && cause.status >= 502 && cause.status <= 504);
+
 interface Options {
   body?: unknown;
   signal?: AbortSignal;
@@ -59,6 +68,7 @@ async function request(method: string, url: string, options: Options = {}): Prom
     response = await fetch(url, init);
   } catch (cause) {
     if (options.signal?.aborted) throw cause;
+    onLost();
     throw new OfflineError();
   }
   if (response.ok) return response.status === 204 ? undefined : response.json();

@@ -1,5 +1,5 @@
 import { createEffect, createSignal, onCleanup } from "solid-js";
-import { get, scanEventsUrl, send } from "./client";
+import { get, isUnreachable, scanEventsUrl, send, whenLost } from "./client";
 import type { ScanStatus, SessionReply } from "./wire";
 
 // ---- Who is signed in ----
@@ -7,6 +7,18 @@ import type { ScanStatus, SessionReply } from "./wire";
 /** undefined: not known yet; null: nobody. */
 const [session, setSession] = createSignal<SessionReply | null | undefined>(undefined);
 export { session, setSession };
+
+/** Whether the page was signed in until the server ended that, by time, by a changed password or from another browser. */
+const [expired, setExpired] = createSignal(false);
+export { expired };
+
+/** What the page knows of one person is not for the next. */
+export function forgetSession(ended: boolean): void {
+  if (session()) setExpired(ended);
+  answers.clear();
+  setStars(new Map());
+  setSession(null);
+}
 
 export const can = (role: SessionReply["user"]["roles"][number]): boolean => {
   const roles = session()?.user.roles ?? [];
@@ -25,10 +37,6 @@ const [libraryEpoch, setLibraryEpoch] = createSignal(0);
 function libraryChanged(): void {
   answers.clear();
   setLibraryEpoch((n) => n + 1);
-}
-
-export function forgetAnswers(): void {
-  answers.clear();
 }
 
 const keyOf = (path: string, query: Query): string => `${path}?${JSON.stringify(query)}`;
@@ -115,24 +123,45 @@ export async function toggleStar(thing: { id: string; starred?: string }): Promi
 const [scan, setScan] = createSignal<ScanStatus>();
 export { scan };
 
+/** The server does not answer. */
+const [lost, setLost] = createSignal(false);
+export { lost };
+
+/** How often a server that refuses the event stream is asked for it again. Where it does not answer at all, the browser tries by itself. */
+const againMs = 5_000;
+
 /**
  * Follows the scan while the page is seen and somebody is signed in. A hidden tab holds no connection and no timer.
- * While a scan finds new music, the views are told now and then, not at every file.
+ * While a scan finds new music, the views are told now and then, not at every file. The same stream tells whether the
+ * server is there: when it is back, the views read again.
  */
 export function followScan(): void {
   let shown = 0;
   createEffect(() => {
     if (!session()) return;
     let events: EventSource | undefined;
+    let again: ReturnType<typeof setTimeout> | undefined;
     const close = () => {
       events?.close();
       events = undefined;
+      clearTimeout(again);
     };
     const open = () => {
       close();
       if (document.hidden) return;
-      events = new EventSource(scanEventsUrl());
-      events.addEventListener("scan", (event: MessageEvent<string>) => {
+      const source = new EventSource(scanEventsUrl());
+      events = source;
+      source.addEventListener("open", () => {
+        if (!lost()) return;
+        setLost(false);
+        libraryChanged();
+      });
+      source.addEventListener("error", () => {
+        // The stream does not tell why. A request does: nobody signed in, nobody there, or only a connection that was dropped.
+        get("session").catch((cause: unknown) => events === source && isUnreachable(cause) && setLost(true));
+        if (source.readyState === EventSource.CLOSED && events === source) again = setTimeout(open, againMs);
+      });
+      source.addEventListener("scan", (event: MessageEvent<string>) => {
         const status = JSON.parse(event.data) as ScanStatus;
         const before = scan();
         setScan(status);
@@ -151,11 +180,21 @@ export function followScan(): void {
       });
     };
     open();
+    // A request that fails means the stream's connection may be dead, too, and it would not be noticed for long.
+    whenLost(() => {
+      if (lost() || document.hidden) return;
+      setLost(true);
+      open();
+    });
     document.addEventListener("visibilitychange", open);
+    addEventListener("online", open);
     onCleanup(() => {
       document.removeEventListener("visibilitychange", open);
+      removeEventListener("online", open);
+      whenLost(() => undefined);
       close();
       setScan(undefined);
+      setLost(false);
     });
   });
 }

@@ -206,8 +206,14 @@ export function createPlayer() {
       if (state.playing) void begin();
       return;
     }
-    set({ playing: false, waiting: false, problem: navigator.onLine ? `“${e.track.title}” could not be played.` : "The connection is gone." });
+    set({ playing: false, waiting: false });
     live.key = 0;
+    // The browser does not tell whether it is the file or the way to it, so the server is asked.
+    const explain = (problem: string) => current()?.key === e.key && live.key !== e.key && set("problem", problem);
+    get("session").then(
+      () => explain(`“${e.track.title}” could not be played.`),
+      () => explain("The connection is gone."),
+    );
   }
 
   function seekDeck(ms: number): void {

@@ -41,4 +41,7 @@ export function bytes(n: number): string {
   return `${v >= 100 || i === 0 ? Math.round(v) : v.toFixed(1)} ${units[i] ?? ""}`;
 }
 
+/** "3 Nov 2026", as the browser's language writes it. */
+export const day = (time: string): string => new Date(time).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+
 export const year = (date?: string): string => date?.slice(0, 4) ?? "";

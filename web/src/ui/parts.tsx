@@ -1,6 +1,7 @@
 import { createEffect, createSignal, For, type JSX, Match, Show, Switch } from "solid-js";
 import { ApiError, coverUrl, OfflineError } from "../api/client";
 import { isStarred, toggleStar } from "../api/state";
+import { href } from "../router";
 import { Icon, type IconName } from "./icons";
 
 /** A round button that is only an icon; its name is for those who do not see it, and a tooltip for those who do. */
@@ -30,10 +31,14 @@ export function IconButton(props: {
 
 /** A hue of its own for every name, so that things without a picture can still be told apart. */
 function hue(name: string): number {
-  let h = 0;
-  for (const c of name) h = (h * 31 + (c.codePointAt(0) ?? 0)) % 360;
-  return h;
+  // FNV-1a (Fowler, Noll and Vo) in 32 bits, which spreads names that differ by a letter.
+  let h = 0x811c9dc5;
+  for (const c of name) h = Math.imul(h ^ (c.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+  return (h ^ (h >>> 16)) % 360;
 }
+
+/** The first letter or digit of a name: one in brackets is not known by its bracket. */
+const initial = (name: string): string => (/[\p{L}\p{N}]/u.exec(name)?.[0] ?? "♪").toUpperCase();
 
 /** A square picture, or where there is none a coloured tile with the name's first letter. Decorative: its name stands beside it. */
 export function Cover(props: { id: string; has: boolean; name: string; size: number; eager?: boolean; round?: boolean; onColor?: (image: HTMLImageElement) => void }): JSX.Element {
@@ -48,7 +53,7 @@ export function Cover(props: { id: string; has: boolean; name: string; size: num
         when={props.has && !failed()}
         fallback={
           <span class="initial" aria-hidden="true">
-            {[...props.name.trim()][0]?.toUpperCase() ?? "♪"}
+            {initial(props.name)}
           </span>
         }
       >
@@ -134,14 +139,24 @@ export function Message(props: { title: string; children?: JSX.Element; icon?: I
 }
 
 export function Failed(props: { error: Error; retry: () => void }): JSX.Element {
+  const gone = () => props.error instanceof ApiError && props.error.kind === "not-found";
   return (
     <div role="alert">
       <Message
-        title={props.error instanceof OfflineError ? "No connection" : props.error instanceof ApiError && props.error.kind === "not-found" ? "Not here" : "That did not work"}
+        title={props.error instanceof OfflineError ? "No connection" : gone() ? "Not here" : "That did not work"}
         action={
-          <button type="button" class="button" onClick={() => props.retry()}>
-            Try again
-          </button>
+          <Show
+            when={gone()}
+            fallback={
+              <button type="button" class="button" onClick={() => props.retry()}>
+                Try again
+              </button>
+            }
+          >
+            <a class="button" href={href("/")}>
+              Go to the albums
+            </a>
+          </Show>
         }
       >
         <p>{props.error.message}</p>

@@ -7,6 +7,7 @@ import { Icon } from "../ui/icons";
 import { Credit, TrackList } from "../ui/music";
 import { Await, Cover, say, StarButton } from "../ui/parts";
 import { tintOf } from "../ui/tint";
+import { useTitle } from "../ui/title";
 
 interface DiscOfTracks {
   number: number;
@@ -42,6 +43,7 @@ export function AlbumView(props: { id: string }): JSX.Element {
   const player = usePlayer();
   const loaded = load<AlbumReply>(() => ({ path: `albums/${encodeURIComponent(props.id)}` }));
   const [tint, setTint] = createSignal<string>();
+  useTitle(() => loaded.value()?.name ?? "Album");
 
   return (
     <Await value={loaded.value()} error={loaded.error()} retry={loaded.retry}>

@@ -7,6 +7,7 @@ import { count } from "../ui/format";
 import { VirtualGrid } from "../ui/grid";
 import { AlbumCard } from "../ui/music";
 import { Await, complain, Message } from "../ui/parts";
+import { useTitle } from "../ui/title";
 
 const orders: readonly [value: string, name: string][] = [
   ["newest", "Recently added"],
@@ -24,6 +25,7 @@ const firstPage = 60;
 export function Albums(): JSX.Element {
   const order = () => orders.find(([v]) => v === place().query.get("order"))?.[0] ?? "newest";
   const genre = () => place().query.get("genre") ?? "";
+  useTitle(() => genre() || "Albums");
   const query = () => ({
     order: order(),
     genre: genre() || undefined,

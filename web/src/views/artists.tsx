@@ -7,6 +7,7 @@ import { count } from "../ui/format";
 import { Icon } from "../ui/icons";
 import { AlbumCard, artistPath, TrackList } from "../ui/music";
 import { Await, complain, Cover, StarButton } from "../ui/parts";
+import { useTitle } from "../ui/title";
 import { EmptyLibrary } from "./albums";
 
 /** The letter under which a name is found; what begins with none is under #. */
@@ -16,6 +17,7 @@ function letterOf(artist: Artist): string {
 }
 
 export function Artists(): JSX.Element {
+  useTitle(() => "Artists");
   const loaded = load<ArtistWindow>(() => ({ path: "artists", query: { role: "albumartist" } }));
   const groups = createMemo(() => {
     const out = new Map<string, Artist[]>();
@@ -71,6 +73,7 @@ export function ArtistTile(props: { artist: Artist }): JSX.Element {
 
 export function ArtistView(props: { id: string }): JSX.Element {
   const loaded = load<ArtistReply>(() => ({ path: `artists/${encodeURIComponent(props.id)}` }));
+  useTitle(() => loaded.value()?.name ?? "Artist");
   const player = usePlayer();
   const all = (artist: string, then: (tracks: readonly Track[]) => void) => {
     read<TrackWindow>("tracks", { artist, limit: 500 }).then((w) => then(w.items), complain);

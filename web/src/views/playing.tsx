@@ -5,13 +5,16 @@ import { about, clock, count } from "../ui/format";
 import { albumPath, Bars, Credit } from "../ui/music";
 import { Cover, IconButton, Message, StarButton } from "../ui/parts";
 import { tintOf } from "../ui/tint";
+import { useTitle } from "../ui/title";
 import { Seek, Transport } from "./bar";
 
 /** What plays, large, with what comes next. On a phone this is where the player is worked. */
 export function NowPlaying(): JSX.Element {
+  useTitle(() => "Queue");
   const player = usePlayer();
   const [tint, setTint] = createSignal<string>();
-  const rest = () => player.state.queue.entries.slice(player.state.queue.current + 1).reduce((ms, e) => ms + e.track.durationMs, 0);
+  /** What is left to hear, the rest of what plays included. */
+  const rest = () => Math.max(0, player.state.durationMs - player.state.positionMs) + player.state.queue.entries.slice(player.state.queue.current + 1).reduce((ms, e) => ms + e.track.durationMs, 0);
   return (
     <Show
       when={player.current()}

@@ -4,6 +4,7 @@ import type { SearchReply, StarredReply } from "../api/wire";
 import { place } from "../router";
 import { AlbumCard, TrackList } from "../ui/music";
 import { Await, Message } from "../ui/parts";
+import { useTitle } from "../ui/title";
 import { ArtistTile } from "./artists";
 
 /** Long enough that a fast typist's letters make one request, short enough not to be felt. */
@@ -12,6 +13,7 @@ const typingMs = 120;
 export function Search(): JSX.Element {
   const typed = () => place().query.get("q")?.trim() ?? "";
   const [text, setText] = createSignal(typed());
+  useTitle(() => (text() === "" ? "Search" : `“${text()}”`));
   createEffect(() => {
     const t = typed();
     const timer = setTimeout(() => setText(t), typingMs);
@@ -78,6 +80,7 @@ function Results(props: { result: SearchReply }): JSX.Element {
 }
 
 export function Starred(): JSX.Element {
+  useTitle(() => "Starred");
   const loaded = load<StarredReply>(() => ({ path: "starred" }));
   return (
     <>

@@ -4,9 +4,12 @@ import { can, load, scan, session } from "../api/state";
 import type { Counts } from "../api/wire";
 import { about, bytes, count } from "../ui/format";
 import { complain, say } from "../ui/parts";
+import { useTitle } from "../ui/title";
+import { AppKeys, Password } from "./account";
 import { ScanProgress } from "./scan";
 
 export function Settings(props: { onSignOut: () => void; onHelp: () => void }): JSX.Element {
+  useTitle(() => "Library and account");
   const counts = load<Counts>(() => ({ path: "counts" }));
   return (
     <>
@@ -64,6 +67,8 @@ export function Settings(props: { onSignOut: () => void; onHelp: () => void }): 
           </div>
           <p class="fine">tutti {session()?.server}</p>
         </section>
+        <Password />
+        <AppKeys />
       </div>
     </>
   );

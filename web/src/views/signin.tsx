@@ -1,6 +1,6 @@
 import { createSignal, type JSX, onMount, Show } from "solid-js";
 import { ApiError, send } from "../api/client";
-import { setSession } from "../api/state";
+import { expired, setSession } from "../api/state";
 import type { SessionReply } from "../api/wire";
 
 export function SignIn(): JSX.Element {
@@ -35,7 +35,7 @@ export function SignIn(): JSX.Element {
       <form class="signin-card" onSubmit={(e) => void submit(e)} aria-labelledby="signin-title">
         <Logo />
         <h1 id="signin-title">Welcome to tutti</h1>
-        <p class="muted">Sign in to your music.</p>
+        <p class="muted">{expired() ? "You were signed out. Sign in again to go on where you were." : "Sign in to your music."}</p>
         <label>
           Name
           <input ref={name} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
