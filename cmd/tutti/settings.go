@@ -38,6 +38,27 @@ type settings struct {
 	Trace traceSettings `embed:"" prefix:"trace-" group:"Operations"`
 }
 
+// Validate refuses settings that each are well-formed and together make no sense. kong calls it.
+func (s *settings) Validate() error {
+	if !(s.Trace.Sample >= 0 && s.Trace.Sample <= 1) {
+		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
+	}
+	for i, a := range s.Music {
+		for _, b := range s.Music[:i] {
+			if within(a.Path, b.Path) || within(b.Path, a.Path) {
+				return fmt.Errorf("the music folders %s and %s overlap, so every track in both would appear twice; name only the outer one", b.Path, a.Path)
+			}
+		}
+	}
+	return nil
+}
+
+// within reports whether a path is another or lies inside it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && (rel == "." || filepath.IsLocal(rel))
+}
+
 type scanSettings struct {
 	Watch           bool          `help:"Notice changes in the music folders as they happen." default:"true" negatable:"" env:"TUTTI_SCAN_WATCH"`
 	Interval        time.Duration `help:"Look through the folders this often as well; 0 never." default:"24h" env:"TUTTI_SCAN_INTERVAL"`

@@ -115,6 +115,9 @@ func TestConfigErrorsNameTheLine(t *testing.T) {
 		"cache: {size: many}\n":                      `"many" is not a size`,
 		"log: {level: loud}\n":                       "must be one of",
 		"scan: {interval: soon}\n":                   "soon",
+		"trace: {sample: 7}\n":                       "a share, from 0 to 1",
+		"trace: {sample: NaN}\n":                     "a share, from 0 to 1",
+		"music: [/a/b, /a/bc, /a]\n":                 "/a/b and /a overlap",
 		"role: all\nrole: all\n":                     "is set twice",
 		"http: {trusted-proxies: [10.0.0.0/8, x]}\n": "x",
 	} {

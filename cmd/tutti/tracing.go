@@ -25,9 +25,6 @@ func newTracing(ctx context.Context, s traceSettings) (*tracing, error) {
 	if s.Endpoint == "" {
 		return &tracing{}, nil
 	}
-	if s.Sample < 0 || s.Sample > 1 {
-		return nil, fmt.Errorf("trace: sample is %v; it must be between 0 and 1", s.Sample)
-	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(s.Endpoint))
 	if err != nil {
 		return nil, fmt.Errorf("trace to %s: %w", s.Endpoint, err)
