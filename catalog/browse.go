@@ -699,22 +699,25 @@ func (c *Catalog) Artist(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutt
 		return tutti.Artist{}, nil, nil, notFound("catalog.Artist", id)
 	}
 	x := &w.artists[n]
-	own := slices.Clone(x.own)
-	own = slices.DeleteFunc(own, func(a uint32) bool { return !w.seesAlbum(a) })
-	isOwn := make(map[uint32]bool, len(own))
-	for _, a := range own {
-		isOwn[a] = true
+	own := make([]uint32, 0, len(x.own))
+	for _, a := range x.own {
+		if w.seesAlbum(a) {
+			own = append(own, a)
+		}
 	}
 	var others []uint32
+	last := none // a track's neighbours are mostly of its album
 	for _, s := range x.tracks {
-		if a := w.albumOf[s]; !isOwn[a] && !w.missing[s] && w.seesTrack(s) {
-			isOwn[a] = true
+		a := w.albumOf[s]
+		if a == last || w.missing[s] || !w.seesTrack(s) {
+			continue
+		}
+		if last = a; !slices.Contains(w.albums[a].artists, n) {
 			others = append(others, a)
 		}
 	}
-	byYear := func(a, b uint32) int { return w.albumsByYear.cmp(a, b) }
-	slices.SortFunc(own, byYear)
-	slices.SortFunc(others, byYear)
+	slices.SortFunc(others, w.compareYear)
+	others = slices.Compact(others)
 	return w.artistAt(n), w.albumsAt(own), w.albumsAt(others), nil
 }
 

@@ -310,8 +310,13 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 			}
 		}
 		oldWords = m.albumWordsOf(n)
+		for _, x := range a.artists {
+			own := m.artists[x].own
+			if i, ok := slices.BinarySearchFunc(own, n, m.compareYear); ok {
+				m.artists[x].own = slices.Delete(own, i, i+1)
+			}
+		}
 	}
-	oldArtists := a.artists
 	if a.blob != 0 {
 		m.arena.release(a.blob)
 		a.blob = 0
@@ -321,7 +326,8 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 	if len(a.tracks) > 0 {
 		v := &d.album
 		a.blob = m.arena.add(m.appendAlbumBlob(nil, v))
-		a.libs, a.covered, a.nameLen = d.libs, v.HasCover, shortLen(len(v.Name))
+		a.libs, a.covered = d.libs, v.HasCover
+		m.albumLen[n] = shortLen(len(v.Name))
 		if a.listed {
 			a.live = int32(v.SongCount)
 			a.genres, a.genreTracks = d.genres, d.genreTracks
@@ -368,13 +374,14 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 			m.albumWords.add(w, n)
 		}
 	}
-	for _, x := range oldArtists {
-		if !slices.Contains(a.artists, x) {
-			m.artists[x].own = removeSorted(m.artists[x].own, n)
-		}
-	}
 	for _, x := range a.artists {
-		m.artists[x].own = insertSorted(m.artists[x].own, n)
+		own := m.artists[x].own
+		if m.bulk {
+			m.artists[x].own = append(own, n) // endBulk sorts them
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(own, n, m.compareYear)
+		m.artists[x].own = slices.Insert(own, i, n)
 	}
 }
 
@@ -437,7 +444,8 @@ func (m *model) appendAlbumBlob(b []byte, a *tutti.Album) []byte {
 
 func (m *model) readAlbum(n uint32) tutti.Album {
 	x := &m.albums[n]
-	d := decoder{b: m.arena.get(x.blob)}
+	// What is in the arena never changes, so the album's texts may be pieces of it.
+	d := decodeString(viewString(m.arena.get(x.blob)))
 	a := tutti.Album{ID: tutti.NewID(tutti.PrefixAlbum, x.id)}
 	a.Name, a.SortName = d.string(), d.string()
 	if c := d.count(); c > 0 {

@@ -101,12 +101,27 @@ func removeSorted(list []uint32, v uint32) []uint32 {
 	return slices.Delete(list, i, i+1)
 }
 
-// prefixed yields the postings of the words that begin with prefix, in the order of the words.
-func (x *index) prefixed(prefix string) iter.Seq[*posting] {
-	return func(yield func(*posting) bool) {
+// prefixed yields the numbers of the postings of the words that begin with prefix, in the order of the words. It finds
+// both ends of that range first, so that none of the words between them is looked at: in a large catalogue each look is
+// a wait for memory.
+func (x *index) prefixed(prefix string) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
 		from := x.sorted.rank(func(n uint32) int { return strings.Compare(x.postings[n].word, prefix) })
+		end := x.sorted.rank(func(n uint32) int {
+			if w := x.postings[n].word; w < prefix || strings.HasPrefix(w, prefix) {
+				return -1
+			}
+			return 1
+		})
+		left := end - from
+		if left == 0 {
+			return
+		}
 		for n := range x.sorted.each(from) {
-			if p := &x.postings[n]; !strings.HasPrefix(p.word, prefix) || !yield(p) {
+			if !yield(n) {
+				return
+			}
+			if left--; left == 0 {
 				return
 			}
 		}
@@ -126,7 +141,8 @@ type term struct {
 
 func (x *index) term(word string) term {
 	t := term{word: word}
-	for p := range x.prefixed(word) {
+	for n := range x.prefixed(word) {
+		p := &x.postings[n]
 		if len(t.lists) == sample {
 			// How much more there is does not matter: it is a lot.
 			t.many = true
@@ -148,8 +164,12 @@ func (t *term) has(slot uint32) bool {
 	return false
 }
 
-// The effort of asking for a slot's text, against that of a look at one list.
-const textEffort = 8
+// The effort of asking for a slot's text and of going to another word's list, against that of a look at one list. Both
+// are mostly waits for memory.
+const (
+	textEffort = 8
+	listEffort = 4
+)
 
 // from returns the rest of a sorted list from v on. It looks at near elements first, in steps that double, so that a
 // walk along two lists together stays within a few cache lines.
@@ -175,9 +195,10 @@ func (x *index) find(words []string, effort int, check func(slot uint32, prefix 
 	}
 	var found []uint32
 	var exact [][]uint32
+	same := none // the posting of the only word
 	for _, w := range words {
 		if n, ok := x.number[w]; ok {
-			exact = append(exact, x.postings[n].slots)
+			exact, same = append(exact, x.postings[n].slots), n
 		}
 	}
 	left := effort / 2 // for each of the two passes
@@ -210,12 +231,15 @@ func (x *index) find(words []string, effort int, check func(slot uint32, prefix 
 	slices.SortStableFunc(terms, func(a, b term) int { return a.guess - b.guess })
 	left = effort / 2
 prefixes:
-	for p := range x.prefixed(terms[0].word) {
-		if len(words) == 1 && p.word == words[0] {
+	for n := range x.prefixed(terms[0].word) {
+		if len(words) == 1 && n == same {
 			continue // the first pass had them
 		}
+		if left -= listEffort; left < 0 {
+			break
+		}
 	candidates:
-		for _, slot := range p.slots {
+		for _, slot := range x.postings[n].slots {
 			if left--; left < 0 {
 				break prefixes
 			}

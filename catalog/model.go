@@ -53,6 +53,9 @@ type model struct {
 	byID     map[uint64]uint32
 	byFP     map[uint64]uint32 // first eight bytes of the fingerprint → first slot
 
+	// By album and artist slot: the lengths of names, which a search asks of thousands.
+	albumLen, artistLen []uint8
+
 	albums       []album
 	albumByID    map[uint64]uint32
 	artists      []artist
@@ -95,7 +98,6 @@ type album struct {
 	genreTracks     []uint16 // live tracks of each of genres
 	artists         []uint32 // album artists
 	listed, covered bool
-	nameLen         uint8
 }
 
 type spelling struct {
@@ -110,7 +112,7 @@ type artist struct {
 	roles   []spelling // live tracks by role
 	tracks  []uint32   // that credit the artist in any way, missing ones included
 	live    []int32    // by library number, tracks that are not missing
-	own     []uint32   // listed albums of which they are an album artist
+	own     []uint32   // listed albums of which they are an album artist, by year
 	name    string     // what the indexes have
 	key     string
 	listed  bool
@@ -166,9 +168,7 @@ func newModel(articles []string) *model {
 	m.albumsByAdded = newOrder(func(a, b uint32) int {
 		return cmp.Or(-cmp.Compare(m.albums[a].added, m.albums[b].added), m.compareName(a, b))
 	}, nil)
-	m.albumsByYear = newOrder(func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(m.albums[a].year, m.albums[b].year), m.compareName(a, b))
-	}, nil)
+	m.albumsByYear = newOrder(m.compareYear, nil)
 	m.artistsByName = newOrder(func(a, b uint32) int {
 		x, y := &m.artists[a], &m.artists[b]
 		return cmp.Or(strings.Compare(x.key, y.key), cmp.Compare(x.id, y.id))
@@ -178,12 +178,25 @@ func newModel(articles []string) *model {
 
 func (m *model) compareName(a, b uint32) int {
 	x, y := &m.albums[a], &m.albums[b]
-	return cmp.Or(strings.Compare(x.nameKey, y.nameKey), cmp.Compare(x.id, y.id))
+	if c := strings.Compare(x.nameKey, y.nameKey); c != 0 {
+		return c
+	}
+	return cmp.Compare(x.id, y.id)
+}
+
+func (m *model) compareYear(a, b uint32) int {
+	if x, y := m.albums[a].year, m.albums[b].year; x != y {
+		return cmp.Compare(x, y)
+	}
+	return m.compareName(a, b)
 }
 
 func (m *model) compareArtist(a, b uint32) int {
 	x, y := &m.albums[a], &m.albums[b]
-	return cmp.Or(strings.Compare(x.artistKey, y.artistKey), cmp.Compare(x.id, y.id))
+	if c := strings.Compare(x.artistKey, y.artistKey); c != 0 {
+		return c
+	}
+	return cmp.Compare(x.id, y.id)
 }
 
 // beginBulk and endBulk surround the loading of many records into an empty model.
@@ -233,6 +246,7 @@ func (m *model) endBulk() {
 	}
 	for i := range m.artists {
 		m.artists[i].tracks = fit(m.artists[i].tracks)
+		slices.SortFunc(m.artists[i].own, m.compareYear)
 	}
 	for i := range m.folders {
 		m.folders[i].tracks = fit(m.folders[i].tracks)
@@ -673,6 +687,7 @@ func (m *model) albumSlot(id uint64) uint32 {
 	if !ok {
 		s = uint32(len(m.albums))
 		m.albums = append(m.albums, album{id: id})
+		m.albumLen = append(m.albumLen, 0)
 		m.albumByID[id] = s
 	}
 	return s
@@ -683,6 +698,7 @@ func (m *model) artistSlot(id uint64) uint32 {
 	if !ok {
 		s = uint32(len(m.artists))
 		m.artists = append(m.artists, artist{id: id})
+		m.artistLen = append(m.artistLen, 0)
 		m.artistByID[id] = s
 	}
 	return s
@@ -840,6 +856,7 @@ func (m *model) deriveArtist(n uint32) {
 		eachWord(fold(x.name), func(w string) { m.artistWords.remove(w, n) })
 	}
 	x.name, x.key, x.listed = name, key, listed
+	m.artistLen[n] = shortLen(len(name))
 	if listed {
 		if !m.bulk {
 			m.artistsByName.insert(n)

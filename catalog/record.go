@@ -348,6 +348,19 @@ func (r *record) decode(b []byte) error {
 	return d.err
 }
 
+// recordTitle returns what a search ranks a track by, without decoding the rest of its record.
+func recordTitle(b []byte) (id uint64, title []byte) {
+	d := decoder{b: b}
+	d.uvarint()
+	id = d.u64()
+	d.take(len(scan.Fingerprint{}))
+	d.uvarint()
+	d.uvarint()
+	d.uvarint()
+	d.bytes()
+	return id, d.bytes()
+}
+
 // contributors returns a decoder that stands at the contributors, which the record must have.
 func (r *record) contributors() decoder {
 	d := decoder{b: r.rest}

@@ -134,9 +134,9 @@ func hasWord(folded, want string) (begins, is bool) {
 // closely is how many matches are compared by what they say; the rest follow by the length of their names.
 const closely = 128
 
-// best puts matches in order. size tells the length of a slot's name without looking at it. Of many matches, those
+// best puts matches in order, and may use found's memory for it. sizes has the lengths of names by slot, so that none is looked at for that. Of many matches, those
 // whose names are not much longer than the text are the ones that can be best, so only they are looked at closely.
-func best(found []uint32, text string, size func(uint32) uint8, look func(*hit)) []uint32 {
+func best(found []uint32, text string, sizes []uint8, look func(*hit)) []uint32 {
 	shortest := uint8(min(len(text), 255))
 	far := func(n uint8) int { // names shorter than the text cannot have it
 		if n < shortest {
@@ -144,11 +144,12 @@ func best(found []uint32, text string, size func(uint32) uint8, look func(*hit))
 		}
 		return int(n)
 	}
-	hits := make([]hit, len(found))
+	slots := found
 	if len(found) > closely {
+		slots = make([]uint32, len(found))
 		var counts [513]int
 		for _, s := range found {
-			counts[far(size(s))]++
+			counts[far(sizes[s])]++
 		}
 		at := 0
 		for i, n := range counts {
@@ -156,25 +157,29 @@ func best(found []uint32, text string, size func(uint32) uint8, look func(*hit))
 			at += n
 		}
 		for _, s := range found {
-			n := size(s)
-			hits[counts[far(n)]] = hit{slot: s, size: n}
-			counts[far(n)]++
-		}
-	} else {
-		for i, s := range found {
-			hits[i] = hit{slot: s, size: size(s)}
+			at := &counts[far(sizes[s])]
+			slots[*at] = s
+			*at++
 		}
 	}
-	near := hits[:min(len(hits), closely)]
+	near := make([]hit, min(len(slots), closely))
 	for i := range near {
+		near[i] = hit{slot: slots[i], size: sizes[slots[i]]}
 		look(&near[i])
 	}
 	slices.SortFunc(near, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), -cmp.Compare(a.plays, b.plays), cmp.Compare(a.size, b.size), cmp.Compare(a.id, b.id))
+		switch {
+		case a.rank != b.rank:
+			return cmp.Compare(a.rank, b.rank)
+		case a.plays != b.plays:
+			return cmp.Compare(b.plays, a.plays)
+		case a.size != b.size:
+			return cmp.Compare(a.size, b.size)
+		}
+		return cmp.Compare(a.id, b.id)
 	})
-	slots := make([]uint32, len(hits))
-	for i, h := range hits {
-		slots[i] = h.slot
+	for i := range near {
+		slots[i] = near[i].slot
 	}
 	return slots
 }
@@ -184,10 +189,14 @@ func (w *view) findArtists(text string, words []string, effort int) []uint32 {
 		begins, _ := hasWord(fold(w.artists[n].name), prefix)
 		return begins
 	})
-	found = slices.DeleteFunc(found, func(n uint32) bool { return w.countOf(w.artists[n].live) == 0 })
-	return best(found, text, func(n uint32) uint8 { return shortLen(len(w.artists[n].name)) }, func(h *hit) {
+	if !w.whole() { // what is indexed has tracks
+		found = slices.DeleteFunc(found, func(n uint32) bool { return w.countOf(w.artists[n].live) == 0 })
+	}
+	var buf []byte
+	return best(found, text, w.artistLen, func(h *hit) {
 		x := &w.artists[h.slot]
-		h.id, h.rank = x.id, rankOf(fold(x.name), text, words)
+		buf = appendFold(buf[:0], x.name)
+		h.id, h.rank = x.id, rankOf(viewString(buf), text, words)
 		h.plays = w.mine.of(kindArtist, x.id).PlayCount
 	})
 }
@@ -203,9 +212,11 @@ func (w *view) findAlbums(text string, words []string, effort int) []uint32 {
 		}
 		return false
 	})
-	found = slices.DeleteFunc(found, func(n uint32) bool { return !w.seesAlbum(n) })
+	if !w.whole() {
+		found = slices.DeleteFunc(found, func(n uint32) bool { return !w.seesAlbum(n) })
+	}
 	var buf []byte
-	return best(found, text, func(n uint32) uint8 { return w.albums[n].nameLen }, func(h *hit) {
+	return best(found, text, w.albumLen, func(h *hit) {
 		d := decoder{b: w.arena.get(w.albums[h.slot].blob)}
 		buf = appendFold(buf[:0], viewString(d.bytes()))
 		h.id, h.rank = w.albums[h.slot].id, rankOf(viewString(buf), text, words)
@@ -225,10 +236,10 @@ func (w *view) findTracks(text string, words []string, effort int) []uint32 {
 		return has
 	})
 	found = slices.DeleteFunc(found, func(s uint32) bool { return w.missing[s] || !w.seesTrack(s) })
-	return best(found, text, func(s uint32) uint8 { return w.titleLen[s] }, func(h *hit) {
-		w.read(h.slot, &r)
-		buf = appendFold(buf[:0], viewString(r.title))
-		h.id, h.rank = r.id, rankOf(viewString(buf), text, words)
-		h.plays = w.mine.of(kindTrack, r.id).PlayCount
+	return best(found, text, w.titleLen, func(h *hit) {
+		id, title := recordTitle(w.bytes(h.slot))
+		buf = appendFold(buf[:0], viewString(title))
+		h.id, h.rank = id, rankOf(viewString(buf), text, words)
+		h.plays = w.mine.of(kindTrack, id).PlayCount
 	})
 }
