@@ -340,6 +340,7 @@ type guesses struct {
 	clock clock.Clock
 	mu    sync.Mutex
 	by    map[netip.Prefix]guess
+	first time.Time // no count is forgotten before
 }
 
 type guess struct {
@@ -387,9 +388,14 @@ func (g *guesses) add(from netip.Addr) {
 	}
 	e.count++
 	if !known && len(g.by) >= guessPlaces {
-		for q, old := range g.by {
-			if !now.Before(old.until) {
-				delete(g.by, q)
+		if !now.Before(g.first) { // else a flood of addresses would have all of them looked at each time
+			g.first = now.Add(guessWindow)
+			for q, old := range g.by {
+				if !now.Before(old.until) {
+					delete(g.by, q)
+				} else if old.until.Before(g.first) {
+					g.first = old.until
+				}
 			}
 		}
 		for q := range g.by { // all fresh: any one has to go
