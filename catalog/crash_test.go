@@ -102,6 +102,9 @@ func child(path string) error {
 // repair. TUTTI_TEST_KILLS sets how often; the default takes a few seconds.
 func TestKill(t *testing.T) {
 	kills := 25
+	if testing.Short() {
+		kills = 5
+	}
 	if s := os.Getenv("TUTTI_TEST_KILLS"); s != "" {
 		var err error
 		if kills, err = strconv.Atoi(s); err != nil {
@@ -208,7 +211,11 @@ func TestFaults(t *testing.T) {
 		"lost":    {Lost: storetest.Throttled()}, // done, but the answer did not arrive
 		"short":   {Short: 1},
 	} {
-		for _, every := range []int{2, 5, 7} {
+		often := []int{2, 5, 7}
+		if testing.Short() {
+			often = often[1:2]
+		}
+		for _, every := range often {
 			t.Run(fmt.Sprintf("%s/%d", name, every), func(t *testing.T) {
 				ctx := context.Background()
 				var calls atomic.Int64 // the catalogue's own goroutine calls the store, too
