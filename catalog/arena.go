@@ -39,6 +39,16 @@ func (a *arena) add(b []byte) ref {
 	return r
 }
 
+// adopt makes b, which holds blobs as add lays them out, a chunk of the arena without copying it. What is in b besides
+// blobs counts as holes; used says how many bytes are not. It returns what to add to an offset in b for a ref.
+func (a *arena) adopt(b []byte, used int) ref {
+	a.chunks = append(a.chunks, b[:len(b):len(b)])
+	a.live = append(a.live, used)
+	a.used += used
+	a.held += len(b)
+	return ref(len(a.chunks)-1) << 32
+}
+
 // get returns the blob; the caller must not change it nor keep it beyond the lock it reads under.
 func (a *arena) get(r ref) []byte { return blobAt(a.chunks, r) }
 
@@ -108,6 +118,28 @@ func (d *dict) internBytes(b []byte) uint32 {
 		return n
 	}
 	return d.intern(string(b))
+}
+
+// load appends strings that are distinct and that the dictionary does not have, without indexing them; reindex must
+// follow. They are pieces of raw, which must not change any more.
+func (d *dict) load(raw []byte) error {
+	s := decodeString(viewString(raw))
+	for len(s.b) > 0 {
+		d.list = append(d.list, s.string())
+	}
+	return s.err
+}
+
+// reindex makes the index anew after strings were loaded.
+func (d *dict) reindex() error {
+	d.index = make(map[string]uint32, len(d.list))
+	for i, s := range d.list {
+		d.index[s] = uint32(i)
+	}
+	if len(d.index) != len(d.list) {
+		return errTruncated
+	}
+	return nil
 }
 
 func (d *dict) at(n uint32) (string, bool) {

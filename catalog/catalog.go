@@ -198,9 +198,17 @@ func (c *Catalog) reload(ctx context.Context) error {
 		}
 		m.beginBulk()
 	}
-	seq, err := c.journal.load(ctx, begin,
-		func(p []byte) error { return c.loadPart(m, p) },
-		func(r store.Record) error { return c.replay(m, r.Value) })
+	seq, err := c.journal.load(ctx, begin, c.unpackPart,
+		func(p []byte) error { return m.loadPart(p) },
+		func(r store.Record) error {
+			if err := m.endParts(); err != nil {
+				return err
+			}
+			return c.replay(m, r.Value)
+		})
+	if err == nil {
+		err = m.endParts()
+	}
 	if err != nil {
 		return err
 	}

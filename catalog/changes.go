@@ -3,6 +3,7 @@ package catalog
 import (
 	"iter"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -294,29 +295,28 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 	}
 }
 
-// loadPart enters a snapshot's part into a model that is being loaded.
-func (c *Catalog) loadPart(m *model, value []byte) error {
+// unpackPart decompresses a snapshot's part.
+func (c *Catalog) unpackPart(value []byte) ([]byte, error) {
 	const op = "catalog: read snapshot"
 	if len(value) == 0 || value[0] != journalFormat {
-		return tutti.Errorf(tutti.KindInvalid, op, "the catalogue's snapshot was written by another version of tutti; use that version, or restore a backup")
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "the catalogue's snapshot was written by another version of tutti; use that version, or restore a backup")
 	}
 	raw, err := c.unpack.DecodeAll(value[1:], nil)
-	if err != nil {
-		return tutti.Wrap(tutti.KindInternal, op, err)
-	}
+	return raw, tutti.Wrap(tutti.KindInternal, op, err)
+}
+
+// loadPart enters a snapshot's part into a model that is being loaded. It keeps raw.
+func (m *model) loadPart(raw []byte) error {
 	d := decoder{b: raw}
 	switch d.byte() {
 	case partDict:
-		for len(d.b) > 0 {
-			m.dict.internBytes(d.bytes())
+		if !m.unindexed {
+			m.unindexed = true
+			m.dict.list = m.dict.list[:0] // a snapshot's begins with them too
 		}
+		d.err = m.dict.load(d.b)
 	case partTracks:
-		for len(d.b) > 0 {
-			missing := d.byte() != 0
-			if err := m.load(d.bytes(), missing); err != nil {
-				return tutti.Wrap(tutti.KindInternal, op, err)
-			}
-		}
+		d.err = m.loadTracks(raw)
 	case partFolders:
 		for len(d.b) > 0 {
 			m.setFolder(d.folderInfo())
@@ -324,26 +324,71 @@ func (c *Catalog) loadPart(m *model, value []byte) error {
 	default:
 		d.fail()
 	}
-	if d.err != nil {
-		return tutti.Wrap(tutti.KindInternal, op, d.err)
+	return tutti.Wrap(tutti.KindInternal, "catalog: read snapshot", d.err)
+}
+
+// loadTracks enters a snapshot's records, whose dictionary numbers are the model's own. The part becomes a chunk of the
+// arena as it is.
+func (m *model) loadTracks(raw []byte) error {
+	n, used := 0, 0
+	for d := (decoder{b: raw[1:]}); len(d.b) > 0; n++ {
+		d.byte()
+		left := len(d.b)
+		d.bytes()
+		if used += left - len(d.b); d.err != nil {
+			return d.err
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	m.unindexed = true
+	base := m.arena.adopt(raw, used)
+	d := decoder{b: raw[1:]}
+	for range n {
+		missing := d.byte() != 0
+		at := base | ref(len(raw)-len(d.b))
+		if err := m.scratch.decode(d.bytes()); err != nil {
+			return err
+		}
+		if err := m.checkNumbers(&m.scratch); err != nil {
+			return err
+		}
+		slot := m.newSlot()
+		m.refs[slot], m.missing[slot] = at, missing
+		m.link(slot, &m.scratch)
 	}
 	return nil
 }
 
-// load enters a snapshot's record, whose dictionary numbers are the model's own.
-func (m *model) load(blob []byte, missing bool) error {
-	if err := m.scratch.decode(blob); err != nil {
-		return err
+// endParts makes the indexes by which tracks and strings are looked up, which loading a snapshot does not need, all at
+// once and on all cores.
+func (m *model) endParts() error {
+	if !m.unindexed {
+		return nil
 	}
-	if err := m.checkNumbers(&m.scratch); err != nil {
-		return err
+	m.unindexed = false
+	var (
+		wg    sync.WaitGroup
+		known = m.refs
+		err   error
+	)
+	wg.Go(func() { err = m.dict.reindex() })
+	wg.Go(func() {
+		m.byID = make(map[uint64]uint32, len(known))
+		for slot, r := range known {
+			m.byID[recordID(m.arena.get(r))] = uint32(slot)
+		}
+	})
+	m.byFP = make(map[uint64]uint32, len(known))
+	for slot := range known {
+		m.linkFingerprint(uint32(slot), recordFP(m.bytes(uint32(slot))))
 	}
-	slot := m.newSlot()
-	m.refs[slot] = m.arena.add(blob)
-	m.missing[slot] = missing
-	m.byID[m.scratch.id] = slot
-	m.link(slot)
-	return nil
+	wg.Wait()
+	if err == nil && (len(m.byID) != len(known) || m.dict.index["artist"] != roleArtist || m.dict.index["albumartist"] != roleAlbumArtist) {
+		err = errTruncated
+	}
+	return tutti.Wrap(tutti.KindInternal, "catalog: read snapshot", err)
 }
 
 // checkNumbers makes sure that what link and its like look up without asking is there.

@@ -421,7 +421,7 @@ func TestLateVersionRefusesStore(t *testing.T) {
 	if _, err := c.decodeChanges([]byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
 		t.Error(err)
 	}
-	if err := c.loadPart(newModel(nil), []byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
+	if _, err := c.unpackPart([]byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
 		t.Error(err)
 	}
 	if contextErr(tutti.Wrap(tutti.KindUnavailable, "x", context.Canceled)) != true {

@@ -24,6 +24,7 @@ type posting struct {
 func newIndex() *index {
 	x := &index{number: make(map[string]uint32)}
 	x.sorted = newOrder(func(a, b uint32) int { return strings.Compare(x.postings[a].word, x.postings[b].word) }, nil)
+	x.sorted.head = func(n uint32) uint64 { return stringHead(x.postings[n].word) }
 	return x
 }
 

@@ -70,8 +70,9 @@ func partKey(pk, generation string, n int) store.Key {
 
 // load calls begin, then part for each part of the snapshot in order, then record for each log record after it, and
 // returns the last record's number. It starts over (calling begin again) where another node replaces the snapshot
-// under its hands.
-func (j *journal) load(ctx context.Context, begin func(), part func([]byte) error, record func(store.Record) error) (seq uint64, err error) {
+// under its hands. Parts are read and passed through unpack (nil: left as they are) ahead of part, on a goroutine that
+// ends before load returns.
+func (j *journal) load(ctx context.Context, begin func(), unpack func([]byte) ([]byte, error), part func([]byte) error, record func(store.Record) error) (seq uint64, err error) {
 	const op = "catalog: load"
 	const tries = 5
 	for range tries {
@@ -95,7 +96,7 @@ func (j *journal) load(ctx context.Context, begin func(), part func([]byte) erro
 		j.mu.Lock()
 		j.manifest, j.version, j.logged = m, version, 0
 		j.mu.Unlock()
-		replaced, err := j.loadParts(ctx, m, version, part)
+		replaced, err := j.loadParts(ctx, m, version, unpack, part)
 		if err != nil {
 			return 0, err
 		}
@@ -113,25 +114,63 @@ func (j *journal) load(ctx context.Context, begin func(), part func([]byte) erro
 	return 0, tutti.Errorf(tutti.KindUnavailable, op, "the catalogue's snapshot is being replaced faster than it can be read")
 }
 
-func (j *journal) loadParts(ctx context.Context, m manifest, version uint64, part func([]byte) error) (replaced bool, err error) {
+// partsAhead is how many parts of a snapshot are read before they are needed.
+const partsAhead = 4
+
+func (j *journal) loadParts(ctx context.Context, m manifest, version uint64, unpack func([]byte) ([]byte, error), part func([]byte) error) (replaced bool, err error) {
 	const op = "catalog: load"
-	for n := range m.parts {
-		item, err := j.store.Get(ctx, partKey(j.pk, m.generation, n))
-		if tutti.IsKind(err, tutti.KindNotFound) {
-			now, err := j.store.Get(ctx, store.Key{PK: j.pk, SK: manifestKey})
-			if err == nil && now.Version == version {
-				return false, tutti.Errorf(tutti.KindInternal, op, "part %d of the catalogue's snapshot is gone; restore a backup", n)
+	type read struct {
+		value    []byte
+		replaced bool
+		err      error
+	}
+	parts := make(chan read, partsAhead)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reader, stop := context.WithCancel(ctx)
+	defer stop()
+	reading.Go(func() {
+		defer close(parts)
+		for n := range m.parts {
+			var r read
+			r.value, r.replaced, r.err = j.readPart(reader, m, version, n)
+			if unpack != nil && r.err == nil && !r.replaced {
+				r.value, r.err = unpack(r.value)
 			}
+			select {
+			case parts <- r:
+			case <-reader.Done():
+				return
+			}
+			if r.err != nil || r.replaced {
+				return
+			}
+		}
+	})
+	for r := range parts {
+		if r.err == nil && !r.replaced {
+			r.err = part(r.value)
+		}
+		if r.err != nil {
+			return false, tutti.Wrap(tutti.KindOf(r.err), op, r.err)
+		}
+		if r.replaced {
 			return true, nil
 		}
-		if err != nil {
-			return false, tutti.Wrap(tutti.KindOf(err), op, err)
-		}
-		if err := part(item.Value); err != nil {
-			return false, tutti.Wrap(tutti.KindOf(err), op, err)
-		}
 	}
-	return false, nil
+	return false, ctx.Err()
+}
+
+func (j *journal) readPart(ctx context.Context, m manifest, version uint64, n int) (value []byte, replaced bool, err error) {
+	item, err := j.store.Get(ctx, partKey(j.pk, m.generation, n))
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		now, err := j.store.Get(ctx, store.Key{PK: j.pk, SK: manifestKey})
+		if err == nil && now.Version == version {
+			return nil, false, tutti.Errorf(tutti.KindInternal, "catalog: load", "part %d of the catalogue's snapshot is gone; restore a backup", n)
+		}
+		return nil, true, nil
+	}
+	return item.Value, false, err
 }
 
 // follow calls record for each log record after seq. gap is true where records that have not been read were trimmed.

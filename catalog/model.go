@@ -76,6 +76,10 @@ type model struct {
 	seq                       uint64
 	generation                uint64 // counts batches, for caches of what was derived from the model
 	scratch                   record
+	given                     []given
+	artistOf                  []uint32 // artist slot + 1 by the dictionary numbers of credits and details; 0: not asked yet
+	lastFolder                struct{ n, slot uint32 }
+	unindexed                 bool // byID, byFP and the dictionary's index wait for endParts
 }
 
 type counts struct {
@@ -169,10 +173,18 @@ func newModel(articles []string) *model {
 		return cmp.Or(-cmp.Compare(m.albums[a].added, m.albums[b].added), m.compareName(a, b))
 	}, nil)
 	m.albumsByYear = newOrder(m.compareYear, nil)
+	m.albumsByName.head = func(a uint32) uint64 { return stringHead(m.albums[a].nameKey) }
+	m.albumsByArtist.head = func(a uint32) uint64 { return stringHead(m.albums[a].artistKey) }
+	m.albumsByAdded.head = func(a uint32) uint64 { return ^(uint64(m.albums[a].added) ^ 1<<63) }
+	m.albumsByYear.head = func(a uint32) uint64 {
+		x := &m.albums[a]
+		return uint64(uint32(x.year)^1<<31)<<32 | stringHead(x.nameKey)>>32
+	}
 	m.artistsByName = newOrder(func(a, b uint32) int {
 		x, y := &m.artists[a], &m.artists[b]
 		return cmp.Or(strings.Compare(x.key, y.key), cmp.Compare(x.id, y.id))
 	}, nil)
+	m.artistsByName.head = func(x uint32) uint64 { return stringHead(m.artists[x].key) }
 	return m
 }
 
@@ -219,19 +231,24 @@ func (m *model) endBulk() {
 			listed = append(listed, uint32(i))
 		}
 	}
+	var orders sync.WaitGroup
 	for _, o := range m.albumOrders() {
-		o.fill(slices.Clone(listed))
+		orders.Go(func() { o.fill(slices.Clone(listed)) })
 	}
-	byGenre := make([][]uint32, len(m.genres))
-	for _, a := range listed {
-		for _, g := range m.albums[a].genres {
-			byGenre[g] = append(byGenre[g], a)
+	orders.Wait()
+	byGenre := func(sorted *order, of func(*genre) *order) {
+		lists := make([][]uint32, len(m.genres))
+		for a := range sorted.each(0) {
+			for _, g := range m.albums[a].genres {
+				lists[g] = append(lists[g], a)
+			}
+		}
+		for g, list := range lists {
+			of(&m.genres[g]).fillSorted(list)
 		}
 	}
-	for g, list := range byGenre {
-		m.genres[g].byName.fill(slices.Clone(list))
-		m.genres[g].byArtist.fill(list)
-	}
+	byGenre(m.albumsByName, func(g *genre) *order { return g.byName })
+	byGenre(m.albumsByArtist, func(g *genre) *order { return g.byArtist })
 	listed = listed[:0]
 	for i := range m.artists {
 		if m.artists[i].listed {
@@ -364,7 +381,8 @@ func (m *model) put(e *scan.Entry) {
 	}
 	m.refs[slot] = m.arena.add(b)
 	m.missing[slot] = e.Missing
-	m.link(slot)
+	m.read(slot, &m.scratch)
+	m.link(slot, &m.scratch)
 }
 
 // same reports whether putting the entry would change nothing.
@@ -421,59 +439,73 @@ func (m *model) setMissing(slot uint32, missing bool) {
 	}
 	r := &m.scratch
 	m.read(slot, r)
-	m.count(slot, r, -1)
+	given := m.creditsOf(r)
+	m.count(slot, r, given, -1)
 	m.missing[slot] = missing
-	m.count(slot, r, 1)
-	m.dirtyAlbums[m.albumOf[slot]] = struct{}{}
+	m.count(slot, r, given, 1)
+	m.touchAlbum(m.albumOf[slot])
 }
 
 func fpKey(fp scan.Fingerprint) uint64 { return binary.LittleEndian.Uint64(fp[:]) }
 
-// link enters the slot's record everywhere it belongs; unlink takes it out again.
-func (m *model) link(slot uint32) {
-	r := &m.scratch
-	m.read(slot, r)
-
+// link enters the slot's record, decoded in r, everywhere it belongs; unlink takes it out again.
+func (m *model) link(slot uint32, r *record) {
 	m.titleLen[slot] = shortLen(len(r.title))
-	k := fpKey(r.fp)
+	if !m.unindexed {
+		m.linkFingerprint(slot, fpKey(r.fp))
+	}
+
+	a := m.albumSlot(stringU64(m.lookup(r.album)))
+	m.albumOf[slot] = a
+	m.albums[a].tracks = append(m.albums[a].tracks, slot)
+	m.touchAlbum(a)
+
+	f := m.folderOfDict(r.folder)
+	m.libOf[slot], m.folderOf[slot] = m.folders[f].lib, f
+	m.folders[f].tracks = insertSorted(m.folders[f].tracks, slot)
+
+	given := m.creditsOf(r)
+	for i := range given {
+		c := &given[i]
+		if c.first {
+			m.artists[c.artist].tracks = insertSorted(m.artists[c.artist].tracks, slot)
+		}
+		addSpelling(&m.artists[c.artist].names, c.credit, 1)
+		m.touchArtist(c.artist)
+	}
+	m.eachDetail(r, func(detail uint32) {
+		x := m.artistOfDict(detail)
+		addSpelling(&m.artists[x].details, detail, 1)
+		m.touchArtist(x)
+	})
+	for _, n := range r.genres {
+		m.genreSlot(n)
+	}
+	m.count(slot, r, given, 1)
+	if !m.bulk {
+		m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
+	}
+}
+
+func (m *model) linkFingerprint(slot uint32, k uint64) {
 	if first, ok := m.byFP[k]; ok {
 		m.nextFP[slot] = first
 	} else {
 		m.nextFP[slot] = none
 	}
 	m.byFP[k] = slot
+}
 
-	a := m.albumSlot(stringU64(m.lookup(r.album)))
-	m.albumOf[slot] = a
-	m.albums[a].tracks = append(m.albums[a].tracks, slot)
-	m.dirtyAlbums[a] = struct{}{}
-
-	id, lib, dir, _ := splitFolder(m.lookup(r.folder))
-	n := m.library(lib)
-	f := m.folderSlot(n, dir)
-	m.setFolderID(f, id)
-	m.libOf[slot], m.folderOf[slot] = n, f
-	m.folders[f].tracks = insertSorted(m.folders[f].tracks, slot)
-
-	m.eachCredit(r, func(credit, _ uint32, first bool) {
-		x := m.artistSlot(creditID(m.lookup(credit)))
-		if first {
-			m.artists[x].tracks = insertSorted(m.artists[x].tracks, slot)
-		}
-		addSpelling(&m.artists[x].names, credit, 1)
-		m.dirtyArtists[x] = struct{}{}
-	})
-	m.eachDetail(r, func(detail uint32) {
-		x := m.artistSlot(stringU64(m.lookup(detail)))
-		addSpelling(&m.artists[x].details, detail, 1)
-		m.dirtyArtists[x] = struct{}{}
-	})
-	for _, n := range r.genres {
-		m.genreSlot(n)
-	}
-	m.count(slot, r, 1)
+// touchAlbum and touchArtist say that settle has to derive something anew. While loading it derives everything.
+func (m *model) touchAlbum(n uint32) {
 	if !m.bulk {
-		m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
+		m.dirtyAlbums[n] = struct{}{}
+	}
+}
+
+func (m *model) touchArtist(n uint32) {
+	if !m.bulk {
+		m.dirtyArtists[n] = struct{}{}
 	}
 }
 
@@ -483,27 +515,28 @@ func (m *model) unlink(slot uint32) {
 	if !m.bulk {
 		m.eachTrackWord(r, func(w string) { m.trackWords.remove(w, slot) })
 	}
-	m.count(slot, r, -1)
+	given := m.creditsOf(r)
+	m.count(slot, r, given, -1)
 	m.eachDetail(r, func(detail uint32) {
-		x := m.artistByID[stringU64(m.lookup(detail))]
+		x := m.artistOfDict(detail)
 		addSpelling(&m.artists[x].details, detail, -1)
-		m.dirtyArtists[x] = struct{}{}
+		m.touchArtist(x)
 	})
-	m.eachCredit(r, func(credit, _ uint32, first bool) {
-		x := m.artistByID[creditID(m.lookup(credit))]
-		if first {
-			m.artists[x].tracks = removeSorted(m.artists[x].tracks, slot)
+	for i := range given {
+		c := &given[i]
+		if c.first {
+			m.artists[c.artist].tracks = removeSorted(m.artists[c.artist].tracks, slot)
 		}
-		addSpelling(&m.artists[x].names, credit, -1)
-		m.dirtyArtists[x] = struct{}{}
-	})
+		addSpelling(&m.artists[c.artist].names, c.credit, -1)
+		m.touchArtist(c.artist)
+	}
 	f := m.folderOf[slot]
 	m.folders[f].tracks = removeSorted(m.folders[f].tracks, slot)
 	a := m.albumOf[slot]
 	tracks := m.albums[a].tracks
 	i := slices.Index(tracks, slot)
 	m.albums[a].tracks = slices.Delete(tracks, i, i+1)
-	m.dirtyAlbums[a] = struct{}{}
+	m.touchAlbum(a)
 
 	k := fpKey(r.fp)
 	if first := m.byFP[k]; first != slot {
@@ -521,7 +554,7 @@ func (m *model) unlink(slot uint32) {
 }
 
 // count adds the track to (or takes it from) all that counts tracks.
-func (m *model) count(slot uint32, r *record, by int) {
+func (m *model) count(slot uint32, r *record, given []given, by int) {
 	lib := m.libOf[slot]
 	c := &m.counts[lib]
 	live := by
@@ -540,15 +573,15 @@ func (m *model) count(slot uint32, r *record, by int) {
 	if live == 0 {
 		return
 	}
-	m.eachCredit(r, func(credit, role uint32, first bool) {
-		n := m.artistByID[creditID(m.lookup(credit))]
-		x := &m.artists[n]
-		if first {
+	for i := range given {
+		c := &given[i]
+		x := &m.artists[c.artist]
+		if c.first {
 			addCount(&x.live, lib, live)
 		}
-		addSpelling(&x.roles, role, live)
-		m.dirtyArtists[n] = struct{}{}
-	})
+		addSpelling(&x.roles, c.role, live)
+		m.touchArtist(c.artist)
+	}
 	for i, n := range r.genres {
 		g := m.genreSlot(n)
 		addSpelling(&m.genres[g].spellings, n, live)
@@ -611,18 +644,19 @@ func (m *model) preferred(list []spelling) (string, bool) {
 	return m.lookup(best.n), true
 }
 
-// eachCredit calls fn for every credit on the track with its role's dictionary number; first is true where it is the
-// artist's first credit on the track.
-func (m *model) eachCredit(r *record, fn func(credit, role uint32, first bool)) {
-	var buf [16]uint64
-	seen := buf[:0]
+// given is a credit on a track: its dictionary number and its role's, and the artist it is for.
+type given struct {
+	credit, role, artist uint32
+	first                bool // the artist's first credit on the track
+}
+
+// creditsOf returns the track's credits, good until it is called again.
+func (m *model) creditsOf(r *record) []given {
+	list := m.given[:0]
 	visit := func(credit, role uint32) {
-		id := creditID(m.lookup(credit))
-		first := !slices.Contains(seen, id)
-		if first {
-			seen = append(seen, id)
-		}
-		fn(credit, role, first)
+		x := m.artistOfDict(credit)
+		first := !slices.ContainsFunc(list, func(g given) bool { return g.artist == x })
+		list = append(list, given{credit, role, x, first})
 	}
 	for _, n := range r.artists {
 		visit(n, roleArtist)
@@ -643,6 +677,8 @@ func (m *model) eachCredit(r *record, fn func(credit, role uint32, first bool)) 
 			visit(uint32(d.uvarint()), role)
 		}
 	}
+	m.given = list
+	return list
 }
 
 func (m *model) eachDetail(r *record, fn func(detail uint32)) {
@@ -702,6 +738,32 @@ func (m *model) artistSlot(id uint64) uint32 {
 		m.artistByID[id] = s
 	}
 	return s
+}
+
+// artistOfDict returns the artist of a credit or detail, by its dictionary number: tracks come with the same few over
+// and over, so the numbers' artists are remembered.
+func (m *model) artistOfDict(n uint32) uint32 {
+	if int(n) >= len(m.artistOf) {
+		m.artistOf = append(m.artistOf, make([]uint32, len(m.dict.list)-len(m.artistOf))...)
+	}
+	if x := m.artistOf[n]; x != 0 {
+		return x - 1
+	}
+	x := m.artistSlot(stringU64(m.lookup(n)))
+	m.artistOf[n] = x + 1
+	return x
+}
+
+// folderOfDict returns the folder of a dictionary string. A track's is mostly that of the one before.
+func (m *model) folderOfDict(n uint32) uint32 {
+	if m.lastFolder.n == n && n != 0 && m.folders[m.lastFolder.slot].id == stringU64(m.lookup(n)) {
+		return m.lastFolder.slot
+	}
+	id, lib, dir, _ := splitFolder(m.lookup(n))
+	f := m.folderSlot(m.library(lib), dir)
+	m.setFolderID(f, id)
+	m.lastFolder.n, m.lastFolder.slot = n, f
+	return f
 }
 
 func (m *model) genreSlot(spelling uint32) uint32 {
@@ -774,48 +836,47 @@ func (m *model) setFolder(info *scan.FolderInfo) {
 
 // settle brings what is derived up to date after a batch of changes.
 func (m *model) settle() {
-	if m.bulk && len(m.dirtyAlbums) > 1000 {
-		m.settleAlbumsParallel()
-	} else {
-		for a := range m.dirtyAlbums {
-			m.deriveAlbum(a, nil)
-		}
+	m.generation++
+	if m.bulk {
+		m.settleAll()
+		return
+	}
+	for a := range m.dirtyAlbums {
+		m.deriveAlbum(a, nil)
 	}
 	clear(m.dirtyAlbums)
 	for x := range m.dirtyArtists {
 		m.deriveArtist(x)
 	}
 	clear(m.dirtyArtists)
-	m.generation++
-	if m.arena.wasteful() && !m.bulk {
+	if m.arena.wasteful() {
 		m.compact()
 	}
 }
 
-// settleAlbumsParallel gathers the albums' facts on all cores, which only reads, and enters them one by one.
-func (m *model) settleAlbumsParallel() {
+// settleAll derives everything. The albums' facts are gathered on all cores, which only reads, and entered one by one.
+func (m *model) settleAll() {
 	const lot = 4096
-	list := make([]uint32, 0, len(m.dirtyAlbums))
-	for a := range m.dirtyAlbums {
-		list = append(list, a)
-	}
-	slices.Sort(list)
-	for part := range slices.Chunk(list, lot) {
-		facts := make([]derived, len(part))
+	for from := 0; from < len(m.albums); from += lot {
+		facts := make([]derived, min(lot, len(m.albums)-from))
 		var wg sync.WaitGroup
 		workers := runtime.GOMAXPROCS(0)
 		for w := range workers {
 			wg.Go(func() {
-				for i := w; i < len(part); i += workers {
-					m.sortTracks(part[i])
-					facts[i] = m.aggregate(m.liveTracks(part[i]))
+				for i := w; i < len(facts); i += workers {
+					n := uint32(from + i)
+					m.sortTracks(n)
+					facts[i] = m.aggregate(m.liveTracks(n))
 				}
 			})
 		}
 		wg.Wait()
-		for i, a := range part {
-			m.deriveAlbum(a, &facts[i])
+		for i := range facts {
+			m.deriveAlbum(uint32(from+i), &facts[i])
 		}
+	}
+	for x := range m.artists {
+		m.deriveArtist(uint32(x))
 	}
 }
 

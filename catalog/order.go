@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"cmp"
+	"encoding/binary"
 	"iter"
 	"slices"
 )
@@ -16,7 +18,8 @@ const orderChunk = 512
 // take it out before and put it back after.
 type order struct {
 	cmp    func(a, b uint32) int
-	weigh  func(uint32) int // nil: every element weighs 1
+	head   func(uint32) uint64 // nil, or a number that agrees with cmp: where heads differ, they decide
+	weigh  func(uint32) int    // nil: every element weighs 1
 	chunks [][]uint32
 	weight []int // of each chunk's elements together
 	n      int
@@ -30,9 +33,43 @@ func newOrder(cmp func(a, b uint32) int, weigh func(uint32) int) *order {
 	return &order{cmp: cmp, weigh: weigh}
 }
 
-// fill replaces the contents by list, sorting it in place.
+// fill replaces the contents by list, sorting it in place. It sorts by heads that lie side by side, and looks at what is
+// sorted, which is scattered all over the memory, only where those agree.
 func (o *order) fill(list []uint32) {
-	slices.SortFunc(list, o.cmp)
+	if o.head == nil {
+		slices.SortFunc(list, o.cmp)
+		o.fillSorted(list)
+		return
+	}
+	type headed struct {
+		head uint64
+		v    uint32
+	}
+	heads := make([]headed, len(list))
+	for i, v := range list {
+		heads[i] = headed{o.head(v), v}
+	}
+	slices.SortFunc(heads, func(a, b headed) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		return o.cmp(a.v, b.v)
+	})
+	for i := range heads {
+		list[i] = heads[i].v
+	}
+	o.fillSorted(list)
+}
+
+// stringHead is the head of things sorted by s: its first bytes.
+func stringHead(s string) uint64 {
+	var b [8]byte
+	copy(b[:], s)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// fillSorted is fill for a list that is in order.
+func (o *order) fillSorted(list []uint32) {
 	o.chunks, o.weight, o.n, o.total = nil, nil, len(list), 0
 	for part := range slices.Chunk(list, orderChunk/4*3) {
 		w := 0

@@ -296,6 +296,7 @@ func (p *people) refreshLocked(ctx context.Context, x *person) error {
 	)
 	seq, err := x.journal.load(ctx,
 		func() { fresh, deeds = &person{notes: make(map[subject]note)}, nil },
+		nil,
 		func(part []byte) error { return p.c.loadNotes(fresh, part) },
 		func(r store.Record) error { return decodeDeed(r.Value, &deeds) })
 	if err != nil {

@@ -348,6 +348,12 @@ func (r *record) decode(b []byte) error {
 	return d.err
 }
 
+// recordFP returns the eight bytes of the fingerprint by which a track is looked up, as fpKey does.
+func recordFP(b []byte) uint64 {
+	_, n := binary.Uvarint(b)
+	return binary.LittleEndian.Uint64(b[n+8:])
+}
+
 // recordTitle returns what a search ranks a track by, without decoding the rest of its record.
 func recordTitle(b []byte) (id uint64, title []byte) {
 	d := decoder{b: b}
