@@ -416,6 +416,21 @@ func TestPropertyArena(t *testing.T) {
 	})
 }
 
+// TestFoldLatin: the table of common letters says what folding the whole text would, whatever stands beside them.
+func TestFoldLatin(t *testing.T) {
+	beside := []string{"", "A", "z", "é", "Ł", "\u0301", "\u0315\u0327", "ß", "東", "Ⅳ", "\u0e48", "’", "\xff"}
+	for r := rune(firstLatin - 2); r <= lastLatin+2; r++ {
+		for _, before := range beside {
+			for _, after := range beside {
+				s := before + string(r) + after
+				if got, want := fold(s), string(appendFoldAny(nil, s)); got != want {
+					t.Errorf("%q folds to %q, not %q", s, got, want)
+				}
+			}
+		}
+	}
+}
+
 func TestLateVersionRefusesStore(t *testing.T) {
 	c := coder(t)
 	if _, err := c.decodeChanges([]byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {

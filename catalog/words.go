@@ -29,18 +29,42 @@ func fold(s string) string {
 }
 
 func appendFold(b []byte, s string) []byte {
-	i := 0
-	for ; i < len(s) && s[i] < utf8.RuneSelf; i++ {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			b = append(b, c)
+			i++
+			continue
 		}
-		b = append(b, c)
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r < firstLatin || r > lastLatin {
+			return appendFoldAny(b, s[i:])
+		}
+		b = append(b, foldedLatin[r-firstLatin]...)
+		i += n
 	}
-	if i == len(s) {
-		return b
+	return b
+}
+
+// The letters of Latin-1 and Latin Extended-A, which are most letters in names that are not ASCII. What becomes of each
+// does not depend on its neighbours: the marks that come off it are dropped.
+const (
+	firstLatin = 0xc0
+	lastLatin  = 0x17f
+)
+
+var foldedLatin = func() (folded [lastLatin + 1 - firstLatin]string) {
+	for i := range folded {
+		folded[i] = string(appendFoldAny(nil, string(rune(firstLatin+i))))
 	}
-	for _, r := range norm.NFKD.String(s[i:]) {
+	return folded
+}()
+
+// appendFoldAny is appendFold for any text.
+func appendFoldAny(b []byte, s string) []byte {
+	for _, r := range norm.NFKD.String(s) {
 		switch r = unicode.ToLower(r); r {
 		case 'ß':
 			b = append(b, "ss"...)
