@@ -34,24 +34,29 @@ const codecs = {
   alac: ["m4a", "alac"],
 };
 
-/** Writes one album below dir. seconds is how long each of its tracks plays. */
-export async function writeAlbum(dir, [artist, title, year, genre, format, from, to, tracks], seconds = 8) {
+/** How long each track plays: longer than any test listens on a slow machine, unless it goes to the end by itself. */
+export const seconds = 20;
+
+/** Writes one album below dir, in one run of ffmpeg: starting it takes longer than what it has to do. */
+export async function writeAlbum(dir, [artist, title, year, genre, format, from, to, tracks]) {
   const folder = join(dir, artist.replaceAll("/", "_"), title.replaceAll("/", "_"));
   await mkdir(folder, { recursive: true });
   const [suffix, codec, ...options] = codecs[format];
   const size = 640;
-  await ffmpeg("-f", "lavfi", "-i", `gradients=s=${size}x${size}:c0=${from}:c1=${to}:x0=0:y0=0:x1=${size}:y1=${size}:d=1:speed=0.00001`, "-frames:v", "1", "-q:v", "2", join(folder, "cover.jpg"));
+  const inputs = ["-f", "lavfi", "-i", `gradients=s=${size}x${size}:c0=${from}:c1=${to}:x0=0:y0=0:x1=${size}:y1=${size}:d=1:speed=0.00001`];
+  const outputs = ["-map", "0:v", "-frames:v", "1", "-q:v", "2", join(folder, "cover.jpg")];
   for (const [i, name] of tracks.entries()) {
-    // Two tones a fifth apart, fading in and out.
+    // A tone of its own, fading in and out.
     const root = 160 + 24 * i + (year % 40);
-    await ffmpeg(
-      ...["-f", "lavfi", "-i", `aevalsrc=0.22*sin(2*PI*${root}*t)+0.15*sin(2*PI*${root * 1.5}*t):s=44100:d=${seconds}`],
-      ...["-af", `afade=t=in:d=0.4,afade=t=out:st=${seconds - 0.6}:d=0.6`, "-ac", "2", "-c:a", codec, ...options],
+    inputs.push("-f", "lavfi", "-i", `sine=f=${root}:r=44100:d=${seconds}`);
+    outputs.push(
+      ...["-map", `${i + 1}:a`, "-af", `afade=t=in:d=0.4,afade=t=out:st=${seconds - 0.6}:d=0.6`, "-ac", "2", "-c:a", codec, ...options],
       ...["-metadata", `title=${name}`, "-metadata", `artist=${artist}`, "-metadata", `album_artist=${artist}`, "-metadata", `album=${title}`],
       ...["-metadata", `date=${year}`, "-metadata", `genre=${genre}`, "-metadata", `track=${i + 1}`, "-metadata", "disc=1"],
       join(folder, `${String(i + 1).padStart(2, "0")} ${name.replaceAll(/[/?]/g, "_")}.${suffix}`),
     );
   }
+  await ffmpeg(...inputs, ...outputs);
 }
 
 export async function writeLibrary(dir) {

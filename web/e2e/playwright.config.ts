@@ -3,8 +3,8 @@ import { defineConfig } from "@playwright/test";
 export default defineConfig({
   testDir: ".",
   outputDir: "../test-results/runs",
-  workers: 1, // one account, one queue: tests that run at once would play into each other
-  fullyParallel: false,
+  workers: 2, // each has an account of its own
+  fullyParallel: true,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   reporter: [["list"]],

@@ -51,9 +51,8 @@ try {
     const none = join(work, "none");
     await mkdir(none);
     await writeLibrary(music);
-    env.TUTTI_URL = await serve(music, join(work, "data"));
-    env.TUTTI_EMPTY_URL = await serve(none, join(work, "empty-data"));
-    env.TUTTI_MUSIC = music;
+    [env.TUTTI_URL, env.TUTTI_EMPTY_URL] = await Promise.all([serve(music, join(work, "data")), serve(none, join(work, "empty-data"))]);
+    env.TUTTI_EMPTY_MUSIC = none;
     env.TUTTI_USER = credentials.TUTTI_ADMIN_USER;
     env.TUTTI_PASSWORD = credentials.TUTTI_ADMIN_PASSWORD;
   }
