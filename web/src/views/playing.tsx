@@ -51,7 +51,14 @@ export function NowPlaying(): JSX.Element {
                 <Show when={rest() > 0}>, {about(rest())} to come</Show>
               </p>
               <IconButton icon="shuffle" label="Shuffle what is to come" onClick={() => player.shuffle()} />
-              <button type="button" class="button small" onClick={() => player.clear()}>
+              <button
+                type="button"
+                class="button small"
+                onClick={() => {
+                  player.clear();
+                  document.getElementById("main")?.focus();
+                }}
+              >
                 Clear
               </button>
             </header>
@@ -72,7 +79,7 @@ export function NowPlaying(): JSX.Element {
                       <span class="track-artist">{e.track.artist}</span>
                     </div>
                     <span class="track-actions">
-                      <IconButton icon="remove" label={`Remove ${e.track.title} from the queue`} onClick={() => player.remove(e.key)} />
+                      <IconButton icon="remove" label={`Remove ${e.track.title} from the queue`} onClick={(event) => removeFrom(event, () => player.remove(e.key))} />
                     </span>
                     <span class="track-time">{clock(e.track.durationMs)}</span>
                   </li>
@@ -84,4 +91,12 @@ export function NowPlaying(): JSX.Element {
       )}
     </Show>
   );
+}
+
+/** Removes a row, and gives the focus to what comes to its place, so that a keyboard goes on from there. */
+function removeFrom(event: MouseEvent, remove: () => void): void {
+  const row = event.currentTarget instanceof Element ? event.currentTarget.closest("li") : null;
+  const next = row?.nextElementSibling ?? row?.previousElementSibling;
+  remove();
+  (next?.querySelector<HTMLElement>(".track-actions button") ?? document.getElementById("main"))?.focus();
 }
