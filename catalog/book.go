@@ -78,19 +78,16 @@ func (c *Catalog) ByFingerprint(fp scan.Fingerprint) []tutti.ID {
 	m := c.current()
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	s, ok := m.byFP[fpKey(fp)]
-	if !ok {
-		return nil
-	}
 	var (
 		ids []tutti.ID
 		r   record
 	)
-	for ; s != none; s = m.nextFP[s] {
+	m.byFP.each(fpKey(fp), func(s uint32) bool {
 		if m.read(s, &r); r.fp == fp {
 			ids = append(ids, tutti.NewID(tutti.PrefixTrack, r.id))
 		}
-	}
+		return true
+	})
 	slices.Sort(ids)
 	return ids
 }
@@ -220,7 +217,7 @@ func (m *model) effective(changes []scan.Change, c *Catalog) ([]scan.Change, err
 		case ch.Put != nil:
 			id, library = ch.Put.ID, ch.Put.Library
 			redundant = m.same(ch.Put)
-			if _, known := m.byID[number(id)]; !known && !touched[id] && ch.Put.Added.IsZero() {
+			if _, known := m.byID.find(number(id)); !known && !touched[id] && ch.Put.Added.IsZero() {
 				e := *ch.Put
 				e.Added = c.clock.Now().UTC().Round(0)
 				ch.Put = &e
@@ -236,7 +233,7 @@ func (m *model) effective(changes []scan.Change, c *Catalog) ([]scan.Change, err
 			id = tutti.ID(library + "\x00" + ch.Folder.Path)
 		default:
 			id = ch.Missing + ch.Found + ch.Remove
-			s, known := m.byID[number(id)]
+			s, known := m.byID.find(number(id))
 			redundant = !known || (ch.Missing != "" && m.missing[s]) || (ch.Found != "" && !m.missing[s])
 		}
 		if redundant && !touched[id] {

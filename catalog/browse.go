@@ -75,7 +75,7 @@ func (w *view) trackSlot(id tutti.ID) (uint32, bool) {
 	if !id.Is(tutti.PrefixTrack) {
 		return 0, false
 	}
-	s, ok := w.byID[number(id)]
+	s, ok := w.byID.find(number(id))
 	return s, ok && w.seesTrack(s)
 }
 
@@ -863,7 +863,7 @@ func (c *Catalog) Starred(ctx context.Context, v tutti.Viewer, library string) (
 		r       record
 	)
 	for _, id := range w.mine.ranked(kindTrack, tutti.AlbumsStarred) {
-		if s, ok := w.byID[id]; ok && !w.missing[s] && w.seesTrack(s) {
+		if s, ok := w.byID.find(id); ok && !w.missing[s] && w.seesTrack(s) {
 			res.Tracks = append(res.Tracks, w.trackAt(s, &r))
 		}
 	}

@@ -217,7 +217,7 @@ func (c *Catalog) reload(ctx context.Context) error {
 	c.swap.Lock()
 	c.model = m
 	c.swap.Unlock()
-	if n := len(m.byID); n > 0 {
+	if n := m.byID.n; n > 0 {
 		c.log.InfoContext(ctx, "catalogue loaded", "tracks", n, "albums", len(m.albums), "seq", seq, "took", c.clock.Now().Sub(began))
 	}
 	return nil

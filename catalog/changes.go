@@ -160,8 +160,7 @@ func (c *Catalog) replay(m *model, value []byte) error {
 func (m *model) change(ch *scan.Change) {
 	track := func(id tutti.ID) (uint32, bool) {
 		n, _ := id.Number()
-		s, ok := m.byID[n]
-		return s, ok
+		return m.byID.find(n)
 	}
 	switch {
 	case ch.Put != nil:
@@ -375,17 +374,20 @@ func (m *model) endParts() error {
 	)
 	wg.Go(func() { err = m.dict.reindex() })
 	wg.Go(func() {
-		m.byID = make(map[uint64]uint32, len(known))
-		for slot, r := range known {
-			m.byID[recordID(m.arena.get(r))] = uint32(slot)
+		m.byID.reserve(len(known))
+		for slot := range known {
+			id := m.idOf(uint32(slot))
+			if _, dup := m.byID.find(id); !dup {
+				m.byID.add(id, uint32(slot))
+			}
 		}
 	})
-	m.byFP = make(map[uint64]uint32, len(known))
+	m.byFP.reserve(len(known))
 	for slot := range known {
-		m.linkFingerprint(uint32(slot), recordFP(m.bytes(uint32(slot))))
+		m.byFP.add(m.fpOf(uint32(slot)), uint32(slot))
 	}
 	wg.Wait()
-	if err == nil && (len(m.byID) != len(known) || m.dict.index["artist"] != roleArtist || m.dict.index["albumartist"] != roleAlbumArtist) {
+	if err == nil && (m.byID.n != len(known) || m.dict.index["artist"] != roleArtist || m.dict.index["albumartist"] != roleAlbumArtist) {
 		err = errTruncated
 	}
 	return tutti.Wrap(tutti.KindInternal, "catalog: read snapshot", err)

@@ -71,6 +71,8 @@ func (m *model) sortTracks(a uint32) {
 
 func (m *model) idOf(slot uint32) uint64 { return recordID(m.bytes(slot)) }
 
+func (m *model) fpOf(slot uint32) uint64 { return recordFP(m.bytes(slot)) }
+
 // liveTracks returns the album's tracks that are not missing, or all of them if none is left.
 func (m *model) liveTracks(a uint32) []uint32 {
 	tracks := m.albums[a].tracks

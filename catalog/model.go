@@ -48,10 +48,9 @@ type model struct {
 	libOf    []uint8
 	missing  []bool
 	titleLen []uint8
-	nextFP   []uint32 // the next track whose fingerprint begins alike
 	free     []uint32
-	byID     map[uint64]uint32
-	byFP     map[uint64]uint32 // first eight bytes of the fingerprint → first slot
+	byID     slotTable
+	byFP     slotTable // by the first eight bytes of the fingerprint
 
 	// By album and artist slot: the lengths of names, which a search asks of thousands.
 	albumLen, artistLen []uint8
@@ -150,8 +149,6 @@ type folder struct {
 func newModel(articles []string) *model {
 	m := &model{
 		dict:         newDict(),
-		byID:         make(map[uint64]uint32),
-		byFP:         make(map[uint64]uint32),
 		albumByID:    make(map[uint64]uint32),
 		artistByID:   make(map[uint64]uint32),
 		genreByName:  make(map[string]uint32),
@@ -165,6 +162,7 @@ func newModel(articles []string) *model {
 		dirtyArtists: make(map[uint32]struct{}),
 		articles:     articles,
 	}
+	m.byID.keyOf, m.byFP.keyOf = m.idOf, m.fpOf
 	m.dict.intern("artist")
 	m.dict.intern("albumartist")
 	m.albumsByName = newOrder(m.compareName, nil)
@@ -352,7 +350,7 @@ func (m *model) lookup(n uint32) string { return m.dict.list[n] }
 // put adds the track, or replaces it.
 func (m *model) put(e *scan.Entry) {
 	id, _ := e.ID.Number()
-	slot, known := m.byID[id]
+	slot, known := m.byID.find(id)
 	wasMissing := false
 	if known {
 		wasMissing = m.missing[slot]
@@ -377,9 +375,11 @@ func (m *model) put(e *scan.Entry) {
 		m.arena.release(m.refs[slot])
 	} else {
 		slot = m.newSlot()
-		m.byID[id] = slot
 	}
 	m.refs[slot] = m.arena.add(b)
+	if !known {
+		m.byID.add(id, slot)
+	}
 	m.missing[slot] = e.Missing
 	m.read(slot, &m.scratch)
 	m.link(slot, &m.scratch)
@@ -388,7 +388,7 @@ func (m *model) put(e *scan.Entry) {
 // same reports whether putting the entry would change nothing.
 func (m *model) same(e *scan.Entry) bool {
 	id, _ := e.ID.Number()
-	slot, known := m.byID[id]
+	slot, known := m.byID.find(id)
 	if !known || m.missing[slot] != e.Missing {
 		return false
 	}
@@ -419,17 +419,16 @@ func (m *model) newSlot() uint32 {
 	m.libOf = append(m.libOf, 0)
 	m.missing = append(m.missing, false)
 	m.titleLen = append(m.titleLen, 0)
-	m.nextFP = append(m.nextFP, none)
 	return uint32(len(m.refs) - 1)
 }
 
 func (m *model) remove(slot uint32) {
 	id := recordID(m.bytes(slot))
 	m.unlink(slot)
+	m.byID.remove(id, slot)
 	m.arena.release(m.refs[slot])
 	m.refs[slot] = 0
 	m.missing[slot] = false
-	delete(m.byID, id)
 	m.free = append(m.free, slot)
 }
 
@@ -452,7 +451,7 @@ func fpKey(fp scan.Fingerprint) uint64 { return binary.LittleEndian.Uint64(fp[:]
 func (m *model) link(slot uint32, r *record) {
 	m.titleLen[slot] = shortLen(len(r.title))
 	if !m.unindexed {
-		m.linkFingerprint(slot, fpKey(r.fp))
+		m.byFP.add(fpKey(r.fp), slot)
 	}
 
 	a := m.albumSlot(stringU64(m.lookup(r.album)))
@@ -485,15 +484,6 @@ func (m *model) link(slot uint32, r *record) {
 	if !m.bulk {
 		m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
 	}
-}
-
-func (m *model) linkFingerprint(slot uint32, k uint64) {
-	if first, ok := m.byFP[k]; ok {
-		m.nextFP[slot] = first
-	} else {
-		m.nextFP[slot] = none
-	}
-	m.byFP[k] = slot
 }
 
 // touchAlbum and touchArtist say that settle has to derive something anew. While loading it derives everything.
@@ -537,20 +527,7 @@ func (m *model) unlink(slot uint32) {
 	i := slices.Index(tracks, slot)
 	m.albums[a].tracks = slices.Delete(tracks, i, i+1)
 	m.touchAlbum(a)
-
-	k := fpKey(r.fp)
-	if first := m.byFP[k]; first != slot {
-		for s := first; ; s = m.nextFP[s] {
-			if m.nextFP[s] == slot {
-				m.nextFP[s] = m.nextFP[slot]
-				break
-			}
-		}
-	} else if next := m.nextFP[slot]; next != none {
-		m.byFP[k] = next
-	} else {
-		delete(m.byFP, k)
-	}
+	m.byFP.remove(fpKey(r.fp), slot)
 }
 
 // count adds the track to (or takes it from) all that counts tracks.
@@ -947,7 +924,7 @@ func (m *model) entry(id tutti.ID) (e scan.Entry, ok bool) {
 	if !ok || !id.Is(tutti.PrefixTrack) {
 		return e, false
 	}
-	slot, ok := m.byID[n]
+	slot, ok := m.byID.find(n)
 	if !ok {
 		return e, false
 	}

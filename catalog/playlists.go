@@ -276,7 +276,7 @@ func (w *view) describe(p *playlist, tracks bool) tutti.Playlist {
 	}
 	var r record
 	for _, n := range p.tracks {
-		s, ok := w.byID[n]
+		s, ok := w.byID.find(n)
 		if !ok || !w.seesTrack(s) {
 			continue
 		}
