@@ -189,8 +189,9 @@ test("keeps a queue, here and on the server", async ({ page, context, account })
   await page.getByRole("link", { name: "Queue", exact: true }).click();
   const queue = page.getByRole("region", { name: "Queue" });
   await expect(queue.getByRole("listitem")).toHaveCount(4);
-  await queue.getByRole("button", { name: "Remove Corner Table from the queue" }).click();
+  await queue.getByRole("button", { name: "Remove Corner Table from the queue" }).press("Enter");
   await expect(queue.getByRole("listitem")).toHaveCount(3);
+  await expect(queue.getByRole("button", { name: "Remove Rain on the Awning from the queue" })).toBeFocused();
   await queue.getByRole("button", { name: "Play Mycelium" }).click();
   await expect(player(page)).toContainText("Mycelium");
   const saved = queueSaved(page);
@@ -246,6 +247,33 @@ test("says so when the connection is gone, and goes on when it is back", async (
   await context.setOffline(false);
   await expect(page.getByRole("link", { name: /North Pier/ })).toBeVisible();
   await expect(page.getByText("You are offline")).toBeHidden();
+});
+
+test("says so when the server is gone, and goes on when it is back", async ({ page, context, account }) => {
+  await returning(context, account);
+  await page.goto("/?order=alphabeticalByName");
+  await expect(albumLink(page, "Brutal, Tender")).toBeVisible();
+  await page.route("**/api/v1/**", (route) => route.abort("connectionrefused"));
+  await page.getByRole("link", { name: "Artists", exact: true }).click();
+  await expect(page.getByText("The server does not answer")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "No connection" })).toBeVisible();
+  await page.unroute("**/api/v1/**");
+  await expect(page.getByRole("link", { name: /North Pier/ })).toBeVisible();
+  await expect(page.getByText("The server does not answer")).toBeHidden();
+});
+
+test("names the view in the window's title, and knows what is not there", async ({ page, context, account }) => {
+  await returning(context, account);
+  await openAlbum(page, "Elevation");
+  await expect(page).toHaveTitle("Elevation · tutti");
+  await page.getByRole("link", { name: "Starred", exact: true }).click();
+  await expect(page).toHaveTitle("Starred · tutti");
+  await page.goBack();
+  await expect(page).toHaveTitle("Elevation · tutti");
+  await page.goto("/album/al-0");
+  await expect(page.getByRole("heading", { name: "Not here" })).toBeVisible();
+  await page.getByRole("link", { name: "Go to the albums" }).click();
+  await expect(page).toHaveTitle("Albums · tutti");
 });
 
 test("works without a mouse", async ({ page, context, account }) => {
