@@ -367,6 +367,32 @@ func (c *committer) finish(ctx context.Context) error {
 	return c.flush(ctx)
 }
 
+// taggedOwners returns the album artist of each album of the unit, by folded name, whose tagged tracks all name the same
+// single one.
+func taggedOwners(u *unit) map[string]tutti.ArtistRef {
+	var owners map[string]tutti.ArtistRef
+	for i := range u.todo {
+		for k := range u.todo[i].drafts {
+			d := &u.todo[i].drafts[k]
+			if !d.ownerTagged || !d.albumTagged {
+				continue
+			}
+			if owners == nil {
+				owners = map[string]tutti.ArtistRef{}
+			}
+			name := fold(d.Album)
+			have, ok := owners[name]
+			switch {
+			case len(d.AlbumArtists) != 1 || ok && have.ID != d.AlbumArtists[0].ID:
+				owners[name] = tutti.ArtistRef{} // they disagree, which lasts
+			case !ok:
+				owners[name] = d.AlbumArtists[0]
+			}
+		}
+	}
+	return owners
+}
+
 // albumKey is what an album is recognised by within its folder.
 type albumKey struct {
 	name, artist, edition string // folded
@@ -480,8 +506,9 @@ func (c *committer) enter(library, folder string) {
 	}
 }
 
-// inferOwners gives album artists to the drafts whose tags name none: the first artist of their tracks if that is the
-// same throughout the directory, and "Various Artists" if not. A file that joins a directory later and would change
+// inferOwners gives album artists to the drafts whose tags name none: the one that their album's other tracks in the
+// directory are tagged with, if they agree; else the first artist of their tracks if that is the same throughout the
+// directory, and "Various Artists" if not. A file that joins a directory later and would change
 // what is decided there has the whole directory read again.
 func (c *committer) inferOwners(p *pass, u *unit) {
 	owner := map[string]tutti.ArtistRef{} // by folded album name
@@ -495,10 +522,13 @@ func (c *committer) inferOwners(p *pass, u *unit) {
 			}
 		}
 	}
+	tagged := taggedOwners(u)
 	each(func(d *draft) {
 		name := fold(d.Album)
 		have, ok := owner[name]
 		switch {
+		case tagged[name].ID != "":
+			owner[name] = tagged[name]
 		case !ok:
 			owner[name] = d.Artists[0]
 		case have.ID != d.Artists[0].ID:
