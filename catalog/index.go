@@ -169,7 +169,7 @@ func (t *term) has(slot uint32) bool {
 // are mostly waits for memory.
 const (
 	textEffort = 8
-	listEffort = 4
+	listEffort = 10
 )
 
 // from returns the rest of a sorted list from v on. It looks at near elements first, in steps that double, so that a
