@@ -92,6 +92,7 @@ func (c *call) scanEvents() error {
 			h.Set("Cache-Control", "no-store")
 			h.Set("X-Accel-Buffering", "no") // nginx would keep events back
 		}
+		timer.Reset(beat) // before anybody can see the event, and so wait for what comes after it
 		// A writer that knows no deadlines still serves; only a stalled listener is then noticed later.
 		_ = out.SetWriteDeadline(c.Clock.Now().Add(maxStall))
 		_, err := c.w.Write(event)
@@ -103,6 +104,5 @@ func (c *call) scanEvents() error {
 			<-ended
 			return nil
 		}
-		timer.Reset(beat)
 	}
 }
