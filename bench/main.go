@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +23,7 @@ type options struct {
 	bin, scratch, out string
 	only              string // names of measurements, separated by commas; "" is all
 	files             int    // of the real library
-	synthetic         int    // tracks of the synthetic catalogue
+	synthetic         []int  // tracks of the synthetic catalogues
 	listeners         int
 	idle, hold        time.Duration
 }
@@ -33,7 +34,7 @@ func main() {
 	flag.StringVar(&o.scratch, "scratch", filepath.Join(os.TempDir(), "tutti-bench"), "where libraries are made and kept for the next run")
 	flag.StringVar(&o.out, "out", "docs/benchmarks.md", "where to write the tables; - prints them only")
 	flag.IntVar(&o.files, "files", 5000, "files of the real library")
-	flag.IntVar(&o.synthetic, "synthetic", 100_000, "tracks of the synthetic catalogue")
+	sizes := flag.String("synthetic", "100000,500000,2000000", "tracks of the synthetic catalogues, separated by commas")
 	flag.IntVar(&o.listeners, "listeners", 3000, "paced listeners")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle server")
 	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
@@ -41,6 +42,14 @@ func main() {
 	flag.Parse()
 	if o.only != "" {
 		o.out = "-"
+	}
+	for _, size := range strings.Split(*sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 1000 {
+			fmt.Fprintf(os.Stderr, "bench: %q is no number of tracks from 1,000 on\n", size)
+			os.Exit(2)
+		}
+		o.synthetic = append(o.synthetic, n)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -66,13 +75,13 @@ func run(ctx context.Context, o options) error {
 	var sections []section
 	for _, measurement := range []struct {
 		name string
-		run  func(context.Context, options, string, string) (section, error)
+		run  func(context.Context, options, string, string) ([]section, error)
 	}{
-		{"scan", benchScan},
+		{"scan", one(benchScan)},
 		{"api", benchAPI},
-		{"bytes", benchBytes},
-		{"crowd", benchCrowd},
-		{"idle", benchIdle},
+		{"bytes", one(benchBytes)},
+		{"crowd", one(benchCrowd)},
+		{"idle", one(benchIdle)},
 	} {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), measurement.name) {
 			continue
@@ -82,10 +91,10 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", measurement.name, err)
 		}
-		if err := write(os.Stderr, []section{s}); err != nil {
+		if err := write(os.Stderr, s); err != nil {
 			return err
 		}
-		sections = append(sections, s)
+		sections = append(sections, s...)
 	}
 	if o.out == "-" {
 		return write(os.Stdout, sections)
@@ -102,6 +111,14 @@ where a figure falls short of its bar, that is what was measured.
 
 `, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	return errors.Join(write(f, sections), f.Close())
+}
+
+// one makes a list of a measurement that gives one table.
+func one(run func(context.Context, options, string, string) (section, error)) func(context.Context, options, string, string) ([]section, error) {
+	return func(ctx context.Context, o options, real, big string) ([]section, error) {
+		s, err := run(ctx, o, real, big)
+		return []section{s}, err
+	}
 }
 
 // raiseFileLimit allows as many open connections as the hard limit does.
