@@ -79,9 +79,7 @@ func (s *Scanner) importList(ctx context.Context, lib tutti.Library, fi *tutti.F
 	f := finder{book: s.book, lib: lib, files: map[string][]KnownFile{}, dirs: map[string][]string{}}
 	var tracks []tutti.ID
 	for _, e := range m.Entries {
-		if !strings.Contains(e.Path, "://") {
-			tracks = append(tracks, f.find(path.Dir(fi.Path), e.Path)...)
-		}
+		tracks = append(tracks, f.find(path.Dir(fi.Path), e)...)
 	}
 	if len(tracks) == 0 {
 		s.log.WarnContext(ctx, "no entry of a playlist is a track of the library", "library", lib.Name, "path", fi.Path, "entries", len(m.Entries))
@@ -102,30 +100,29 @@ type finder struct {
 
 // find resolves an entry: relative to the playlist's directory; absolute beneath the library's own path; and else by
 // as much of its end as names a file from the library's root, which finds what another machine or mount wrote.
-func (f *finder) find(dir, entry string) []tutti.ID {
-	entry = path.Clean(strings.ReplaceAll(entry, `\`, "/"))
-	rest, absolute := strings.CutPrefix(entry, "/")
-	if len(entry) > 2 && entry[1] == ':' && entry[2] == '/' {
-		rest, absolute = entry[3:], true
+func (f *finder) find(dir string, e audio.M3UEntry) []tutti.ID {
+	if e.URL() || e.Path == "" {
+		return nil
 	}
-	if !absolute {
-		if p := path.Join(dir, entry); p != ".." && !strings.HasPrefix(p, "../") {
-			if ids := f.at(p); ids != nil {
-				return ids
-			}
-		}
-		rest = strings.TrimLeft(strings.ReplaceAll("/"+entry, "/../", "/"), "/")
-	} else if below, ok := strings.CutPrefix(entry, strings.TrimSuffix(f.lib.Path, "/")+"/"); ok {
+	ends := e
+	if below, ok := strings.CutPrefix(path.Clean(e.Path), strings.TrimSuffix(f.lib.Path, "/")+"/"); ok {
 		if ids := f.at(below); ids != nil {
 			return ids
 		}
+	} else if own := e.Candidates(dir); len(own) == 0 { // relative, and leads outside
+		ends.Path = "/" + e.Path
+	} else if own[0] == path.Join(dir, e.Path) { // relative
+		if ids := f.at(own[0]); ids != nil {
+			return ids
+		}
+		ends.Path = "/" + e.Path
 	}
-	for ; rest != ""; _, rest, _ = strings.Cut(rest, "/") {
+	for _, p := range ends.Candidates(dir) {
 		// A bare name at the library's root says too little unless the playlist itself is there.
-		if !strings.Contains(rest, "/") && dir != "." {
+		if !strings.Contains(p, "/") && dir != "." {
 			return nil
 		}
-		if ids := f.at(rest); ids != nil {
+		if ids := f.at(p); ids != nil {
 			return ids
 		}
 	}

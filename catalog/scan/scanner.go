@@ -532,7 +532,7 @@ const suspicious = 100
 // says so.
 func (s *Scanner) whole(ctx context.Context, c *committer, lib tutti.Library, full bool) error {
 	_, info := s.book.Files(lib.ID, ".")
-	p := &pass{s: s, lib: lib, full: full, first: info.Sides == 0, started: s.clock.Now()}
+	p := &pass{s: s, lib: lib, full: full, first: info.Sides == 0}
 	root := &node{dir: ".", deep: true}
 	if err := p.run(ctx, c, []*node{root}); err != nil {
 		if ctx.Err() == nil && isAway(err) {
@@ -551,7 +551,7 @@ func (s *Scanner) whole(ctx context.Context, c *committer, lib tutti.Library, fu
 
 // partial walks some directories of a library and what is new below them.
 func (s *Scanner) partial(ctx context.Context, c *committer, lib tutti.Library, dirs map[string]bool, reread bool) error {
-	p := &pass{s: s, lib: lib, partial: true, started: s.clock.Now(), walked: map[string]bool{}}
+	p := &pass{s: s, lib: lib, partial: true, walked: map[string]bool{}}
 	var roots []*node
 	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
 		roots = append(roots, &node{dir: dir, reread: reread})

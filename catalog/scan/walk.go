@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -40,7 +39,6 @@ type pass struct {
 	full    bool // read every file again
 	partial bool
 	first   bool // the library has never been scanned to its end
-	started time.Time
 
 	unlisted atomic.Int64 // directories that could not be listed: what was in them may still be there
 
