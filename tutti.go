@@ -17,6 +17,8 @@ package tutti
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -583,9 +585,9 @@ type Ref struct {
 // ChunkSize is the size in bytes of every chunk but an object's last, on disk and between nodes.
 const ChunkSize = 1 << 20
 
-// HeadSize is how many of an object's first bytes are its head: about 15 s of music, and small enough for one item
-// of every store (DynamoDB stops at 400 KB).
-const HeadSize = 350_000
+// HeadSize is how many of an object's first bytes are its head: about 15 s of music, and small enough, with room for
+// a description, for one item of every store (store.MaxValue; DynamoDB stops at 400 KB).
+const HeadSize = 340 << 10
 
 // Key is the ref's identity in every cache: version, profile and section.
 func (r Ref) Key() string {
@@ -594,6 +596,12 @@ func (r Ref) Key() string {
 		k += "@" + strconv.FormatInt(r.Start.Microseconds(), 10) + "-" + strconv.FormatInt(r.End.Microseconds(), 10)
 	}
 	return k
+}
+
+// ID is Key as 32 hexadecimal digits: short, and safe in addresses and file names.
+func (r Ref) ID() string {
+	sum := sha256.Sum256([]byte(r.Key()))
+	return hex.EncodeToString(sum[:16])
 }
 
 // ChunkKey is the key of the n-th chunk of the ref: "version#profile#n".

@@ -1,0 +1,97 @@
+package tutti
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// ---- The fleet ----
+//
+// Apart, the three services are many processes. What follows is what they need to know of one another; package peer
+// provides it, and nobody else has to know how.
+
+// Service is what a process of a fleet runs: one of the three services. A process that runs all of them is no fleet.
+type Service string
+
+// The services.
+const (
+	ServiceDelivery   Service = "delivery"   // A
+	ServiceCatalog    Service = "catalog"    // B
+	ServiceTrackCache Service = "trackcache" // C
+)
+
+// Member is one process of the fleet.
+type Member struct {
+	ID      string // unique in the fleet, stays with the process's data folder: a restart is the same member
+	Service Service
+	Address string // HOST:PORT under which the other members reach it
+	Epoch   uint64 // counts the starts under this ID; a process that sees a higher one than its own stops
+	State   MemberState
+	Started time.Time
+	Version string // of the program
+}
+
+// MemberState is what may be asked of a member.
+type MemberState string
+
+// The states in the order in which a process passes through them. A process that was killed passes through none: it is
+// gone from the members within 3 s.
+const (
+	MemberStarting MemberState = "starting" // ask nothing yet
+	MemberReady    MemberState = "ready"
+	MemberDraining MemberState = "draining" // finish what runs, begin nothing
+)
+
+// Fleet is what a process knows of the others. Its answers come from memory and are at most 3 s old; while the store
+// is away they stay what they were.
+type Fleet interface {
+	// Self is the process itself.
+	Self() Member
+	// Members returns the ready members that run the service, by ID.
+	Members(s Service) []Member
+	// Owners returns the n members, or as many as there are, of the track cache that own a chunk, the first choice
+	// first. nginx, which is told of the same members, sends a request for the chunk to the same first choice, and to
+	// the next one when that fails.
+	Owners(chunk ChunkID, n int) []Member
+}
+
+// Replicas is how many members own each chunk.
+const Replicas = 2
+
+// ChunkID names one chunk of an object for those who decide where it lies. Object is Ref.ID; N counts from 0. An object
+// whose size is not known in advance (a transcode, a picture) lies as a whole with the owners of its chunk 0.
+type ChunkID struct {
+	Object string
+	N      int64
+}
+
+// ObjectInfo is what a RangeSource says of the whole of which it sends a part.
+type ObjectInfo struct {
+	Size        int64 // bytes of the whole
+	ModTime     time.Time
+	ContentType string
+	Tag         string // a strong validator: as long as it is the same, so are the bytes. "" where there is none
+}
+
+// RangeSource is where one part of an object can be had in one exchange: an object store, or another member's track
+// cache. It is what fills a chunk.
+type RangeSource interface {
+	// OpenRange returns a reader of the n bytes from off (fewer at the object's end; n < 0: all there are). Where tag is
+	// not "" and the object has another by now, the error is KindConflict. Errors are otherwise those of Source.Open.
+	// The reader's own errors, an early end among them, are KindUnavailable. The caller closes the reader, and retries.
+	OpenRange(ctx context.Context, r Ref, off, n int64, tag string) (io.ReadCloser, ObjectInfo, error)
+}
+
+// Pass is the leave to fetch one object from a track cache member. The catalogue's plan leads to one; it is signed, so
+// that the member needs to ask nobody, and ends.
+type Pass struct {
+	Ref         Ref
+	Size        int64 // -1 while unknown
+	ModTime     time.Time
+	ContentType string
+	ETag        string        // as the listener is told, quotes included; "" for none
+	SHA256      []byte        // of the whole, for Repr-Digest (RFC 9530); nil where it is not known
+	Duration    time.Duration // for X-Content-Duration; 0 for none
+	Expires     time.Time
+}
