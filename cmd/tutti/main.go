@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -94,7 +95,7 @@ func newParser(p *program, std *streams) (*kong.Kong, error) {
 		p,
 		kong.Name("tutti"),
 		kong.Description(description),
-		kong.Vars{"data": defaultData()},
+		kong.Vars{"data": defaultData(), "roles": strings.Join(roles, ",")},
 		kong.Writers(std.out, std.err),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: true}),

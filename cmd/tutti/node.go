@@ -68,7 +68,7 @@ var architecture = map[string]part{
 }
 
 // roles are the parts that --role may name.
-var roles = []string{"all"}
+var roles = []string{"all", "delivery", "catalog", "trackcache"}
 
 func newNode(s *settings, logger *slog.Logger) *node {
 	registry := prometheus.NewRegistry()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"tutti/store/sqlite"
@@ -18,9 +17,6 @@ type serveCmd struct{}
 
 // Run serves until it is told to stop. It prints the address, alone on its line, once requests are answered.
 func (serveCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog.Logger) (err error) {
-	if !slices.Contains(roles, s.Role) {
-		return fmt.Errorf("there is no role %q; the roles are: %s", s.Role, strings.Join(roles, ", "))
-	}
 	lock, err := lockData(s.Data)
 	if err != nil {
 		return err

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,13 +25,16 @@ type settings struct {
 	Config string `help:"Configuration file." env:"TUTTI_CONFIG" placeholder:"FILE" type:"path" group:"General"`
 	Data   string `help:"Folder for the database, keys and caches; made with mode 0700." default:"${data}" env:"TUTTI_DATA" type:"path" group:"General"`
 
-	Music       []musicFolder `help:"Folder with music, as DIR or NAME=DIR; repeat for several." env:"TUTTI_MUSIC" placeholder:"DIR" group:"Library"`
+	Music       []musicFolder `help:"Folder with music, as DIR or NAME=DIR, or bucket, as s3://BUCKET/PREFIX?region=…; repeat for several." env:"TUTTI_MUSIC" placeholder:"DIR" group:"Library"`
 	FollowLinks bool          `help:"Follow symbolic links that lead out of a music folder." env:"TUTTI_FOLLOW_LINKS" group:"Library"`
 	Scan        scanSettings  `embed:"" prefix:"scan-" group:"Library"`
 
 	Listen []string     `help:"Addresses to serve on: HOST:PORT, or unix:/path/to/socket. Anything but loopback is reachable by others." default:"127.0.0.1:4533" env:"TUTTI_LISTEN" group:"Server"`
-	Role   string       `help:"Which services this process runs." default:"all" env:"TUTTI_ROLE" group:"Server"`
+	Role   string       `help:"Which services this process runs: all of them, or one of a fleet." default:"all" enum:"${roles}" env:"TUTTI_ROLE" group:"Server"`
 	HTTP   httpSettings `embed:"" prefix:"http-" group:"Server"`
+
+	Store storeAddress  `help:"Where the shared state lies: sqlite (in the data folder), dynamodb://TABLE?region=…, or http://HOST:PORT of a catalogue process that shares its own." default:"sqlite" env:"TUTTI_STORE" placeholder:"ADDRESS" group:"Fleet"`
+	Fleet fleetSettings `embed:"" prefix:"fleet-" group:"Fleet"`
 
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`
 	Transcode transcodeSettings `embed:"" prefix:"transcode-" group:"Cache and transcoding"`
@@ -43,8 +48,20 @@ func (s *settings) Validate() error {
 	if !(s.Trace.Sample >= 0 && s.Trace.Sample <= 1) {
 		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
 	}
+	if s.Fleet.TLSCA != "" && (s.Fleet.TLSCert == "" || s.Fleet.TLSKey == "") || s.Fleet.TLSCA == "" && s.Fleet.TLSCert+s.Fleet.TLSKey != "" {
+		return errors.New("fleet: tls-ca, tls-cert and tls-key belong together; set all three or none")
+	}
+	if s.Role != "all" && s.Role != "catalog" && s.Store.sqlite() {
+		return fmt.Errorf("the role %s needs a store that the fleet shares; name it with --store", s.Role)
+	}
 	for i, a := range s.Music {
 		for _, b := range s.Music[:i] {
+			if a.S3 != nil || b.S3 != nil {
+				if a.Path == b.Path || strings.HasPrefix(a.Path+"/", b.Path+"/") || strings.HasPrefix(b.Path+"/", a.Path+"/") {
+					return fmt.Errorf("the music in %s and %s overlaps, so every track in both would appear twice; name only the outer one", b.Path, a.Path)
+				}
+				continue
+			}
 			if within(a.Path, b.Path) || within(b.Path, a.Path) {
 				return fmt.Errorf("the music folders %s and %s overlap, so every track in both would appear twice; name only the outer one", b.Path, a.Path)
 			}
@@ -79,6 +96,60 @@ type httpSettings struct {
 type cacheSettings struct {
 	Size   byteSize `help:"Disk space for transcodes and resized pictures." default:"10GiB" env:"TUTTI_CACHE_SIZE"`
 	Memory byteSize `help:"Memory for the hottest pieces." default:"32MiB" env:"TUTTI_CACHE_MEMORY"`
+	Heads  string   `help:"Which tracks from a bucket have their first seconds kept in the store, to start at once while the bucket is slow: after the second play, always or never." default:"second" enum:"second,always,never" env:"TUTTI_CACHE_HEADS"`
+
+	HeadsTTL    time.Duration `name:"heads-ttl" help:"How long such a beginning is kept after it was last of use." default:"720h" env:"TUTTI_CACHE_HEADS_TTL"`
+	HeadsBudget float64       `name:"heads-budget" help:"What such beginnings may cost in the store, in dollars a month." default:"10" env:"TUTTI_CACHE_HEADS_BUDGET"`
+}
+
+type fleetSettings struct {
+	Advertise  string        `help:"HOST:PORT under which the other processes of the fleet reach this one; by default the first address of listen." env:"TUTTI_FLEET_ADVERTISE" placeholder:"HOST:PORT"`
+	KeyFile    string        `help:"Keys that the processes of the fleet share, made by: tutti fleet key FILE. Without one, only loopback is spoken to." env:"TUTTI_FLEET_KEY_FILE" placeholder:"FILE" type:"path"`
+	SecretFile string        `help:"Key that encrypts what accounts have to keep readable; every process of a fleet needs the same. By default secret.key in the data folder." env:"TUTTI_FLEET_SECRET_FILE" placeholder:"FILE" type:"path"`
+	ShareStore bool          `help:"Let the other processes of the fleet use this process's sqlite." env:"TUTTI_FLEET_SHARE_STORE"`
+	TLSCA      string        `name:"tls-ca" help:"Certificate authority of the fleet in PEM; with it and the next two, the processes speak TLS and both sides show a certificate." env:"TUTTI_FLEET_TLS_CA" placeholder:"FILE" type:"path"`
+	TLSCert    string        `name:"tls-cert" help:"This process's certificate in PEM, signed by that authority." env:"TUTTI_FLEET_TLS_CERT" placeholder:"FILE" type:"path"`
+	TLSKey     string        `name:"tls-key" help:"Private key of that certificate in PEM." env:"TUTTI_FLEET_TLS_KEY" placeholder:"FILE" type:"path"`
+	Drain      time.Duration `help:"How long a process that is told to stop goes on taking requests, until everybody has heard of it." default:"2s" env:"TUTTI_FLEET_DRAIN"`
+}
+
+// storeAddress is a --store value: "sqlite", "dynamodb://TABLE?region=R&endpoint=URL", or the address of a process that
+// shares its store.
+type storeAddress struct {
+	Table, Region, Endpoint string // of DynamoDB
+	Elsewhere               string // http:// or https:// address of a process
+}
+
+// sqlite reports whether the state lies in the data folder.
+func (a storeAddress) sqlite() bool { return a.Table == "" && a.Elsewhere == "" }
+
+// UnmarshalText reads an address.
+func (a *storeAddress) UnmarshalText(text []byte) error {
+	*a = storeAddress{}
+	s := string(text)
+	if s == "sqlite" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Path != "" {
+		return fmt.Errorf("%q is no store; write sqlite, dynamodb://TABLE?region=eu-west-1, or http://HOST:PORT", s)
+	}
+	switch u.Scheme {
+	case "http", "https":
+		if u.RawQuery != "" {
+			return fmt.Errorf("the address of a store, %q, takes nothing after its port", s)
+		}
+		a.Elsewhere = s
+		return nil
+	case "dynamodb":
+		q, err := url.ParseQuery(u.RawQuery)
+		if err != nil || len(q) > 0 && !onlyKeys(q, "region", "endpoint") {
+			return fmt.Errorf("the store %q takes region and endpoint only", s)
+		}
+		a.Table, a.Region, a.Endpoint = u.Host, q.Get("region"), q.Get("endpoint")
+		return nil
+	}
+	return fmt.Errorf("%q is no store; write sqlite, dynamodb://TABLE?region=eu-west-1, or http://HOST:PORT", s)
 }
 
 type transcodeSettings struct {
@@ -115,14 +186,27 @@ func defaultData() string {
 
 // musicFolder is one --music value. In tutti.yml it may also be a map with name, path, include and exclude.
 type musicFolder struct {
-	Name, Path       string
+	Name, Path       string // Path is absolute, or s3://BUCKET/PREFIX
 	Include, Exclude []string
+	S3               *bucket // nil for a folder
+}
+
+// bucket is where music lies in an object store.
+type bucket struct {
+	Bucket, Prefix, Endpoint, Region string
+	PathStyle, Anonymous             bool
 }
 
 // UnmarshalText reads DIR or NAME=DIR, either followed by ?include=GLOB&exclude=GLOB, which is how maps of the
-// configuration file arrive here.
+// configuration file arrive here; or s3://BUCKET/PREFIX, also with region, endpoint, path-style and anonymous.
 func (m *musicFolder) UnmarshalText(text []byte) error {
 	s := string(text)
+	if name, address, ok := strings.Cut(s, "="); ok && !strings.Contains(name, "/") && strings.HasPrefix(address, "s3://") {
+		m.Name, s = name, address
+	}
+	if strings.HasPrefix(s, "s3://") {
+		return m.parseBucket(s)
+	}
 	if head, query, ok := strings.Cut(s, "?"); ok {
 		if v, err := url.ParseQuery(query); err == nil && onlyKeys(v, "include", "exclude") {
 			s, m.Include, m.Exclude = head, v["include"], v["exclude"]
@@ -144,6 +228,41 @@ func (m *musicFolder) UnmarshalText(text []byte) error {
 	m.Path = abs
 	if m.Name == "" {
 		m.Name = filepath.Base(abs)
+	}
+	return nil
+}
+
+// parseBucket reads s3://BUCKET/PREFIX?region=R&endpoint=URL&path-style=true&anonymous=true&include=GLOB&exclude=GLOB.
+func (m *musicFolder) parseBucket(s string) error {
+	// A prefix may hold any character but "?": it is not escaped, as nobody escapes it on a command line.
+	rest, query, _ := strings.Cut(strings.TrimPrefix(s, "s3://"), "?")
+	q, err := url.ParseQuery(query)
+	if err != nil || len(q) > 0 && !onlyKeys(q, "region", "endpoint", "path-style", "anonymous", "include", "exclude") {
+		return fmt.Errorf("the bucket %q takes region, endpoint, path-style, anonymous, include and exclude only", s)
+	}
+	b := &bucket{Endpoint: q.Get("endpoint"), Region: q.Get("region")}
+	b.Bucket, b.Prefix, _ = strings.Cut(rest, "/")
+	b.Prefix = strings.Trim(b.Prefix, "/")
+	if b.Bucket == "" {
+		return fmt.Errorf("%q names no bucket; write s3://BUCKET/PREFIX", s)
+	}
+	for key, field := range map[string]*bool{"path-style": &b.PathStyle, "anonymous": &b.Anonymous} {
+		if v := q.Get(key); v != "" {
+			if *field, err = strconv.ParseBool(v); err != nil {
+				return fmt.Errorf("%s of the bucket %q is %q; write true or false", key, s, v)
+			}
+		}
+	}
+	m.S3, m.Include, m.Exclude = b, q["include"], q["exclude"]
+	m.Path = "s3://" + b.Bucket
+	if b.Prefix != "" {
+		m.Path += "/" + b.Prefix
+	}
+	if m.Name == "" {
+		m.Name = path.Base(b.Prefix)
+		if b.Prefix == "" {
+			m.Name = b.Bucket
+		}
 	}
 	return nil
 }
@@ -235,7 +354,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "cache", "transcode", "log", "trace"}
+var sections = []string{"scan", "http", "fleet", "cache", "transcode", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {
@@ -304,7 +423,11 @@ func (r *fileResolver) value(name string, n *yaml.Node) (any, error) {
 			s = m.Name + "=" + s
 		}
 		if q := (url.Values{"include": m.Include, "exclude": m.Exclude}).Encode(); q != "" {
-			s += "?" + q
+			separator := "?"
+			if strings.HasPrefix(m.Path, "s3://") && strings.Contains(m.Path, "?") {
+				separator = "&"
+			}
+			s += separator + q
 		}
 		return s, nil
 	}

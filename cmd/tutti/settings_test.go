@@ -7,8 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 // parse runs the command line as main does, without running the command, and returns the settings.
@@ -65,7 +63,7 @@ func TestReferenceIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := kong.New(&program{}, kong.Vars{"data": "x"})
+	k, err := newParser(&program{}, &streams{in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +149,75 @@ func TestMusicFolders(t *testing.T) {
 		t.Errorf("got %+v", s.Music)
 	}
 	s, err = parse(t, "serve", "--music", "Jazz=/srv/jazz", "--music", "/srv/a=b")
+	if err != nil || len(s.Music) != 2 || s.Music[0].Name != "Jazz" || s.Music[1].Path != "/srv/a=b" {
+		t.Errorf("got %+v, %v", s.Music, err)
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	dir := clean(t)
+	file := filepath.Join(dir, "c.yml")
+	config := "music:\n  - s3://shop/music/old?region=eu-west-1\n" +
+		"  - {name: Archive, path: 's3://archive?endpoint=http://127.0.0.1:7070&path-style=true', exclude: ['*.tmp']}\n"
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := parse(t, "serve", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []musicFolder{
+		{Name: "old", Path: "s3://shop/music/old", S3: &bucket{Bucket: "shop", Prefix: "music/old", Region: "eu-west-1"}},
+		{Name: "Archive", Path: "s3://archive", Exclude: []string{"*.tmp"}, S3: &bucket{Bucket: "archive", Endpoint: "http://127.0.0.1:7070", PathStyle: true}},
+	}
+	if !reflect.DeepEqual(s.Music, want) {
+		t.Errorf("got %+v %+v", s.Music[0].S3, s.Music[1].S3)
+	}
+	s, err = parse(t, "serve", "--music", "Jazz=s3://shop/jazz", "--music", "/srv/music")
+	if err != nil || len(s.Music) != 2 || s.Music[0].Name != "Jazz" || s.Music[0].S3.Prefix != "jazz" {
+		t.Errorf("got %+v, %v", s.Music, err)
+	}
+	for arg, want := range map[string]string{
+		"s3://":                  "names no bucket",
+		"s3://b?colour=red":      "takes region",
+		"s3://b?path-style=some": "write true or false",
+	} {
+		if _, err := parse(t, "serve", "--music", arg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", arg, err, want)
+		}
+	}
+	if _, err := parse(t, "serve", "--music", "s3://b/a", "--music", "s3://b/a/c"); err == nil || !strings.Contains(err.Error(), "overlaps") {
+		t.Errorf("a bucket within another: %v", err)
+	}
+}
+
+func TestFleetSettings(t *testing.T) {
+	clean(t)
+	s, err := parse(t, "serve", "--role", "delivery", "--store", "dynamodb://tutti?region=eu-west-1&endpoint=http://127.0.0.1:8000")
+	if err != nil || s.Store != (storeAddress{Table: "tutti", Region: "eu-west-1", Endpoint: "http://127.0.0.1:8000"}) {
+		t.Errorf("got %+v, %v", s.Store, err)
+	}
+	s, err = parse(t, "serve", "--role", "trackcache", "--store", "http://10.0.0.7:4534")
+	if err != nil || s.Store.Elsewhere != "http://10.0.0.7:4534" {
+		t.Errorf("got %+v, %v", s.Store, err)
+	}
+	for want, args := range map[string][]string{
+		"needs a store that the fleet shares": {"--role", "delivery"},
+		"must be one of":                      {"--role", "conductor"},
+		"belong together":                     {"--fleet-tls-ca", "ca.pem"},
+		"is no store":                         {"--store", "postgres://x"},
+		"region and endpoint only":            {"--store", "dynamodb://t?colour=red"},
+		"takes nothing after its port":        {"--store", "http://h:1?x=y"},
+	} {
+		if _, err := parse(t, append([]string{"serve"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestFoldersByFlag(t *testing.T) {
+	clean(t)
+	s, err := parse(t, "serve", "--music", "Jazz=/srv/jazz", "--music", "/srv/a=b")
 	if err != nil || len(s.Music) != 2 || s.Music[0].Name != "Jazz" || s.Music[1].Path != "/srv/a=b" {
 		t.Errorf("got %+v, %v", s.Music, err)
 	}
