@@ -95,3 +95,26 @@ type Pass struct {
 	Duration    time.Duration // for X-Content-Duration; 0 for none
 	Expires     time.Time
 }
+
+// Neighbour is what one member of the track cache is to another: where to fill a chunk from, and whom to tell what will
+// be asked for. What peer makes of a member is one, and so is what a track cache answers its neighbours with. OpenRange
+// asks it for what lies in its own tiers or comes from the origin; it never asks a third member, so that no two can wait
+// for each other.
+type Neighbour interface {
+	RangeSource
+	// Held says which of an object's first n chunks the member can send without asking anybody: bit i%8 of byte i/8 is
+	// chunk i. An object that it does not know is no error: it holds nothing of it.
+	Held(ctx context.Context, r Ref, n int64) ([]byte, error)
+	// Warm says that chunk n will be asked of the member before long. With fetch it gets the chunk now, from whichever
+	// member has it; without, it only remembers, and knows the next request for what it is: the next in a row, not a
+	// leap. It returns at once and promises nothing.
+	Warm(ctx context.Context, r Ref, n int64, fetch bool) error
+}
+
+// Seeker is a Source that is told where reading will begin, and so need not have the object's beginning at hand to say
+// how large it is. Whoever serves one slice of an object asks for it so.
+type Seeker interface {
+	Source
+	// OpenAt is Open. off is where the first CopyRange will begin, and changes nothing but the speed.
+	OpenAt(ctx context.Context, r Ref, off int64) (Object, error)
+}
