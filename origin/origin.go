@@ -1,6 +1,6 @@
-// Package origin holds what every origin of music shares: how names that are not text become paths, and which media
-// type a file's name promises. The origins themselves are in the packages below it; each implements tutti.Origin and
-// passes the suite in origin/origintest.
+// Package origin holds what every origin of music shares: how names that are not text become paths, which of what lies
+// there counts as music (Rules), and which media type a file's name promises. The origins themselves are in the packages
+// below it; each implements tutti.Origin and passes the suite in origin/origintest.
 package origin
 
 import (

@@ -1,6 +1,8 @@
 package origin
 
 import (
+	"path"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -57,4 +59,19 @@ func TestContentType(t *testing.T) {
 			t.Errorf("ContentType(%q) = %q, want %q", name, got, want)
 		}
 	}
+}
+
+func FuzzGlob(f *testing.F) {
+	f.Add("**/live/**", "a/live/b")
+	f.Add("[a-", "x")
+	f.Add("**/**/**/**/x", "a/a/a/a/a/a/y")
+	f.Fuzz(func(t *testing.T, pattern, p string) {
+		if strings.Count(pattern, "**") > 8 || len(p) > 200 {
+			t.Skip("patterns come from the operator: cost is theirs")
+		}
+		g, err := parseGlob(pattern)
+		if err == nil && p != "" {
+			g.match(p, path.Base(p))
+		}
+	})
 }

@@ -1,7 +1,7 @@
 // Package folder is the origin of music that lies in directories of this machine, network mounts included.
 //
 // What is listed: regular files and directories. Left out are names that begin with a dot, the clutter that storage
-// systems leave (see rules.go), directories that hold a file named .nomedia or .tuttiignore, and what the library's
+// systems leave (see origin.Rules), directories that hold a file named .nomedia or .tuttiignore, and what the library's
 // Include and Exclude patterns say. Devices, pipes and sockets do not exist here.
 //
 // Containment: every path is checked by fs.ValidPath and opened beneath the library's root by os.Root, which lets
@@ -35,9 +35,7 @@ type Library struct {
 	ID   string // see tutti.Library
 	Name string
 	Path string // absolute, or relative to the working directory
-	// Include, if not empty, names the only files that are listed; Exclude names files and directories that are not, and
-	// wins. A pattern without a slash (path.Match) is compared with names everywhere; one with a slash with the path
-	// from the library's root, where "**" stands for any number of directories.
+	// Include and Exclude are patterns, as origin.ParseRules takes them.
 	Include, Exclude []string
 }
 
@@ -59,7 +57,7 @@ type Origin struct {
 
 type library struct {
 	tutti.Library
-	rules  rules
+	rules  origin.Rules
 	follow bool
 }
 
@@ -89,10 +87,7 @@ func New(c Config) (*Origin, error) {
 			name = origin.ReadableName(origin.EscapeName(filepath.Base(abs)))
 		}
 		lib := &library{Library: tutti.Library{ID: l.ID, Name: name, Path: abs}, follow: c.FollowLinks}
-		if lib.rules.include, err = parseGlobs(l.Include); err == nil {
-			lib.rules.exclude, err = parseGlobs(l.Exclude)
-		}
-		if err != nil {
+		if lib.rules, err = origin.ParseRules(l.Include, l.Exclude); err != nil {
 			return nil, tutti.Errorf(tutti.KindInvalid, op, "library %q: %v", name, err)
 		}
 		o.libs = append(o.libs, lib)
@@ -209,7 +204,7 @@ func (o *Origin) open(op, lib, p string) (*os.File, error) {
 		return nil, err
 	}
 	defer b.close()
-	if b.lib.rules.hidesAny(p, false) {
+	if b.lib.rules.HidesAny(p, false) {
 		return nil, notFile(op, p)
 	}
 	f, err := b.open(name)
@@ -248,7 +243,7 @@ func (o *Origin) Stat(_ context.Context, lib, p string) (tutti.FileInfo, error) 
 	if err != nil {
 		return tutti.FileInfo{}, b.classify(op, p, err)
 	}
-	if (!info.IsDir() && !info.Mode().IsRegular()) || b.lib.rules.hidesAny(p, info.IsDir()) {
+	if (!info.IsDir() && !info.Mode().IsRegular()) || b.lib.rules.HidesAny(p, info.IsDir()) {
 		return tutti.FileInfo{}, notFile(op, p)
 	}
 	return fileInfo(p, info), nil
@@ -273,7 +268,7 @@ func (o *Origin) List(ctx context.Context, lib, dir string) ([]tutti.FileInfo, e
 		return nil, err
 	}
 	defer b.close()
-	if b.lib.rules.hidesAny(dir, true) {
+	if b.lib.rules.HidesAny(dir, true) {
 		return nil, notFile(op, dir)
 	}
 	d, err := b.open(name)
@@ -285,7 +280,7 @@ func (o *Origin) List(ctx context.Context, lib, dir string) ([]tutti.FileInfo, e
 	if err != nil {
 		return nil, b.classify(op, dir, err)
 	}
-	if slices.ContainsFunc(markers, func(m string) bool { return slices.Contains(names, m) }) {
+	if slices.ContainsFunc(names, origin.Marker) {
 		return nil, nil
 	}
 	if err := ctx.Err(); err != nil {
@@ -305,7 +300,7 @@ func (o *Origin) List(ctx context.Context, lib, dir string) ([]tutti.FileInfo, e
 				return nil
 			}
 		}
-		if !b.lib.rules.hides(fi.Path, elem, fi.Dir) {
+		if !b.lib.rules.Hides(fi.Path, elem, fi.Dir) {
 			infos = append(infos, fi)
 		}
 		return nil

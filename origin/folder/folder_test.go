@@ -343,21 +343,6 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-func FuzzGlob(f *testing.F) {
-	f.Add("**/live/**", "a/live/b")
-	f.Add("[a-", "x")
-	f.Add("**/**/**/**/x", "a/a/a/a/a/a/y")
-	f.Fuzz(func(t *testing.T, pattern, p string) {
-		if strings.Count(pattern, "**") > 8 || len(p) > 200 {
-			t.Skip("patterns come from the operator: cost is theirs")
-		}
-		g, err := parseGlob(pattern)
-		if err == nil && p != "" {
-			g.match(p, filepath.Base(p))
-		}
-	})
-}
-
 // BenchmarkList lists directories of 12 files, as albums are: the bar of a rescan is 50,000 files a second.
 func BenchmarkList(b *testing.B) {
 	root := b.TempDir()

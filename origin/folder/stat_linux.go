@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tutti"
+	"tutti/origin"
 )
 
 // statAll calls fn with the size and time of each name in the open directory d. Names that have gone meanwhile, and
@@ -22,7 +23,7 @@ func statAll(d *os.File, names []string, fn func(name string, fi tutti.FileInfo,
 	err = conn.Control(func(fd uintptr) {
 		var st unix.Stat_t
 		for _, n := range names {
-			if hiddenName(n) {
+			if origin.HiddenName(n) {
 				continue
 			}
 			if err := unix.Fstatat(int(fd), n, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {

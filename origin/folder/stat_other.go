@@ -9,12 +9,13 @@ import (
 	"path/filepath"
 
 	"tutti"
+	"tutti/origin"
 )
 
 // statAll is the portable form of what stat_linux.go does faster.
 func statAll(d *os.File, names []string, fn func(name string, fi tutti.FileInfo, link bool) error) error {
 	for _, n := range names {
-		if hiddenName(n) {
+		if origin.HiddenName(n) {
 			continue
 		}
 		info, err := os.Lstat(filepath.Join(d.Name(), n))

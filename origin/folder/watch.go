@@ -167,7 +167,7 @@ func (w *watch) handle(ctx context.Context, ev fsnotify.Event, fn func(string)) 
 	if len(elems) > 1 {
 		parent = strings.Join(elems[:len(elems)-1], "/")
 	}
-	if isMarker(base) {
+	if origin.Marker(base) {
 		switch {
 		case ev.Has(fsnotify.Create): // closes the directory
 			w.drop(parent)
@@ -178,7 +178,7 @@ func (w *watch) handle(ctx context.Context, ev fsnotify.Event, fn func(string)) 
 		return nil
 	}
 	wasDir := w.dirs[p]
-	if w.lib.rules.hides(p, base, wasDir) {
+	if w.lib.rules.Hides(p, base, wasDir) {
 		isDir := false
 		if info, err := w.o.Stat(ctx, w.lib.ID, p); err == nil {
 			isDir = info.Dir // include patterns are about files only
@@ -198,5 +198,3 @@ func (w *watch) handle(ctx context.Context, ev fsnotify.Event, fn func(string)) 
 	}
 	return nil
 }
-
-func isMarker(name string) bool { return name == markers[0] || name == markers[1] }

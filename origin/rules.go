@@ -1,4 +1,4 @@
-package folder
+package origin
 
 import (
 	"fmt"
@@ -7,19 +7,31 @@ import (
 	"strings"
 )
 
-// markers are files whose presence says "no music here": the whole directory is listed as empty.
-var markers = []string{".nomedia", ".tuttiignore"}
+// Marker reports whether a file of that name says "no music here": its whole directory is listed as empty.
+func Marker(name string) bool { return name == ".nomedia" || name == ".tuttiignore" }
 
 // clutter are names, in lower case, that storage systems put into shared folders for themselves.
 var clutter = []string{"@eadir", "#recycle", "#snapshot", "$recycle.bin", "system volume information", "lost+found"}
 
-// rules decide which paths of a library exist as far as the origin is concerned.
-type rules struct {
+// Rules decide which paths of a library exist as far as its origin is concerned. The zero value hides names that begin
+// with a dot and the clutter that storage systems leave.
+type Rules struct {
 	include, exclude []glob
 }
 
-// hiddenName reports whether a name is never listed, whatever the configuration says.
-func hiddenName(name string) bool {
+// ParseRules makes rules of patterns. include, if not empty, names the only files that there are; exclude names files
+// and directories that are not, and wins. A pattern without a slash (path.Match) is compared with names everywhere; one
+// with a slash with the path from the library's root, where "**" stands for any number of directories. The error says
+// which pattern is none.
+func ParseRules(include, exclude []string) (r Rules, err error) {
+	if r.include, err = parseGlobs(include); err == nil {
+		r.exclude, err = parseGlobs(exclude)
+	}
+	return r, err
+}
+
+// HiddenName reports whether a name is never listed, whatever the configuration says.
+func HiddenName(name string) bool {
 	if name[0] == '.' {
 		return true
 	}
@@ -30,9 +42,9 @@ func hiddenName(name string) bool {
 	return false
 }
 
-// hides reports whether the last element of p is left out of its directory's listing.
-func (r *rules) hides(p, name string, dir bool) bool {
-	if hiddenName(name) {
+// Hides reports whether the last element of p is left out of its directory's listing.
+func (r *Rules) Hides(p, name string, dir bool) bool {
+	if HiddenName(name) {
 		return true
 	}
 	for _, g := range r.exclude {
@@ -51,8 +63,8 @@ func (r *rules) hides(p, name string, dir bool) bool {
 	return true
 }
 
-// hidesAny is hides for a path that somebody asks for: one hidden directory on the way hides all below it.
-func (r *rules) hidesAny(p string, dir bool) bool {
+// HidesAny is Hides for a path that somebody asks for: one hidden directory on the way hides all below it.
+func (r *Rules) HidesAny(p string, dir bool) bool {
 	if p == "." {
 		return false
 	}
@@ -61,7 +73,7 @@ func (r *rules) hidesAny(p string, dir bool) bool {
 			continue
 		}
 		sub := p[:i]
-		if r.hides(sub, path.Base(sub), dir || i < len(p)) {
+		if r.Hides(sub, path.Base(sub), dir || i < len(p)) {
 			return true
 		}
 	}
