@@ -44,6 +44,10 @@ type Config struct {
 	Access  string    // access key; "": made up
 	Secret  string    // secret key; "": made up
 	Log     io.Writer // what the server prints; nil: kept, and told when it does not start
+
+	// Links are folders of this machine shown as buckets, by the bucket's name. With any, nobody can write through the
+	// server, and the folders stay as they are. Their objects have no ETag.
+	Links map[string]string
 }
 
 // Region is the region that the server says it is in.
@@ -119,9 +123,18 @@ func (s *Server) start(ctx context.Context, bin string, c Config) error {
 			return err
 		}
 	}
+	args := []string{"--port", addr, "--region", Region, "--keep-alive", "--quiet"}
+	backend := []string{"posix", "--sidecar", meta}
+	if len(c.Links) > 0 {
+		args, backend = append(args, "--readonly"), append(backend, "--bucketlinks")
+		if err := link(buckets, c.Links); err != nil {
+			return err
+		}
+	}
 	health := "/" + rand.Text() // nobody else answers there
 	said := &tail{}
-	cmd := exec.Command(bin, "--port", addr, "--region", Region, "--keep-alive", "--quiet", "--health", health, "posix", "--sidecar", meta, buckets)
+	args = append(append(append(args, "--health", health), backend...), buckets)
+	cmd := exec.Command(bin, args...)
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+s.Access, "ROOT_SECRET_ACCESS_KEY="+s.Secret) // not among the arguments, which everybody can read
 	cmd.Stdout, cmd.Stderr = said, said
 	if c.Log != nil {
@@ -153,6 +166,24 @@ func (s *Server) start(ctx context.Context, bin string, c Config) error {
 		Region: Region, BaseEndpoint: aws.String(s.URL), UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(s.Access, s.Secret, ""),
 	})
+	return nil
+}
+
+// link shows folders as buckets.
+func link(buckets string, links map[string]string) error {
+	for bucket, dir := range links {
+		dir, err := filepath.Abs(dir)
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(buckets, bucket)
+		if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := os.Symlink(dir, at); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

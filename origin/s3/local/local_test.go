@@ -110,3 +110,33 @@ func loopbackOnly(t *testing.T, s *local.Server) {
 		t.Errorf("nothing listens on port %d", n)
 	}
 }
+
+// TestLinks: a folder is shown as a bucket, can be read, and is left alone.
+func TestLinks(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "1.flac"), []byte("sound"), 0o644))
+	s, err := local.Start(ctx, local.Config{Dir: t.TempDir(), Links: map[string]string{"music": dir}})
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	bucket, key := "music", "1.flac"
+	out, err := s.Client().GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	must(t, err)
+	got, err := io.ReadAll(out.Body)
+	must(t, err)
+	must(t, out.Body.Close())
+	if string(got) != "sound" {
+		t.Errorf("the object is %q", got)
+	}
+	if err := s.Put(ctx, bucket, "2.flac", got); err == nil {
+		t.Error("an object was put into the folder")
+	}
+	if _, err := s.Client().DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err == nil {
+		t.Error("a file of the folder was removed")
+	}
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	if len(entries) != 1 || entries[0].Name() != key {
+		t.Errorf("the folder has %v", entries)
+	}
+}
