@@ -91,13 +91,15 @@ type Members struct {
 	version uint64 // of our item as we last wrote it; 0: it must be made anew
 	left    bool
 
-	watching sync.Mutex // one look at a time
+	watching sync.Mutex // what the looks found; looks themselves are Run's, one after the other
 	seen     map[string]sign
 	looked   time.Time // when the latest successful look began; zero: never
 
 	view    atomic.Pointer[view]
 	mu      sync.Mutex
 	changed chan struct{}
+
+	beaten atomic.Pointer[time.Time] // when our latest successful beat began
 
 	beats, failedBeats, looks, failedLooks, dropped, changes atomic.Uint64
 }
@@ -107,11 +109,13 @@ var (
 	_ prometheus.Collector = (*Members)(nil)
 )
 
-// sign is what a look found of a member.
+// sign is what the looks found of a member.
 type sign struct {
 	member  tutti.Member
 	version uint64
 	alive   time.Time // no later than its last sign of life
+	silent  bool      // dropped; kept in mind with its version, so that it counts again only with a new one
+	missing bool      // its item was not there when the store was back from a gap, in which it may have expired
 }
 
 // view is one picture of the fleet. It is never changed.
@@ -143,6 +147,7 @@ func New(ctx context.Context, c Config) (*Members, error) {
 		if m.self.Started.IsZero() {
 			m.self.Started = c.Clock.Now()
 		}
+		m.self.Started = m.self.Started.UTC().Truncate(time.Millisecond) // as the others see it
 		if err := m.enter(ctx); err != nil {
 			return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 		}
@@ -199,7 +204,7 @@ func (m *Members) enter(ctx context.Context) error {
 func (m *Members) key() store.Key { return store.Key{PK: partition, SK: prefix + m.self.ID} }
 
 func (m *Members) put(ctx context.Context, condition store.Condition) (uint64, error) {
-	value, err := json.Marshal(record{m.self.Service, m.self.Address, m.self.Epoch, m.self.State, m.self.Started.UTC().Truncate(time.Millisecond), m.self.Version, m.start})
+	value, err := json.Marshal(record{m.self.Service, m.self.Address, m.self.Epoch, m.self.State, m.self.Started, m.self.Version, m.start})
 	if err != nil {
 		return 0, tutti.Wrap(tutti.KindInternal, "members.beat", err)
 	}
@@ -230,6 +235,7 @@ func (m *Members) beat(ctx context.Context) error {
 	if m.left || m.self.ID == "" {
 		return nil
 	}
+	began := m.c.Clock.Now()
 	condition := store.IfAbsent
 	if m.version != 0 {
 		condition = store.IfVersion(m.version)
@@ -243,6 +249,7 @@ func (m *Members) beat(ctx context.Context) error {
 		return err
 	}
 	m.version = version
+	m.beaten.Store(&began)
 	m.beats.Add(1)
 	return nil
 }
@@ -298,12 +305,20 @@ func (m *Members) Leave(ctx context.Context) error {
 		return nil
 	}
 	m.left = true
-	if m.version == 0 {
-		return nil
-	}
 	err := m.c.Store.Delete(ctx, m.key(), store.IfVersion(m.version))
 	if tutti.IsKind(err, tutti.KindConflict) {
-		return nil // it is another's, or gone already
+		// It is gone, or another's, or ours in a version of which the answer was lost.
+		var item store.Item
+		item, err = m.c.Store.Get(ctx, m.key())
+		if tutti.IsKind(err, tutti.KindNotFound) {
+			return nil
+		}
+		if r, damaged := parse(item.Value); err == nil && (damaged != nil || r.Start != m.start) {
+			return nil
+		}
+		if err == nil {
+			err = m.c.Store.Delete(ctx, m.key(), store.IfVersion(item.Version))
+		}
 	}
 	return tutti.Wrap(tutti.KindUnavailable, "members.Leave", err)
 }
@@ -358,8 +373,6 @@ func (m *Members) every(ctx context.Context, what string, failures *atomic.Uint6
 
 // look reads everybody's items and draws the conclusions.
 func (m *Members) look(ctx context.Context) error {
-	m.watching.Lock()
-	defer m.watching.Unlock()
 	began := m.c.Clock.Now()
 	found := make(map[string]store.Item, len(m.seen))
 	for after := ""; ; {
@@ -376,7 +389,9 @@ func (m *Members) look(ctx context.Context) error {
 		}
 	}
 	m.looks.Add(1)
+	m.watching.Lock()
 	m.conclude(began, found)
+	m.watching.Unlock()
 	m.show()
 	return nil
 }
@@ -389,10 +404,6 @@ func (m *Members) conclude(began time.Time, found map[string]store.Item) {
 	gap := before.IsZero() || began.Sub(before) > m.c.Beat*5/2
 	if gap {
 		before = began
-		for id, s := range m.seen {
-			s.alive = began
-			m.seen[id] = s
-		}
 	}
 	for id, item := range found {
 		s, known := m.seen[id]
@@ -401,48 +412,56 @@ func (m *Members) conclude(began time.Time, found map[string]store.Item) {
 		}
 		r, err := parse(item.Value)
 		if err != nil {
-			m.c.Logger.Warn("an item of the fleet makes no sense", "member", id, "err", err)
+			if !known {
+				m.c.Logger.Warn("an item of the fleet makes no sense", "member", id, "err", err)
+			}
+			m.seen[id] = sign{version: item.Version, silent: true}
 			continue
 		}
 		s = sign{version: item.Version, alive: before, member: tutti.Member{
 			ID: id, Service: r.Service, Address: r.Address, Epoch: r.Epoch, State: r.State, Started: r.Started, Version: r.Version,
 		}}
 		if !known {
-			s.alive = began // it may have been there for long: it has the full time to give a sign
+			s.alive = began // it may have stood there for long: it has the full time to give a sign
 		}
 		m.seen[id] = s
 	}
-	// Silence counts only while somebody else is heard.
-	heard := func(but string) bool {
-		for id, s := range m.seen {
-			if id != but && began.Sub(s.alive) < 2*m.c.Beat+m.c.Beat/2 && m.seen[but].alive.Add(m.c.Beat/2).Before(s.alive) {
-				return true
-			}
-		}
-		return false
-	}
-	var gone []string
+	latest := m.latest()
 	for id, s := range m.seen {
 		_, there := found[id]
+		if gap {
+			s.alive, s.missing = began, !there
+		} else if there {
+			s.missing = false
+		}
+		m.seen[id] = s
+		quiet := began.Sub(s.alive)
 		switch {
-		case !there && !gap: // it left, or all time has passed
-			gone = append(gone, id)
-		case began.Sub(s.alive) > (silences*m.c.Beat-m.c.Beat/2) && heard(id):
-			gone = append(gone, id)
-		}
-	}
-	for _, id := range gone {
-		s := m.seen[id]
-		if item, there := found[id]; there {
+		case !there && (s.silent || !s.missing):
+			delete(m.seen, id) // it left, or was forgotten
+		case s.silent:
+		case quiet > forgetting*m.c.Beat, quiet > silences*m.c.Beat-m.c.Beat/2 && latest.Sub(s.alive) > m.c.Beat*3/2:
+			// Silent, and not because the store takes no writes: another was heard well after it.
 			m.dropped.Add(1)
-			m.c.Logger.Warn("a member is silent", "member", id, "service", s.member.Service, "address", s.member.Address)
-			s.member.State = "" // remembered with the version it fell silent at, until it beats again or its item expires
-			s.version = item.Version
+			m.c.Logger.Warn("a member is silent", "member", id, "service", s.member.Service, "address", s.member.Address, "for", quiet)
+			s.silent = true
 			m.seen[id] = s
-			continue
 		}
-		delete(m.seen, id)
 	}
+}
+
+// latest is when anybody, this process included, last got a sign of life into the store.
+func (m *Members) latest() time.Time {
+	var latest time.Time
+	if ours := m.beaten.Load(); ours != nil {
+		latest = *ours
+	}
+	for _, s := range m.seen {
+		if s.alive.After(latest) && !s.silent {
+			latest = s.alive
+		}
+	}
+	return latest
 }
 
 // show makes what is known the view, if that changes anything.
@@ -461,4 +480,82 @@ func (m *Members) show() {
 	m.changes.Add(1)
 	close(m.changed)
 	m.changed = make(chan struct{})
+}
+
+// draw makes a picture of what is known. The process itself is in it as it knows itself, not as the store has it.
+func (m *Members) draw(old *view) *view {
+	m.watching.Lock()
+	all := make([]tutti.Member, 0, len(m.seen)+1)
+	for _, s := range m.seen {
+		if !s.silent {
+			all = append(all, s.member)
+		}
+	}
+	m.watching.Unlock()
+	m.beating.Lock()
+	self := m.self
+	m.beating.Unlock()
+	if self.ID != "" {
+		all = slices.DeleteFunc(all, func(o tutti.Member) bool { return o.ID == self.ID })
+		all = append(all, self)
+	}
+	slices.SortFunc(all, func(a, b tutti.Member) int { return cmp.Compare(a.ID, b.ID) })
+	v := &view{self: self, all: all, ready: map[tutti.Service][]tutti.Member{}}
+	for _, o := range all {
+		if o.State == tutti.MemberReady {
+			v.ready[o.Service] = append(v.ready[o.Service], o)
+		}
+	}
+	v.caches = Servers(v.ready[tutti.ServiceTrackCache])
+	if old != nil && slices.Equal(old.ring.servers, addresses(v.caches)) {
+		v.ring = old.ring
+	} else {
+		v.ring = NewRing(addresses(v.caches))
+	}
+	return v
+}
+
+// Servers returns members by address, one for each address: the order of nginx's `server` lines, and so of the ring.
+func Servers(ready []tutti.Member) []tutti.Member {
+	out := slices.Clone(ready)
+	slices.SortStableFunc(out, func(a, b tutti.Member) int { return cmp.Compare(a.Address, b.Address) })
+	return slices.CompactFunc(out, func(a, b tutti.Member) bool { return a.Address == b.Address })
+}
+
+func addresses(members []tutti.Member) []string {
+	out := make([]string, len(members))
+	for i, o := range members {
+		out[i] = o.Address
+	}
+	return out
+}
+
+// Self implements tutti.Fleet.
+func (m *Members) Self() tutti.Member { return m.view.Load().self }
+
+// Members implements tutti.Fleet. The list is shared: nobody changes it.
+func (m *Members) Members(s tutti.Service) []tutti.Member { return m.view.Load().ready[s] }
+
+// All returns every member in whatever state, by ID. The list is shared: nobody changes it.
+func (m *Members) All() []tutti.Member { return m.view.Load().all }
+
+// Owners implements tutti.Fleet. It costs a binary search among 160 points a member, and one allocation.
+func (m *Members) Owners(c tutti.ChunkID, n int) []tutti.Member {
+	v := m.view.Load()
+	var key [96]byte
+	var indices [8]int32
+	found := v.ring.owners(indices[:0], appendSliceKey(key[:0], c), n)
+	out := make([]tutti.Member, len(found))
+	for i, at := range found {
+		out[i] = v.caches[at]
+	}
+	return out
+}
+
+// Changed returns a channel that is closed at the next change of what Members, All or Self return. To miss none, take the
+// channel first and then look.
+func (m *Members) Changed() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changed
 }

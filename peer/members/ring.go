@@ -75,19 +75,19 @@ func (r *Ring) Len() int { return len(r.servers) }
 func (r *Ring) Owners(key string, n int) []string {
 	var indices [4]int32
 	out := make([]string, 0, max(0, min(n, len(r.servers))))
-	for _, i := range r.owners(indices[:0], key, n) {
+	for _, i := range r.owners(indices[:0], []byte(key), n) {
 		out = append(out, r.servers[i])
 	}
 	return out
 }
 
 // owners appends to found the indices of the first n distinct servers for a key.
-func (r *Ring) owners(found []int32, key string, n int) []int32 {
+func (r *Ring) owners(found []int32, key []byte, n int) []int32 {
 	n = min(n, len(r.servers))
 	if n <= 0 {
 		return found
 	}
-	hash := checksum(key)
+	hash := crc32.ChecksumIEEE(key)
 	at, _ := slices.BinarySearchFunc(r.points, hash, func(p point, h uint32) int { return cmp.Compare(p.hash, h) })
 	for range r.points {
 		if at == len(r.points) {
@@ -101,12 +101,6 @@ func (r *Ring) owners(found []int32, key string, n int) []int32 {
 		at++
 	}
 	return found
-}
-
-// checksum is crc32.ChecksumIEEE of a string, without a copy of keys that are as long as ours.
-func checksum(key string) uint32 {
-	var b [96]byte
-	return crc32.ChecksumIEEE(append(b[:0], key...))
 }
 
 // SliceKey is the key under which nginx looks for the owner of a chunk: the object's id followed by the range that its
