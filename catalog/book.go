@@ -112,8 +112,9 @@ func (c *Catalog) TrackCount(library string) int {
 }
 
 // Apply makes the changes durable and visible. Changes that change nothing are not written. It returns KindInvalid
-// for an entry that cannot be kept, without having made any change, and the store's errors, with none or some of the
-// changes made: applying them all again is right.
+// for an entry that cannot be kept, without having made any change; KindConflict where another node scans now, with none
+// or some of the changes made, which that node makes again; and the store's errors, with none or some of the changes
+// made: applying them all again is right.
 func (c *Catalog) Apply(ctx context.Context, changes []scan.Change) error {
 	for i := range changes {
 		if err := checkChange(&changes[i]); err != nil {
@@ -172,6 +173,9 @@ func checkChange(ch *scan.Change) error {
 
 func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (conflict bool, err error) {
 	m := c.current()
+	if err := c.mayScan(m); err != nil {
+		return false, err
+	}
 	todo, err := m.effective(changes, c)
 	if err != nil || len(todo) == 0 {
 		return false, err
@@ -195,9 +199,7 @@ func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (confl
 			}
 		}
 		m.apply(part)
-		m.mu.Lock()
-		m.seq++
-		m.mu.Unlock()
+		c.advance(m, m.seq+1, nil)
 	}
 	return false, nil
 }

@@ -26,6 +26,14 @@ func (c *Catalog) look(ctx context.Context, v tutti.Viewer, library string) (*vi
 	if err != nil {
 		return nil, err
 	}
+	return c.lookAs(mine, v, library), nil
+}
+
+// glance is look without what the viewer did: it asks the store for nothing.
+func (c *Catalog) glance(v tutti.Viewer) *view { return c.lookAs(c.people.nobody, v, "") }
+
+// lookAs takes the read lock of the model and of mine, which done releases.
+func (c *Catalog) lookAs(mine *person, v tutti.Viewer, library string) *view {
 	m := c.current()
 	m.mu.RLock()
 	w := &view{model: m, c: c, mine: mine}
@@ -37,7 +45,7 @@ func (c *Catalog) look(ctx context.Context, v tutti.Viewer, library string) (*vi
 		}
 	}
 	mine.mu.RLock()
-	return w, nil
+	return w
 }
 
 func (w *view) done() {
@@ -270,9 +278,7 @@ func (c *Catalog) Counts(ctx context.Context, v tutti.Viewer) (tutti.Counts, err
 			n.Genres++
 		}
 	}
-	if c.scanner != nil {
-		n.LastScan = c.scanner.Status().Finished
-	}
+	n.LastScan = c.lastScan(w.model)
 	return n, nil
 }
 

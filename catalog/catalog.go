@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -36,6 +37,8 @@ type Scanner interface {
 	Run(ctx context.Context) error
 	Scan(ctx context.Context, full bool) (tutti.ScanStatus, error)
 	Status() tutti.ScanStatus
+	// Outstanding reports whether a scan is under way or asked for. Watch tells of its end.
+	Outstanding() bool
 	Watch(ctx context.Context, fn func(tutti.ScanStatus) error) error
 }
 
@@ -57,6 +60,10 @@ type Config struct {
 	// SoleWriter says that no other process writes to the store, so that what is in memory needs no checking.
 	SoleWriter bool
 
+	// Node names this process among those that share the store: whoever scans. Required where SoleWriter is false and
+	// there is a scanner, which then runs on one node at a time.
+	Node string
+
 	IgnoredArticles []string // at the beginning of names, when sorting; nil: DefaultIgnoredArticles
 	TranscodeFormat string   // for who asks for a bit rate only: "opus", "mp3", "aac"; "": "opus"
 
@@ -72,6 +79,8 @@ type Tuning struct {
 	UserSnapshotBytes int64         // the same for one person's; 256 KiB
 	Users             int           // people whose state is held in memory; 256
 	Follow            time.Duration // how often other nodes' changes are looked for where SoleWriter is false; 500 ms
+	Wait              time.Duration // how long a request waits for the store to say what a person did, before it is answered from memory; 150 ms
+	ScanLease         time.Duration // how long the node that scans outlives its death in the eyes of the others; 10 s
 	SearchEffort      int           // steps of some 20 ns that one search takes for each kind of thing; 3000
 }
 
@@ -87,8 +96,13 @@ func (t Tuning) withDefaults() Tuning {
 	if t.UserSnapshotBytes <= 0 {
 		t.UserSnapshotBytes = 256 << 10
 	}
-	if t.Follow <= 0 {
-		t.Follow = 500 * time.Millisecond
+	for _, d := range [...]struct {
+		p *time.Duration
+		v time.Duration
+	}{{&t.Follow, 500 * time.Millisecond}, {&t.Wait, 150 * time.Millisecond}, {&t.ScanLease, 10 * time.Second}} {
+		if *d.p <= 0 {
+			*d.p = d.v
+		}
 	}
 	set(&t.Users, 256)
 	set(&t.SearchEffort, 3000)
@@ -112,6 +126,12 @@ type Catalog struct {
 	model   *model // replaced only under writing and swap
 	swap    sync.RWMutex
 	snap    chan struct{} // a snapshot is due
+
+	reach  *reach
+	duty   duty
+	caught atomic.Int64 // Unix nanoseconds of the latest look at the log that found nothing unread
+	loads  atomic.Int64
+	descs  descs
 
 	people    people
 	playlists playlists
@@ -143,13 +163,25 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 	default:
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "the transcode format %q is none of opus, mp3 and aac", cfg.TranscodeFormat)
 	}
+	if !cfg.SoleWriter && cfg.NewScanner != nil && cfg.Node == "" {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "a node that scans beside others needs a name")
+	}
 	cfg.Tuning = cfg.Tuning.withDefaults()
 	c := &Catalog{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, clock: cfg.Clock,
 		libraries: cfg.Origin.Libraries(),
 		snap:      make(chan struct{}, 1),
-		journal:   &journal{store: cfg.Store, clock: cfg.Clock, log: "catalog", pk: "catalog"},
+		reach:     &reach{clock: cfg.Clock, log: cfg.Logger},
+		descs:     newDescs(),
 	}
+	if !cfg.SoleWriter {
+		c.store = &guarded{cfg.Store, c.reach}
+	}
+	c.journal = &journal{store: c.store, clock: cfg.Clock, log: catalogLog, pk: "catalog"}
+	if !cfg.SoleWriter {
+		c.journal.shared, c.journal.spread = true, snapshotSpread
+	}
+	c.duty.told = make(chan struct{})
 	if len(c.libraries) > maxLibraries {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "%d libraries are more than %d", len(c.libraries), maxLibraries)
 	}
@@ -204,7 +236,7 @@ func (c *Catalog) reload(ctx context.Context) error {
 			if err := m.endParts(); err != nil {
 				return err
 			}
-			return c.replay(m, r.Value)
+			return c.replay(m, r)
 		})
 	if err == nil {
 		err = m.endParts()
@@ -217,28 +249,51 @@ func (c *Catalog) reload(ctx context.Context) error {
 	c.swap.Lock()
 	c.model = m
 	c.swap.Unlock()
+	c.loads.Add(1)
+	c.caughtUp()
+	c.tell()
 	if n := m.byID.n; n > 0 {
 		c.log.InfoContext(ctx, "catalogue loaded", "tracks", n, "albums", len(m.albums), "seq", seq, "took", c.clock.Now().Sub(began))
 	}
 	return nil
 }
 
+// catalogLog is the log of changes, and of what the nodes tell one another.
+const catalogLog = "catalog"
+
+// snapshotSpread is over how many partitions a fleet's snapshot is spread: 16 take what a new table gives.
+const snapshotSpread = 16
+
+// sweepGrace is how old an unfinished snapshot of a fleet must be to count as interrupted.
+const sweepGrace = time.Hour
+
 // Run looks after the catalogue until ctx ends: it scans, writes snapshots, and follows what other nodes change. It
-// returns nil when ctx ends.
+// returns nil when ctx ends and nothing goes on any more.
 func (c *Catalog) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	defer c.people.close()
 	defer wg.Wait()
-	if c.scanner != nil {
+	switch {
+	case c.leased():
+		wg.Go(func() { c.follow(ctx) })
+		return c.takeTurns(ctx)
+	case !c.cfg.SoleWriter:
+		wg.Go(func() { c.follow(ctx) })
+	case c.scanner != nil:
 		wg.Go(func() {
 			if err := c.scanner.Run(ctx); err != nil && ctx.Err() == nil {
 				c.log.ErrorContext(ctx, "the scanner has stopped; the library can be played but not updated", "err", err)
 			}
 		})
 	}
-	if !c.cfg.SoleWriter {
-		wg.Go(func() { c.follow(ctx) })
-	}
-	grace := time.Hour
+	c.snapshots(ctx)
+	return nil
+}
+
+// snapshots writes the catalogue's snapshot whenever it is due, until ctx ends. Where a scanner's lease says who writes,
+// only that node does.
+func (c *Catalog) snapshots(ctx context.Context) {
+	grace := sweepGrace
 	if c.cfg.SoleWriter {
 		grace = 0
 	}
@@ -251,7 +306,7 @@ func (c *Catalog) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-c.snap:
 			if err := c.Snapshot(ctx); err != nil && ctx.Err() == nil {
 				c.log.WarnContext(ctx, "writing the catalogue's snapshot failed; the log keeps everything meanwhile", "err", err)
@@ -267,11 +322,12 @@ func (c *Catalog) wantSnapshot() {
 	}
 }
 
-// follow applies what other nodes append, within Tuning.Follow.
+// follow applies what other nodes append, within Tuning.Follow. It is what a node does when nobody asks it anything: one
+// question to the store, twice a second.
 func (c *Catalog) follow(ctx context.Context) {
 	for clock.Sleep(ctx, c.clock, c.cfg.Tuning.Follow) == nil {
-		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
-			c.log.WarnContext(ctx, "following the catalogue failed", "err", err)
+		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil && !tutti.IsKind(err, tutti.KindUnavailable) {
+			c.log.ErrorContext(ctx, "the catalogue's log cannot be followed; what this node says of the library is out of date", "err", err)
 		}
 	}
 }
@@ -290,17 +346,16 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 		return tutti.Wrap(tutti.KindOf(err), "catalog.Refresh", err)
 	}
 	if last == m.seq {
+		c.caughtUp()
 		return nil
 	}
-	seq, gap, err := c.journal.follow(ctx, m.seq, func(r store.Record) error {
-		changes, err := c.decodeChanges(r.Value)
+	gap, err := c.journal.follow(ctx, m.seq, last, func(r store.Record) error {
+		rec, err := c.decodeRecord(r.Value)
 		if err != nil {
 			return err
 		}
-		m.apply(changes)
-		m.mu.Lock()
-		m.seq = r.Seq
-		m.mu.Unlock()
+		m.apply(rec.changes)
+		c.advance(m, r.Seq, rec.notice)
 		return nil
 	})
 	if err != nil {
@@ -309,10 +364,45 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 	if gap {
 		return c.reload(ctx)
 	}
+	c.caughtUp()
+	return nil
+}
+
+// advance notes that the model has come to the log's record seq, which said n (nil: nothing but changes).
+func (c *Catalog) advance(m *model, seq uint64, n *notice) {
 	m.mu.Lock()
 	m.seq = seq
+	if n != nil {
+		m.heed(seq, n)
+	}
 	m.mu.Unlock()
-	return nil
+	if n != nil {
+		c.tell()
+	}
+}
+
+func (c *Catalog) caughtUp() { c.caught.Store(c.clock.Now().UnixNano()) }
+
+// behind is for how long this node does not know that it has read the whole log.
+func (c *Catalog) behind() time.Duration {
+	if c.cfg.SoleWriter {
+		return 0
+	}
+	return max(0, time.Duration(c.clock.Now().UnixNano()-c.caught.Load()))
+}
+
+// maxBehind is how far a node may be behind and still be asked: three turns of a store that hangs.
+const maxBehind = 10 * time.Second
+
+// Caught returns nil where this node may be asked: it has read the log of changes to its end lately. Where the store
+// is away nobody can do better, so this node stays as good as any; where it answers and this node does not get on all
+// the same, the error is KindUnavailable, until it does.
+func (c *Catalog) Caught(context.Context) error {
+	behind := c.behind()
+	if behind <= maxBehind || c.reach.out() {
+		return nil
+	}
+	return tutti.Errorf(tutti.KindUnavailable, "catalog.Caught", "this node is %s behind the changes of the catalogue", behind.Round(time.Second))
 }
 
 // Snapshot writes a snapshot now. Run calls it when enough was logged; backups and tests may.
@@ -329,41 +419,6 @@ func (c *Catalog) Snapshot(ctx context.Context) error {
 		c.log.InfoContext(ctx, "catalogue snapshot written", "seq", s.seq, "took", c.clock.Now().Sub(began))
 	}
 	return err
-}
-
-// ---- Scanner ----
-
-func (c *Catalog) noScanner(op string) error {
-	return tutti.Errorf(tutti.KindUnavailable, op, "this node does not scan; ask the one that does")
-}
-
-// Scan starts a scan, or joins the running one.
-func (c *Catalog) Scan(ctx context.Context, full bool) (tutti.ScanStatus, error) {
-	if c.scanner == nil {
-		return tutti.ScanStatus{}, c.noScanner("catalog.Scan")
-	}
-	s, err := c.scanner.Scan(ctx, full)
-	return c.withCount(s), err
-}
-
-// ScanStatus says how the latest scan gets on.
-func (c *Catalog) ScanStatus(context.Context) (tutti.ScanStatus, error) {
-	if c.scanner == nil {
-		return c.withCount(tutti.ScanStatus{Phase: "done"}), nil
-	}
-	return c.withCount(c.scanner.Status()), nil
-}
-
-// WatchScan calls fn with the status now and after every change.
-func (c *Catalog) WatchScan(ctx context.Context, fn func(tutti.ScanStatus) error) error {
-	if c.scanner == nil {
-		if err := fn(c.withCount(tutti.ScanStatus{Phase: "done"})); err != nil {
-			return err
-		}
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return c.scanner.Watch(ctx, func(s tutti.ScanStatus) error { return fn(c.withCount(s)) })
 }
 
 func (c *Catalog) withCount(s tutti.ScanStatus) tutti.ScanStatus {

@@ -144,14 +144,32 @@ func parseChanges(raw []byte) ([]scan.Change, error) {
 	return changes, nil
 }
 
+// logRecord is what a record of the log says: changes, or a notice.
+type logRecord struct {
+	changes []scan.Change
+	notice  *notice
+}
+
+func (c *Catalog) decodeRecord(value []byte) (r logRecord, err error) {
+	if len(value) > 0 && value[0] == noticeFormat {
+		r.notice, err = decodeNotice(value)
+		return r, err
+	}
+	r.changes, err = c.decodeChanges(value)
+	return r, err
+}
+
 // replay applies a log record while loading.
-func (c *Catalog) replay(m *model, value []byte) error {
-	changes, err := c.decodeChanges(value)
+func (c *Catalog) replay(m *model, r store.Record) error {
+	rec, err := c.decodeRecord(r.Value)
 	if err != nil {
 		return err
 	}
-	for i := range changes {
-		m.change(&changes[i])
+	for i := range rec.changes {
+		m.change(&rec.changes[i])
+	}
+	if rec.notice != nil {
+		m.heed(r.Seq, rec.notice)
 	}
 	return nil
 }
@@ -205,6 +223,7 @@ const (
 	partDict    = 'd'
 	partTracks  = 't'
 	partFolders = 'f'
+	partState   = 's' // what notices amount to; a catalogue that never had any has no such part
 )
 
 // partBytes is how much goes into a part before it is compressed. Even what does not compress then fits the store.
@@ -218,6 +237,7 @@ type captured struct {
 	refs    []ref
 	missing []bool
 	folders []scan.FolderInfo
+	state   state
 }
 
 // capture takes what a snapshot holds. Blobs and dictionary strings never change, so copies of the lists that lead to
@@ -231,6 +251,7 @@ func (m *model) capture() captured {
 		chunks:  slices.Clone(m.arena.chunks),
 		refs:    slices.Clone(m.refs),
 		missing: slices.Clone(m.missing),
+		state:   m.state,
 	}
 	for i := range m.folders {
 		if f := &m.folders[i]; f.cover != "" || f.sides != 0 {
@@ -290,6 +311,10 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 			}
 			buf = appendFolderInfo(buf, f)
 		}
+		if !flush() || s.state == (state{}) {
+			return
+		}
+		buf = s.state.encode(append(buf[:0], partState))
 		flush()
 	}
 }
@@ -320,6 +345,8 @@ func (m *model) loadPart(raw []byte) error {
 		for len(d.b) > 0 {
 			m.setFolder(d.folderInfo())
 		}
+	case partState:
+		d.err = m.state.decode(d.b)
 	default:
 		d.fail()
 	}

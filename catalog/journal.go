@@ -27,6 +27,14 @@ type journal struct {
 	log   string // the log's name
 	pk    string // partition of the snapshot's items
 
+	// shared says that other nodes follow the log. It is then trimmed one snapshot late: trimmed to the newest one, it
+	// would make every node that is a second behind load everything anew.
+	shared bool
+	// spread is over how many partitions the parts of a snapshot are spread; 0 is the journal's own. A large snapshot
+	// in one partition of DynamoDB could be written at 3 parts a second and read at 35 (1,000 WCU and 3,000 RCU a
+	// partition), by all nodes together.
+	spread int
+
 	mu       sync.Mutex
 	manifest manifest
 	version  uint64 // of the manifest item; 0: there is none
@@ -47,13 +55,17 @@ type manifest struct {
 	generation string // 16 hexadecimal digits
 	parts      int
 	bytes      int64
+	spread     int   // partitions that the parts are spread over; 0: the journal's own
+	written    int64 // Unix seconds; 0: not known
 }
 
 func (m manifest) encode() []byte {
 	b := appendUvarint([]byte{journalFormat}, m.seq)
 	b = appendString(b, m.generation)
 	b = appendUvarint(b, uint64(m.parts))
-	return appendUvarint(b, uint64(m.bytes))
+	b = appendUvarint(b, uint64(m.bytes))
+	b = appendUvarint(b, uint64(m.spread))
+	return appendVarint(b, m.written)
 }
 
 func (d *decoder) manifest(op string) (manifest, error) {
@@ -61,11 +73,27 @@ func (d *decoder) manifest(op string) (manifest, error) {
 		return manifest{}, tutti.Errorf(tutti.KindInvalid, op, "the catalogue was written by another version of tutti (format %d); use that version, or restore a backup", f)
 	}
 	m := manifest{seq: d.uvarint(), generation: d.string(), parts: int(d.uvarint()), bytes: int64(d.uvarint())}
+	if len(d.b) > 0 { // as of the fleet's first version
+		m.spread, m.written = int(d.uvarint()), d.varint()
+	}
+	if m.spread < 0 || m.spread > maxSpread {
+		d.fail()
+	}
 	return m, d.err
 }
 
-func partKey(pk, generation string, n int) store.Key {
-	return store.Key{PK: pk, SK: fmt.Sprintf("%s%s#%06d", partPrefix, generation, n)}
+const maxSpread = 1024
+
+// partPK is the partition of a snapshot's n-th part.
+func partPK(pk, generation string, spread, n int) string {
+	if spread == 0 {
+		return pk
+	}
+	return fmt.Sprintf("%s#%s#%02d", pk, generation, n%spread)
+}
+
+func partKey(pk, generation string, spread, n int) store.Key {
+	return store.Key{PK: partPK(pk, generation, spread, n), SK: fmt.Sprintf("%s%s#%06d", partPrefix, generation, n)}
 }
 
 // load calls begin, then part for each part of the snapshot in order, then record for each log record after it, and
@@ -103,19 +131,23 @@ func (j *journal) load(ctx context.Context, begin func(), unpack func([]byte) ([
 		if replaced {
 			continue
 		}
-		seq, gap, err := j.follow(ctx, m.seq, record)
+		last, err := j.store.LastSeq(ctx, j.log)
+		if err != nil {
+			return 0, tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		gap, err := j.follow(ctx, m.seq, last, record)
 		if err != nil {
 			return 0, err
 		}
 		if !gap {
-			return seq, nil
+			return max(m.seq, last), nil
 		}
 	}
 	return 0, tutti.Errorf(tutti.KindUnavailable, op, "the catalogue's snapshot is being replaced faster than it can be read")
 }
 
-// partsAhead is how many parts of a snapshot are read before they are needed.
-const partsAhead = 4
+// partsAhead is how many parts of a snapshot are read before they are needed, and at once.
+const partsAhead = 6
 
 func (j *journal) loadParts(ctx context.Context, m manifest, version uint64, unpack func([]byte) ([]byte, error), part func([]byte) error) (replaced bool, err error) {
 	const op = "catalog: load"
@@ -124,30 +156,32 @@ func (j *journal) loadParts(ctx context.Context, m manifest, version uint64, unp
 		replaced bool
 		err      error
 	}
-	parts := make(chan read, partsAhead)
+	queue := make(chan chan read, partsAhead) // of the answers, in the order of the parts
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	reader, stop := context.WithCancel(ctx)
 	defer stop()
 	reading.Go(func() {
-		defer close(parts)
+		defer close(queue)
 		for n := range m.parts {
-			var r read
-			r.value, r.replaced, r.err = j.readPart(reader, m, version, n)
-			if unpack != nil && r.err == nil && !r.replaced {
-				r.value, r.err = unpack(r.value)
-			}
+			answer := make(chan read, 1)
 			select {
-			case parts <- r:
+			case queue <- answer:
 			case <-reader.Done():
 				return
 			}
-			if r.err != nil || r.replaced {
-				return
-			}
+			reading.Go(func() {
+				var r read
+				r.value, r.replaced, r.err = j.readPart(reader, m, version, n)
+				if unpack != nil && r.err == nil && !r.replaced {
+					r.value, r.err = unpack(r.value)
+				}
+				answer <- r
+			})
 		}
 	})
-	for r := range parts {
+	for answer := range queue {
+		r := <-answer
 		if r.err == nil && !r.replaced {
 			r.err = part(r.value)
 		}
@@ -162,7 +196,7 @@ func (j *journal) loadParts(ctx context.Context, m manifest, version uint64, unp
 }
 
 func (j *journal) readPart(ctx context.Context, m manifest, version uint64, n int) (value []byte, replaced bool, err error) {
-	item, err := j.store.Get(ctx, partKey(j.pk, m.generation, n))
+	item, err := j.store.Get(ctx, partKey(j.pk, m.generation, m.spread, n))
 	if tutti.IsKind(err, tutti.KindNotFound) {
 		now, err := j.store.Get(ctx, store.Key{PK: j.pk, SK: manifestKey})
 		if err == nil && now.Version == version {
@@ -173,44 +207,36 @@ func (j *journal) readPart(ctx context.Context, m manifest, version uint64, n in
 	return item.Value, false, err
 }
 
-// follow calls record for each log record after seq. gap is true where records that have not been read were trimmed.
-func (j *journal) follow(ctx context.Context, since uint64, record func(store.Record) error) (seq uint64, gap bool, err error) {
+// readAhead is how many records are read at a time: some megabytes of a scan's.
+const readAhead = 64
+
+// follow calls record for each log record after since up to last, which is as far as the log was seen to go. gap is true
+// where records that have not been read were trimmed.
+func (j *journal) follow(ctx context.Context, since, last uint64, record func(store.Record) error) (gap bool, err error) {
 	const op = "catalog: follow"
-	for {
-		records, err := j.store.ReadLog(ctx, j.log, since, store.MaxPage)
+	for since < last {
+		records, err := j.store.ReadLog(ctx, j.log, since, readAhead)
 		if err != nil {
-			return since, false, tutti.Wrap(tutti.KindOf(err), op, err)
+			return false, tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 		if len(records) == 0 {
-			break
+			return true, nil // trimmed to its end
 		}
 		for _, r := range records {
 			if r.Seq != since+1 {
-				return since, true, nil
+				return true, nil
+			}
+			if r.Seq > last {
+				return false, nil
 			}
 			if err := record(r); err != nil {
-				return since, false, tutti.Wrap(tutti.KindOf(err), op, err)
+				return false, tutti.Wrap(tutti.KindOf(err), op, err)
 			}
 			since = r.Seq
 			j.note(len(r.Value))
 		}
 	}
-	// A log that was trimmed to its end has no records to show it.
-	last, err := j.store.LastSeq(ctx, j.log)
-	if err != nil {
-		return since, false, tutti.Wrap(tutti.KindOf(err), op, err)
-	}
-	if last > since {
-		records, err := j.store.ReadLog(ctx, j.log, since, 1)
-		if err != nil {
-			return since, false, tutti.Wrap(tutti.KindOf(err), op, err)
-		}
-		if len(records) == 0 || records[0].Seq != since+1 {
-			return since, true, nil
-		}
-		return j.follow(ctx, since, record)
-	}
-	return since, false, nil
+	return false, nil
 }
 
 // append writes the record after seq. It returns KindConflict where somebody else did.
@@ -245,6 +271,11 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 			err = tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 	}()
+	if j.shared { // rather than to write everything and then to find that another node did
+		if err := j.learn(ctx); err != nil {
+			return err
+		}
+	}
 	j.mu.Lock()
 	former, version, covered := j.manifest, j.version, j.logged
 	j.mu.Unlock()
@@ -252,15 +283,16 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	if _, err := rand.Read(random[:]); err != nil {
 		return err
 	}
-	next := manifest{seq: seq, generation: hex.EncodeToString(random[:])}
+	next := manifest{seq: seq, generation: hex.EncodeToString(random[:]), spread: j.spread, written: j.clock.Now().Unix()}
 	intent := store.Key{PK: j.pk, SK: intentPrefix + next.generation}
-	i := appendVarint(nil, j.clock.Now().Unix())
-	if _, err := j.store.Put(ctx, intent, appendString(i, former.generation), time.Time{}, store.IfAbsent); err != nil {
+	i := appendString(appendVarint(nil, next.written), former.generation)
+	i = appendUvarint(appendUvarint(i, uint64(next.spread)), uint64(former.spread))
+	if _, err := j.store.Put(ctx, intent, i, time.Time{}, store.IfAbsent); err != nil {
 		return err
 	}
 	for p, err := range parts {
 		if err == nil {
-			_, err = j.store.Put(ctx, partKey(j.pk, next.generation, next.parts), p, time.Time{}, store.Always)
+			_, err = j.store.Put(ctx, partKey(j.pk, next.generation, next.spread, next.parts), p, time.Time{}, store.Always)
 		}
 		if err != nil {
 			return err // the sweep of the next start removes what was written
@@ -275,7 +307,9 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	version, err = j.store.Put(ctx, store.Key{PK: j.pk, SK: manifestKey}, next.encode(), time.Time{}, cond)
 	if err != nil {
 		if tutti.IsKind(err, tutti.KindConflict) {
-			j.learn(ctx)
+			if err := j.learn(ctx); err != nil {
+				return err
+			}
 		}
 		return err
 	}
@@ -283,38 +317,56 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	j.manifest, j.version = next, version
 	j.logged = max(0, j.logged-covered)
 	j.mu.Unlock()
-	if err := j.store.TrimLog(ctx, j.log, seq); err != nil {
-		return err
+	trim := seq
+	if j.shared {
+		trim = former.seq
+	}
+	if trim > 0 {
+		if err := j.store.TrimLog(ctx, j.log, trim); err != nil {
+			return err
+		}
 	}
 	for n := range former.parts {
-		if err := j.store.Delete(ctx, partKey(j.pk, former.generation, n), store.Always); err != nil {
+		if err := j.store.Delete(ctx, partKey(j.pk, former.generation, former.spread, n), store.Always); err != nil {
 			return err
 		}
 	}
 	return j.store.Delete(ctx, intent, store.Always)
 }
 
-// learn finds out which snapshot counts after all: another node's, or one of ours whose acknowledgement was lost.
-func (j *journal) learn(ctx context.Context) {
+// learn finds out which snapshot counts: another node's, or one of ours whose acknowledgement was lost.
+func (j *journal) learn(ctx context.Context) error {
+	const op = "catalog: snapshot"
 	item, err := j.store.Get(ctx, store.Key{PK: j.pk, SK: manifestKey})
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return nil
+	}
 	if err != nil {
-		return // the next attempt conflicts again, and asks again
+		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	d := decoder{b: item.Value}
-	m, err := d.manifest("catalog: snapshot")
+	m, err := d.manifest(op)
 	if err != nil {
-		return
+		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.version != item.Version {
+		j.logged = 0 // what is in it need not be written again; what came after it hardly counts
+	}
 	j.manifest, j.version = m, item.Version
+	return nil
 }
 
 // sweep removes what interrupted snapshots left behind. Intents younger than grace are left alone: another node may be
-// at work. It must be called after load,
-// by whoever calls save.
+// at work. It must be called after load, by whoever calls save.
 func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	const op = "catalog: sweep"
+	if j.shared { // what was current when this node loaded may be gone, and what is current now must stay
+		if err := j.learn(ctx); err != nil {
+			return err
+		}
+	}
 	page, err := j.store.Query(ctx, j.pk, intentPrefix, "", store.MaxPage)
 	if err != nil {
 		return tutti.Wrap(tutti.KindOf(err), op, err)
@@ -322,7 +374,7 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	j.mu.Lock()
 	current := j.manifest
 	j.mu.Unlock()
-	if len(page.Items) > 0 {
+	if len(page.Items) > 0 && !j.shared { // a shared log is trimmed by the next snapshot
 		if err := j.store.TrimLog(ctx, j.log, current.seq); err != nil {
 			return tutti.Wrap(tutti.KindOf(err), op, err)
 		}
@@ -330,7 +382,14 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	for _, item := range page.Items {
 		d := decoder{b: item.Value}
 		began := time.Unix(d.varint(), 0)
-		former := d.string()
+		abandoned := [...]manifest{{generation: item.SK[len(intentPrefix):]}, {generation: d.string()}}
+		if len(d.b) > 0 {
+			for i := range abandoned {
+				if abandoned[i].spread = int(d.uvarint()); abandoned[i].spread > maxSpread {
+					d.fail()
+				}
+			}
+		}
 		if d.err != nil {
 			return tutti.Wrap(tutti.KindInternal, op, d.err)
 		}
@@ -338,12 +397,14 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 			continue
 		}
 		// It was never finished, or it was but for the clearing up of its predecessor, or it has been replaced since.
-		for _, generation := range [...]string{item.SK[len(intentPrefix):], former} {
-			if generation == "" || generation == current.generation {
+		for _, m := range abandoned {
+			if m.generation == "" || m.generation == current.generation {
 				continue
 			}
-			if err := j.sweepParts(ctx, generation); err != nil {
-				return tutti.Wrap(tutti.KindOf(err), op, err)
+			for shard := range max(1, m.spread) {
+				if err := j.sweepParts(ctx, partPK(j.pk, m.generation, m.spread, shard), m.generation); err != nil {
+					return tutti.Wrap(tutti.KindOf(err), op, err)
+				}
 			}
 		}
 		if err := j.store.Delete(ctx, item.Key, store.Always); err != nil {
@@ -353,10 +414,10 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	return nil
 }
 
-// sweepParts deletes the parts of a snapshot that was never finished, a few at a time.
-func (j *journal) sweepParts(ctx context.Context, generation string) error {
+// sweepParts deletes a partition's parts of a snapshot that was never finished, a few at a time.
+func (j *journal) sweepParts(ctx context.Context, pk, generation string) error {
 	for {
-		page, err := j.store.Query(ctx, j.pk, partPrefix+generation+"#", "", 16)
+		page, err := j.store.Query(ctx, pk, partPrefix+generation+"#", "", 16)
 		if err != nil {
 			return err
 		}

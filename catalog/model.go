@@ -73,6 +73,7 @@ type model struct {
 	dirtyAlbums, dirtyArtists map[uint32]struct{}
 	bulk                      bool // orders and derived things are made at the end
 	seq                       uint64
+	state                     state  // of the nodes that share the log
 	generation                uint64 // counts batches, for caches of what was derived from the model
 	scratch                   record
 	given                     []given

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -71,8 +73,12 @@ type person struct {
 	pins    int    // who uses it; guarded by people.mu
 	used    uint64 // when it was last asked for; guarded by people.mu
 
-	loading sync.Mutex // one loading, following or writing at a time
-	loaded  bool
+	turn   chan struct{} // holds a token: one loading, following or writing at a time
+	loaded bool          // guarded by turn and mu
+	saving bool          // a snapshot is being written; guarded by turn
+
+	flights       sync.Mutex
+	current, next *flight // looks at the store, the one that is under way and the one after it
 
 	mu    sync.RWMutex // holders of the model's lock may take it, never the other way round
 	seq   uint64
@@ -190,33 +196,69 @@ type people struct {
 	present map[tutti.ID]*person
 	ticks   uint64
 	nobody  *person
+
+	life  context.Context // of what goes on after the request that began it; ended by close
+	end   context.CancelFunc
+	alive sync.WaitGroup
+	stale atomic.Int64 // answers that were given from memory because the store did not answer
 }
 
 func (p *people) init(c *Catalog) {
 	p.c = c
 	p.present = make(map[tutti.ID]*person)
 	p.nobody = &person{loaded: true}
+	p.life, p.end = context.WithCancel(context.Background())
+}
+
+// spawn runs fn in the background, unless that has been ended.
+func (p *people) spawn(fn func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life.Err() != nil {
+		return false
+	}
+	p.alive.Go(fn)
+	return true
+}
+
+// close ends what goes on in the background, and waits for its end.
+func (p *people) close() {
+	p.mu.Lock()
+	p.end()
+	p.mu.Unlock()
+	p.alive.Wait()
 }
 
 // partitionOf names a person's partition and log.
 func partitionOf(user tutti.ID) string { return "u#" + string(user) }
 
-// get returns the person, loaded and up to date, pinned until release.
-func (p *people) get(ctx context.Context, user tutti.ID) (*person, error) {
-	if user == "" {
-		return p.nobody, nil
-	}
+// pin returns the person, as far as it is loaded, held in memory until release.
+func (p *people) pin(user tutti.ID) *person {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.ticks++
 	x, ok := p.present[user]
 	if !ok {
 		p.evict()
-		x = &person{user: user, journal: &journal{store: p.c.store, clock: p.c.clock, log: partitionOf(user), pk: partitionOf(user)}}
+		pk := partitionOf(user)
+		x = &person{
+			user: user, turn: make(chan struct{}, 1),
+			journal: &journal{store: p.c.store, clock: p.c.clock, log: pk, pk: pk, shared: !p.c.cfg.SoleWriter},
+		}
 		p.present[user] = x
 	}
 	x.pins++
 	x.used = p.ticks
-	p.mu.Unlock()
+	return x
+}
+
+// get returns the person, loaded and up to date, pinned until release. Where other nodes write too and the store does
+// not answer within Tuning.Wait, it is the person as last known.
+func (p *people) get(ctx context.Context, user tutti.ID) (*person, error) {
+	if user == "" {
+		return p.nobody, nil
+	}
+	x := p.pin(user)
 	if err := p.refresh(ctx, x); err != nil {
 		p.release(x)
 		return nil, err
@@ -250,19 +292,98 @@ func (p *people) evict() {
 }
 
 func (p *people) refresh(ctx context.Context, x *person) error {
-	if p.c.cfg.SoleWriter {
-		x.mu.RLock()
-		ok := x.loaded
-		x.mu.RUnlock()
-		if ok {
-			return nil
-		}
+	if !p.c.cfg.SoleWriter {
+		return p.look(ctx, x)
 	}
-	x.loading.Lock()
-	defer x.loading.Unlock()
+	x.mu.RLock()
+	ok := x.loaded
+	x.mu.RUnlock()
+	if ok {
+		return nil
+	}
+	if err := x.lock(ctx); err != nil {
+		return err
+	}
+	defer x.unlock()
 	return p.refreshLocked(ctx, x)
 }
 
+// lock waits for the person's turn.
+func (x *person) lock(ctx context.Context) error {
+	select {
+	case x.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return tutti.Wrap(tutti.KindUnavailable, "catalog: read person", ctx.Err())
+	}
+}
+
+func (x *person) unlock() { <-x.turn }
+
+// flight is a look at the store for what other nodes wrote about a person. It began after the requests that wait for
+// it did, so they see what was written before; and it goes on when they have gone, for the next ones.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// look waits for a look at the store, but no longer than Tuning.Wait and not at all while the store is away.
+func (p *people) look(ctx context.Context, x *person) error {
+	if p.c.reach.away() {
+		p.stale.Add(1)
+		return nil
+	}
+	x.flights.Lock()
+	var f *flight
+	switch {
+	case x.current == nil:
+		f = &flight{done: make(chan struct{})}
+		if x.current = f; !p.spawn(func() { p.fly(x, f) }) {
+			f.err, x.current = p.life.Err(), nil
+			close(f.done)
+		}
+	case x.next == nil:
+		f = &flight{done: make(chan struct{})}
+		x.next = f
+	default:
+		f = x.next
+	}
+	x.flights.Unlock()
+	wait := p.c.clock.NewTimer(p.c.cfg.Tuning.Wait)
+	defer wait.Stop()
+	select {
+	case <-f.done:
+		if f.err != nil && !tutti.IsKind(f.err, tutti.KindUnavailable) {
+			return f.err
+		}
+		if f.err != nil {
+			p.stale.Add(1)
+		}
+		return nil
+	case <-wait.C():
+		p.stale.Add(1)
+		return nil
+	case <-ctx.Done():
+		return tutti.Wrap(tutti.KindUnavailable, "catalog: read person", ctx.Err())
+	}
+}
+
+// fly looks at the store for as long as somebody waits for it.
+func (p *people) fly(x *person, f *flight) {
+	for f != nil {
+		if f.err = x.lock(p.life); f.err == nil {
+			f.err = p.refreshLocked(p.life, x)
+			x.unlock()
+		}
+		close(f.done)
+		x.flights.Lock()
+		x.current, x.next = x.next, nil
+		f = x.current
+		x.flights.Unlock()
+	}
+}
+
+// refreshLocked reads what other nodes wrote, or everything. The caller has the person's turn.
 func (p *people) refreshLocked(ctx context.Context, x *person) error {
 	if x.loaded {
 		if p.c.cfg.SoleWriter {
@@ -276,7 +397,7 @@ func (p *people) refreshLocked(ctx context.Context, x *person) error {
 			return nil
 		}
 		var deeds []deed
-		seq, gap, err := x.journal.follow(ctx, x.seq, func(r store.Record) error { return decodeDeed(r.Value, &deeds) })
+		gap, err := x.journal.follow(ctx, x.seq, last, func(r store.Record) error { return decodeDeed(r.Value, &deeds) })
 		if err != nil {
 			return err
 		}
@@ -285,7 +406,7 @@ func (p *people) refreshLocked(ctx context.Context, x *person) error {
 			for i := range deeds {
 				x.apply(&deeds[i])
 			}
-			x.seq = seq
+			x.seq = last
 			x.mu.Unlock()
 			return nil
 		}
@@ -332,18 +453,31 @@ func (p *people) do(ctx context.Context, user tutti.ID, prepare func(*person) *d
 	if user == "" {
 		return tutti.Errorf(tutti.KindForbidden, op, "nobody is signed in")
 	}
-	x, err := p.get(ctx, user)
-	if err != nil {
+	x := p.pin(user)
+	defer p.release(x)
+	if err := x.lock(ctx); err != nil {
 		return err
 	}
-	defer p.release(x)
-	x.loading.Lock()
-	defer x.loading.Unlock()
-	const tries = 8
+	defer x.unlock()
+	if !x.loaded {
+		if err := p.refreshLocked(ctx, x); err != nil {
+			return err
+		}
+	}
+	const tries = 16
+	sure := p.c.cfg.SoleWriter // that x is what the store has
 	for range tries {
 		d := prepare(x)
 		if d == nil {
-			return nil
+			if sure {
+				return nil
+			}
+			// Not to be decided from what was true some time ago. A deed is: it is refused where something came before.
+			if err := p.refreshLocked(ctx, x); err != nil {
+				return err
+			}
+			sure = true
+			continue
 		}
 		value, err := json.Marshal(d)
 		if err != nil {
@@ -354,6 +488,7 @@ func (p *people) do(ctx context.Context, user tutti.ID, prepare func(*person) *d
 			if err := p.catchUp(ctx, x); err != nil {
 				return err
 			}
+			sure = true
 			continue
 		case err != nil:
 			return err
@@ -362,29 +497,56 @@ func (p *people) do(ctx context.Context, user tutti.ID, prepare func(*person) *d
 		x.apply(d)
 		x.seq++
 		x.mu.Unlock()
-		if x.journal.due(p.c.cfg.Tuning.UserSnapshotBytes) {
-			if err := x.journal.save(ctx, x.seq, x.parts(p.c.pack)); err != nil && !tutti.IsKind(err, tutti.KindConflict) {
-				p.c.log.WarnContext(ctx, "writing a person's snapshot failed; the log keeps everything meanwhile", "user", user, "err", err)
-			}
-		}
+		p.tidy(ctx, x)
 		return nil
 	}
 	return tutti.Errorf(tutti.KindConflict, op, "other devices keep changing the same things; try again")
 }
 
-// catchUp reads again after a conflict, which shows that this node is not the sole writer after all.
+// catchUp reads again after a conflict. Where there should be no other writer, that shows that there is one after all.
 func (p *people) catchUp(ctx context.Context, x *person) error {
-	x.mu.Lock()
-	x.loaded = false
-	x.mu.Unlock()
+	if p.c.cfg.SoleWriter {
+		x.mu.Lock()
+		x.loaded = false
+		x.mu.Unlock()
+	}
 	return p.refreshLocked(ctx, x)
 }
 
-// parts yields the person's snapshot. The caller keeps the notes still.
-func (x *person) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
+// tidy writes a snapshot of the person where one is due. The caller has the person's turn. A store elsewhere takes its
+// time for that, which neither the request nor the next one has to wait for.
+func (p *people) tidy(ctx context.Context, x *person) {
+	if x.saving || !x.journal.due(p.c.cfg.Tuning.UserSnapshotBytes) {
+		return
+	}
+	save := func(ctx context.Context, seq uint64, notes map[subject]note) {
+		if err := x.journal.save(ctx, seq, noteParts(notes, p.c.pack)); err != nil && !tutti.IsKind(err, tutti.KindConflict) && ctx.Err() == nil {
+			p.c.log.WarnContext(ctx, "writing a person's snapshot failed; the log keeps everything meanwhile", "user", x.user, "err", err)
+		}
+	}
+	if p.c.cfg.SoleWriter {
+		save(ctx, x.seq, x.notes)
+		return
+	}
+	x.saving = true
+	seq, notes := x.seq, maps.Clone(x.notes)
+	p.spawn(func() {
+		if err := x.journal.sweep(p.life, sweepGrace); err != nil && p.life.Err() == nil {
+			p.c.log.WarnContext(p.life, "clearing up after an interrupted snapshot failed; the next one tries again", "user", x.user, "err", err)
+		}
+		save(p.life, seq, notes)
+		if x.lock(p.life) == nil {
+			x.saving = false
+			x.unlock()
+		}
+	})
+}
+
+// noteParts yields a person's snapshot. The caller keeps the notes still.
+func noteParts(notes map[subject]note, pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var buf []byte
-		for s, n := range x.notes {
+		for s, n := range notes {
 			buf = appendU64(append(buf, byte(s.kind), byte(n.rating)), s.n)
 			buf = appendVarint(appendVarint(appendVarint(buf, n.starred), n.played), n.count)
 			if len(buf) > partBytes-64 {

@@ -150,10 +150,11 @@ func decide(t *tutti.Track, w tutti.Want, own string) (decision, error) {
 	return d, nil
 }
 
-// Plan decides how the track is delivered and has the track cache make it ready.
+// Plan decides how the track is delivered and has the track cache make it ready. It asks the store for nothing, so the
+// plan's track says nothing of what the viewer did with it.
 func (c *Catalog) Plan(ctx context.Context, req tutti.PlanRequest) (tutti.Plan, error) {
 	const op = "catalog.Plan"
-	t, err := c.Track(ctx, req.Viewer, req.Track)
+	t, err := c.bareTrack(op, req.Viewer, req.Track)
 	if err != nil {
 		return tutti.Plan{}, err
 	}
@@ -201,6 +202,18 @@ func (c *Catalog) Plan(ctx context.Context, req tutti.PlanRequest) (tutti.Plan, 
 	}
 	p.Owners, p.Ready = ready.Owners, ready.Ready
 	return p, nil
+}
+
+// bareTrack returns a track without the viewer's annotations.
+func (c *Catalog) bareTrack(op string, v tutti.Viewer, id tutti.ID) (tutti.Track, error) {
+	w := c.glance(v)
+	defer w.done()
+	s, ok := w.trackSlot(id)
+	if !ok {
+		return tutti.Track{}, notFound(op, id)
+	}
+	var r record
+	return w.trackAt(s, &r), nil
 }
 
 // estimate guesses the size in bytes of what a decision gives.
@@ -348,10 +361,7 @@ func (c *Catalog) Cover(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti
 		}
 		list = p.Tracks
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return tutti.Ref{}, err
-	}
+	w := c.glance(v)
 	defer w.done()
 	var (
 		ref tutti.Ref

@@ -76,6 +76,7 @@ type Scanner struct {
 	status   tutti.ScanStatus
 	watchers map[chan struct{}]struct{}
 	want     request
+	busy     bool                       // what was wanted is being done
 	dirty    map[string]map[string]bool // directories that changed, by library; "." is the whole library
 	wake     chan struct{}              // want or dirty changed
 
@@ -187,6 +188,7 @@ func (s *Scanner) loop(ctx context.Context) error {
 			if want != nothing {
 				stopQuiet()
 				s.attempt(ctx, func() error { return s.scan(ctx, want == everyFile) })
+				s.done()
 				if next != nil {
 					next.Reset(s.cfg.Interval)
 				}
@@ -230,9 +232,25 @@ func (s *Scanner) take() (want request, changes bool) {
 	defer s.mu.Unlock()
 	want, s.want = s.want, nothing
 	if want != nothing {
+		s.busy = true
 		clear(s.dirty)
 	}
 	return want, len(s.dirty) > 0
+}
+
+// done notes that what take returned has been done, and tells those who watch.
+func (s *Scanner) done() {
+	s.mu.Lock()
+	s.busy = false
+	s.mu.Unlock()
+	s.update(func(*tutti.ScanStatus) {})
+}
+
+// Outstanding reports whether a scan is under way or asked for. Those who Watch are told when it no longer is.
+func (s *Scanner) Outstanding() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.want != nothing || s.busy || s.status.Scanning
 }
 
 // watch notes the directories of a library in which something changes, until ctx ends. Where a library cannot be
