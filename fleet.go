@@ -72,6 +72,7 @@ type ObjectInfo struct {
 	ModTime     time.Time
 	ContentType string
 	Tag         string // a strong validator: as long as it is the same, so are the bytes. "" where there is none
+	MD5         []byte // of the whole, where the source vouches for one (an object store's plain ETag); else nil
 }
 
 // RangeSource is where one part of an object can be had in one exchange: an object store, or another member's track
