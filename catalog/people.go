@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -76,9 +75,7 @@ type person struct {
 	turn   chan struct{} // holds a token: one loading, following or writing at a time
 	loaded bool          // guarded by turn and mu
 	saving bool          // a snapshot is being written; guarded by turn
-
-	flights       sync.Mutex
-	current, next *flight // looks at the store, the one that is under way and the one after it
+	looks  looks
 
 	mu    sync.RWMutex // holders of the model's lock may take it, never the other way round
 	seq   uint64
@@ -293,7 +290,13 @@ func (p *people) evict() {
 
 func (p *people) refresh(ctx context.Context, x *person) error {
 	if !p.c.cfg.SoleWriter {
-		return p.look(ctx, x)
+		return x.looks.await(ctx, p.c, func(ctx context.Context) error {
+			if err := x.lock(ctx); err != nil {
+				return err
+			}
+			defer x.unlock()
+			return p.refreshLocked(ctx, x)
+		})
 	}
 	x.mu.RLock()
 	ok := x.loaded
@@ -319,69 +322,6 @@ func (x *person) lock(ctx context.Context) error {
 }
 
 func (x *person) unlock() { <-x.turn }
-
-// flight is a look at the store for what other nodes wrote about a person. It began after the requests that wait for
-// it did, so they see what was written before; and it goes on when they have gone, for the next ones.
-type flight struct {
-	done chan struct{}
-	err  error
-}
-
-// look waits for a look at the store, but no longer than Tuning.Wait and not at all while the store is away.
-func (p *people) look(ctx context.Context, x *person) error {
-	if p.c.reach.away() {
-		p.stale.Add(1)
-		return nil
-	}
-	x.flights.Lock()
-	var f *flight
-	switch {
-	case x.current == nil:
-		f = &flight{done: make(chan struct{})}
-		if x.current = f; !p.spawn(func() { p.fly(x, f) }) {
-			f.err, x.current = p.life.Err(), nil
-			close(f.done)
-		}
-	case x.next == nil:
-		f = &flight{done: make(chan struct{})}
-		x.next = f
-	default:
-		f = x.next
-	}
-	x.flights.Unlock()
-	wait := p.c.clock.NewTimer(p.c.cfg.Tuning.Wait)
-	defer wait.Stop()
-	select {
-	case <-f.done:
-		if f.err != nil && !tutti.IsKind(f.err, tutti.KindUnavailable) {
-			return f.err
-		}
-		if f.err != nil {
-			p.stale.Add(1)
-		}
-		return nil
-	case <-wait.C():
-		p.stale.Add(1)
-		return nil
-	case <-ctx.Done():
-		return tutti.Wrap(tutti.KindUnavailable, "catalog: read person", ctx.Err())
-	}
-}
-
-// fly looks at the store for as long as somebody waits for it.
-func (p *people) fly(x *person, f *flight) {
-	for f != nil {
-		if f.err = x.lock(p.life); f.err == nil {
-			f.err = p.refreshLocked(p.life, x)
-			x.unlock()
-		}
-		close(f.done)
-		x.flights.Lock()
-		x.current, x.next = x.next, nil
-		f = x.current
-		x.flights.Unlock()
-	}
-}
 
 // refreshLocked reads what other nodes wrote, or everything. The caller has the person's turn.
 func (p *people) refreshLocked(ctx context.Context, x *person) error {
@@ -696,105 +636,4 @@ func (c *Catalog) Played(ctx context.Context, v tutti.Viewer, plays ...tutti.Pla
 		return notFound(op, plays[0].Track)
 	}
 	return c.people.do(ctx, v.User, func(*person) *deed { return d })
-}
-
-// nowPlaying is who plays what. It is not kept: a restart of the server ends the streams too.
-type nowPlaying struct {
-	mu   sync.Mutex
-	list map[nowKey]nowEntry
-}
-
-type nowKey struct {
-	user   tutti.ID
-	player string
-}
-
-type nowEntry struct {
-	tutti.Playing
-	until time.Time
-}
-
-// maxPlayers bounds the players of one person that are remembered.
-const maxPlayers = 32
-
-// NowPlaying remembers what a player does until the track would have ended; a paused one for an hour.
-func (c *Catalog) NowPlaying(ctx context.Context, v tutti.Viewer, p tutti.Playing) error {
-	const op = "catalog.NowPlaying"
-	switch p.State {
-	case "", "starting", "playing", "paused", "stopped":
-	default:
-		return tutti.Errorf(tutti.KindInvalid, op, "%q is not a state of a player", p.State)
-	}
-	if len(p.Player) > 256 {
-		return tutti.Errorf(tutti.KindInvalid, op, "the player's name is longer than 256 bytes")
-	}
-	t, err := c.Track(ctx, v, p.Track.ID)
-	if err != nil {
-		return err
-	}
-	now := c.clock.Now()
-	p.User, p.Track, p.ReportedAt = v.User, t, now.UTC().Round(0)
-	if p.Rate <= 0 {
-		p.Rate = 1
-	}
-	key := nowKey{v.User, p.Player}
-	left := time.Duration(float64(max(0, t.Duration-p.Position)) / p.Rate)
-	if p.State == "paused" {
-		left = time.Hour
-	}
-	n := &c.now
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.list == nil {
-		n.list = make(map[nowKey]nowEntry)
-	}
-	players := 0
-	for k, e := range n.list {
-		if !e.until.After(now) {
-			delete(n.list, k)
-		} else if k.user == v.User {
-			players++
-		}
-	}
-	if p.State == "stopped" {
-		delete(n.list, key)
-		return nil
-	}
-	if _, known := n.list[key]; !known && players >= maxPlayers {
-		return tutti.Errorf(tutti.KindExhausted, op, "more than %d players report at once", maxPlayers)
-	}
-	n.list[key] = nowEntry{p, now.Add(left)}
-	return nil
-}
-
-// NowPlayingAll returns who plays what, latest report first, as far as v sees the tracks.
-func (c *Catalog) NowPlayingAll(ctx context.Context, v tutti.Viewer) ([]tutti.Playing, error) {
-	now := c.clock.Now()
-	c.now.mu.Lock()
-	var list []tutti.Playing
-	for k, e := range c.now.list {
-		if e.until.After(now) {
-			list = append(list, e.Playing)
-		} else {
-			delete(c.now.list, k)
-		}
-	}
-	c.now.mu.Unlock()
-	slices.SortFunc(list, func(a, b tutti.Playing) int {
-		return cmp.Or(-a.ReportedAt.Compare(b.ReportedAt), cmp.Compare(a.User, b.User), cmp.Compare(a.Player, b.Player))
-	})
-	seen := list[:0]
-	for _, p := range list {
-		t, err := c.Track(ctx, v, p.Track.ID)
-		switch {
-		case tutti.IsKind(err, tutti.KindNotFound):
-			continue
-		case err != nil:
-			return nil, err
-		}
-		p.Track = t
-		p.UserName = c.userName(ctx, p.User)
-		seen = append(seen, p)
-	}
-	return seen, nil
 }

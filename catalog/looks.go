@@ -1,0 +1,82 @@
+package catalog
+
+import (
+	"context"
+	"sync"
+
+	"tutti"
+)
+
+// looks shares looks at the store among requests that want to know, each, whether another node has written something:
+// however many come at once, one look is under way and one more is to follow it. A request waits for one that begins
+// after itself, so it sees whatever was acknowledged before it came.
+type looks struct {
+	mu            sync.Mutex
+	current, next *glimpse
+}
+
+// glimpse is one look. It goes on when those who waited for it have gone, for the next ones.
+type glimpse struct {
+	done chan struct{}
+	err  error
+}
+
+func newGlimpse() *glimpse { return &glimpse{done: make(chan struct{})} }
+
+// await waits for a look that begins now or later, but no longer than Tuning.Wait, and not at all while the store is
+// away. It returns nil also where there was no answer in time: what is in memory is then what there is. Errors other than
+// KindUnavailable are look's.
+func (l *looks) await(ctx context.Context, c *Catalog, look func(context.Context) error) error {
+	if c.reach.away() {
+		c.people.stale.Add(1)
+		return nil
+	}
+	g := l.join(c, look)
+	wait := c.clock.NewTimer(c.cfg.Tuning.Wait)
+	defer wait.Stop()
+	select {
+	case <-g.done:
+		if g.err == nil {
+			return nil
+		}
+		if !tutti.IsKind(g.err, tutti.KindUnavailable) {
+			return g.err
+		}
+	case <-wait.C():
+	case <-ctx.Done():
+		return tutti.Wrap(tutti.KindUnavailable, "catalog: look at the store", ctx.Err())
+	}
+	c.people.stale.Add(1)
+	return nil
+}
+
+func (l *looks) join(c *Catalog, look func(context.Context) error) *glimpse {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current != nil {
+		if l.next == nil {
+			l.next = newGlimpse()
+		}
+		return l.next
+	}
+	g := newGlimpse()
+	if !c.people.spawn(func() { l.run(c.people.life, g, look) }) {
+		g.err = c.people.life.Err()
+		close(g.done)
+		return g
+	}
+	l.current = g
+	return g
+}
+
+// run looks for as long as somebody waits for it.
+func (l *looks) run(ctx context.Context, g *glimpse, look func(context.Context) error) {
+	for g != nil {
+		g.err = look(ctx)
+		close(g.done)
+		l.mu.Lock()
+		l.current, l.next = l.next, nil
+		g = l.current
+		l.mu.Unlock()
+	}
+}
