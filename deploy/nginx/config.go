@@ -1,0 +1,304 @@
+// Package nginx puts Debian's nginx in front of a fleet: it writes the configuration from the members there are, has
+// nginx check it, reloads it when they change, and can run nginx itself. It also holds the few words that delivery and
+// nginx share: the addresses to which delivery sends nginx for bytes, and the secret by which it knows that a request
+// came through this nginx.
+//
+// nginx is trusted with nothing but that secret: each request is authorised by delivery, and the track cache serves what
+// delivery's pass allows, for as long as it lasts.
+package nginx
+
+import (
+	"embed"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"tutti"
+)
+
+// Config says what nginx is to do. Listen, Dir, Secret and the addresses of the members are required, though there may be
+// no members yet: nginx then answers 503.
+type Config struct {
+	Deliveries, TrackCaches []string // HOST:PORT of the ready members
+
+	Listen         []string // as nginx writes it: "127.0.0.1:8080", "443", "[::]:443", "unix:/run/tutti-edge.sock"
+	RedirectListen []string // where plain HTTP is answered with the address in HTTPS; only with TLSCert
+	ServerNames    []string // nil: whatever name a listener uses
+
+	BasePath string // under which delivery shows the server; "" or "/music"
+
+	TLSCert, TLSKey string // files in PEM; both or neither
+	// PeerTLS is how nginx speaks to the members; nil: plain HTTP, for one machine or a network that is trusted.
+	PeerTLS *PeerTLS
+
+	// Dir is a folder of nginx's own, for its pid, its temporary files and, unless CacheDir says otherwise, its cache.
+	Dir        string
+	CacheDir   string
+	CacheBytes int64 // that the cache may take on the disk; 0 is 10 GiB
+
+	// Secret is what delivery recognises this nginx by (see Secret).
+	Secret string
+
+	// Limits for one client address; 0 is no limit, which is for tests: many listeners may share an address.
+	RequestRate  int // requests a second, not counting slices
+	RequestBurst int // requests above the rate that are answered at once; 0 is ten seconds' worth
+	Connections  int // requests at the same time; in HTTP/2 each stream is one
+
+	SendTimeout       time.Duration // how long a listener may take nothing; 0 is 10 min, as delivery has it
+	ReadTimeout       time.Duration // how long delivery may say nothing; 0 is 65 s
+	TrackCacheTimeout time.Duration // how long a track cache may say nothing before the next one is asked; 0 is 3 s
+	MaxBody           int64         // bytes of a request's body; 0 is 8 MiB
+
+	TrustedProxies    []string // addresses and networks of balancers in front that are believed about who asks
+	Workers           int      // processes; 0: one for each CPU
+	WorkerConnections int      // a process; 0 is 16384
+	User              string   // whom the workers run as; "" is the user that starts nginx
+	ErrorLog          string   // a file; "" is standard error, from which Run takes the secrets out
+	AccessLog         string   // a file; "" is none
+}
+
+// PeerTLS is mutual TLS between nginx and the members. Files are in PEM.
+type PeerTLS struct {
+	CA        string // who signs the members' certificates
+	Name      string // that the members' certificates are for
+	Cert, Key string // nginx's own; both or neither
+}
+
+//go:embed nginx.conf.tmpl
+var templates embed.FS
+
+var page = template.Must(template.ParseFS(templates, "nginx.conf.tmpl"))
+
+// Text is the configuration as nginx reads it. It returns KindInvalid for a value that cannot stand in it.
+func (c Config) Text() (string, error) {
+	c = c.withDefaults()
+	if err := c.valid(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	if err := page.Execute(&b, settings{c}); err != nil {
+		return "", tutti.Wrap(tutti.KindInternal, "nginx.Text", err)
+	}
+	return b.String(), nil
+}
+
+func (c Config) withDefaults() Config {
+	zero := func(n *int, value int) {
+		if *n == 0 {
+			*n = value
+		}
+	}
+	zero(&c.RequestBurst, 10*c.RequestRate)
+	zero(&c.WorkerConnections, 16384)
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&c.SendTimeout, 10 * time.Minute}, {&c.ReadTimeout, 65 * time.Second}, {&c.TrackCacheTimeout, 3 * time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	for _, n := range []struct {
+		field *int64
+		value int64
+	}{{&c.CacheBytes, 10 << 30}, {&c.MaxBody, 8 << 20}} {
+		if *n.field == 0 {
+			*n.field = n.value
+		}
+	}
+	if c.CacheDir == "" {
+		c.CacheDir = filepath.Join(c.Dir, "cache")
+	}
+	// The order in which the ring is made; it must be the same everywhere.
+	c.Deliveries, c.TrackCaches = sorted(c.Deliveries), sorted(c.TrackCaches)
+	return c
+}
+
+func sorted(addresses []string) []string {
+	out := slices.Clone(addresses)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+var (
+	nameForm   = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$|^_$`)
+	userForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,31}$`)
+	secretForm = regexp.MustCompile(`^[A-Za-z0-9_-]{32,128}$`)
+	baseForm   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
+	listenForm = regexp.MustCompile(`^(unix:/[A-Za-z0-9._/-]+|([A-Za-z0-9.-]+|\*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|[0-9]{1,5})$`)
+)
+
+func (c Config) valid() error {
+	invalid := func(format string, args ...any) error {
+		return tutti.Errorf(tutti.KindInvalid, "nginx.Text", format, args...)
+	}
+	for _, a := range slices.Concat(c.Deliveries, c.TrackCaches) {
+		if host, port, err := net.SplitHostPort(a); err != nil || !listenForm.MatchString(a) || host == "" || host == "*" || port == "0" {
+			return invalid("the member address %q must be HOST:PORT", a)
+		}
+	}
+	if len(c.Listen) == 0 {
+		return invalid("nginx needs an address to listen on")
+	}
+	for _, l := range slices.Concat(c.Listen, c.RedirectListen) {
+		if !listenForm.MatchString(l) {
+			return invalid("nginx cannot listen on %q; write HOST:PORT, a port, or unix:/path", l)
+		}
+	}
+	for _, n := range c.ServerNames {
+		if !nameForm.MatchString(n) {
+			return invalid("%q is no server name", n)
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return invalid("TLS needs a certificate and its key")
+	}
+	if len(c.RedirectListen) > 0 && c.TLSCert == "" {
+		return invalid("plain HTTP can be sent to HTTPS only where there is a certificate")
+	}
+	if !baseForm.MatchString(c.BasePath) {
+		return invalid("the base path %q must look like /music", c.BasePath)
+	}
+	if !secretForm.MatchString(c.Secret) {
+		return invalid("the secret between nginx and delivery must be 32 to 128 letters, digits, - and _")
+	}
+	if c.User != "" && !userForm.MatchString(c.User) {
+		return invalid("%q is no user name", c.User)
+	}
+	for _, p := range c.TrustedProxies {
+		_, err := netip.ParsePrefix(p)
+		if _, addrErr := netip.ParseAddr(p); err != nil && addrErr != nil {
+			return invalid("the trusted proxy %q must be an address or a network such as 10.0.0.0/8", p)
+		}
+	}
+	files := []string{c.Dir, c.CacheDir, c.TLSCert, c.TLSKey, c.ErrorLog, c.AccessLog}
+	if p := c.PeerTLS; p != nil {
+		if p.CA == "" || !nameForm.MatchString(p.Name) || (p.Cert == "") != (p.Key == "") {
+			return invalid("TLS to the members needs the authority's certificate and the name that theirs are for, and a certificate with its key or neither")
+		}
+		files = append(files, p.CA, p.Cert, p.Key)
+	}
+	for _, f := range files {
+		// nginx knows variables in some of these, and a quoted string can hold anything else but quotes, backslashes and NUL.
+		if f != "" && (!filepath.IsAbs(f) || strings.ContainsAny(f, "$\"\\\x00\n\r")) {
+			return invalid("the path %q must be absolute and free of quotes, backslashes and dollar signs", f)
+		}
+	}
+	if c.Dir == "" {
+		return invalid("nginx needs a folder of its own")
+	}
+	for _, n := range []int64{int64(c.RequestRate), int64(c.RequestBurst), int64(c.Connections), c.MaxBody, c.CacheBytes, int64(c.Workers), int64(c.WorkerConnections)} {
+		if n < 0 {
+			return invalid("a limit of nginx's cannot be negative")
+		}
+	}
+	for _, d := range []time.Duration{c.SendTimeout, c.ReadTimeout, c.TrackCacheTimeout} {
+		if d < time.Millisecond {
+			return invalid("a time limit of nginx's must be a millisecond or more")
+		}
+	}
+	return nil
+}
+
+// settings is what the template sees.
+type settings struct{ Config }
+
+// Oldest is the oldest nginx that the configuration is tested with.
+func (settings) Oldest() string { return "1.22" }
+
+// Path is a path in Dir, ready to stand in the file.
+func (s settings) Path(name string) string { return s.Quote(filepath.Join(s.Dir, name)) }
+
+// Quote makes one parameter of a value that valid has seen.
+func (settings) Quote(v string) string { return `"` + v + `"` }
+
+// Seconds writes a duration as nginx reads it.
+func (settings) Seconds(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+}
+
+// Names are the server's names; "_" is any.
+func (s settings) Names() string {
+	if len(s.ServerNames) == 0 {
+		return "_"
+	}
+	return strings.Join(s.ServerNames, " ")
+}
+
+// ErrorLogLine is where errors go, and which. nginx quotes a request's first line with its query, and so the secrets in
+// it, when an error concerns a request. Run takes them out; nobody does for a file, which so gets only what is critical.
+func (s settings) ErrorLogLine() string {
+	if s.ErrorLog == "" {
+		return "stderr warn"
+	}
+	return s.Quote(s.ErrorLog) + " crit"
+}
+
+// OpenFiles is how many files a worker needs: a connection to a listener, one to a member, and a file of the cache.
+func (s settings) OpenFiles() int { return 3*s.WorkerConnections + 256 }
+
+// KeysZone is the shared memory for the cache's keys. nginx keeps 8,000 of them in a megabyte
+// (nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_path), and each is of one slice.
+func (s settings) KeysZone() string {
+	return strconv.FormatInt(max(4, s.CacheBytes/tutti.ChunkSize/8000+1), 10) + "m"
+}
+
+// Scheme is how the members are spoken to.
+func (s settings) Scheme() string {
+	if s.PeerTLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// Closed are the addresses of delivery that are not for listeners, with and without the base path.
+func (s settings) Closed() []string {
+	var out []string
+	for _, base := range slices.Compact([]string{"", s.BasePath}) {
+		out = append(out, "= "+base+"/readyz", "= "+base+"/metrics", base+"/debug/", base+"/tutti.v1.", base+"/bytes/")
+	}
+	return append(out, "/_tutti/")
+}
+
+func (settings) Header() string { return Header }
+func (settings) Slices() string { return slicesPath }
+func (settings) Whole() string  { return wholePath }
+
+// kept is a header field of delivery's answer that the listener is to see although the bytes come from elsewhere.
+type kept struct {
+	Header string
+	Always bool // with errors, too
+}
+
+// Name is the field as nginx's variables are named.
+func (k kept) Name() string { return strings.ReplaceAll(strings.ToLower(k.Header), "-", "_") }
+
+// Variable is where it is kept.
+func (k kept) Variable() string { return "tutti_" + k.Name() }
+
+// Kept lists them. nginx itself keeps Content-Type, Content-Disposition, Cache-Control, Expires and Set-Cookie when it is
+// sent elsewhere (ngx_http_upstream.c, "redirect"); ETag and Last-Modified come with the bytes and must, for ranges.
+func (settings) Kept() []kept {
+	return []kept{
+		{"X-Request-Id", true},
+		{"X-Content-Type-Options", true},
+		{"Referrer-Policy", true},
+		{"X-Frame-Options", true},
+		{"Content-Security-Policy", true},
+		{"Cross-Origin-Resource-Policy", true},
+		{"Cross-Origin-Opener-Policy", true},
+		{"Access-Control-Allow-Origin", true},
+		{"Access-Control-Expose-Headers", true},
+		{"X-Content-Duration", false},
+		{"Repr-Digest", false},
+	}
+}

@@ -1,0 +1,387 @@
+package nginx
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"tutti"
+	"tutti/clock"
+)
+
+// Fleet is what Edge needs to know of the members; peer/members has it.
+type Fleet interface {
+	// Members returns the ready members that run the service.
+	Members(s tutti.Service) []tutti.Member
+	// Changed returns a channel that is closed at the next change.
+	Changed() <-chan struct{}
+}
+
+// EdgeConfig is what an Edge needs. Config, Fleet, Clock and Logger are required.
+type EdgeConfig struct {
+	// Config is everything but the members' addresses, which come from Fleet.
+	Config Config
+	Fleet  Fleet
+	// File is where the configuration is kept; "" is nginx.conf in Config.Dir. The one before stays beside it, with
+	// ".previous" after its name.
+	File    string
+	Program string // nginx; "" is found in PATH
+	Clock   clock.Clock
+	Logger  *slog.Logger
+	// Grace is how long streams may go on when a nginx that Run has started is to end; 0 is 30 s, less is not at all.
+	Grace time.Duration
+}
+
+// Edge keeps an nginx in step with the fleet.
+type Edge struct {
+	c       EdgeConfig
+	program string
+	written string // what is in File
+}
+
+// NewEdge returns KindUnavailable where there is no nginx, and KindInvalid for a configuration that cannot be.
+func NewEdge(c EdgeConfig) (*Edge, error) {
+	const op = "nginx.NewEdge"
+	if c.Program == "" {
+		c.Program = "nginx"
+	}
+	program, err := exec.LookPath(c.Program)
+	if err != nil {
+		// Debian keeps it where only root's PATH leads.
+		if program, err = exec.LookPath("/usr/sbin/" + filepath.Base(c.Program)); err != nil {
+			return nil, &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Message: "nginx is not installed; on Debian: apt install nginx-light", Err: err}
+		}
+	}
+	if c.File == "" {
+		c.File = filepath.Join(c.Config.Dir, "nginx.conf")
+	}
+	if c.Grace == 0 {
+		c.Grace = 30 * time.Second
+	}
+	if os.Geteuid() == 0 && c.Config.User == "" {
+		// nginx would have its workers run as nobody, who cannot look into our folder.
+		c.Config.User = "root"
+		c.Logger.Warn("nginx runs as root; start it as a user of its own, which needs CAP_NET_BIND_SERVICE for ports below 1024")
+	}
+	e := &Edge{c: c, program: program}
+	if _, err := e.text(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Edge) text() (string, error) {
+	c := e.c.Config
+	for _, m := range e.c.Fleet.Members(tutti.ServiceDelivery) {
+		c.Deliveries = append(c.Deliveries, m.Address)
+	}
+	for _, m := range e.c.Fleet.Members(tutti.ServiceTrackCache) {
+		c.TrackCaches = append(c.TrackCaches, m.Address)
+	}
+	return c.Text()
+}
+
+// Write writes the configuration for the members of this moment, if nginx finds nothing wrong with it, and reports
+// whether it differs from what was there. The file is never half written, and is readable by its owner only: it holds
+// the secret.
+func (e *Edge) Write(ctx context.Context) (changed bool, err error) {
+	const op = "nginx.Write"
+	text, err := e.text()
+	if err != nil {
+		return false, err
+	}
+	if e.written == "" {
+		before, err := os.ReadFile(e.c.File)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+		}
+		e.written = string(before)
+	}
+	if text == e.written {
+		return false, nil
+	}
+	for _, dir := range []string{filepath.Dir(e.c.File), e.c.Config.Dir, filepath.Join(e.c.Config.Dir, "temp"), e.c.Config.CacheDir} {
+		if dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+		}
+	}
+	next := e.c.File + ".next"
+	if err := writeSynced(next, text); err != nil {
+		return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if err := e.Check(ctx, next); err != nil {
+		return false, err // next stays, for whoever wants to see what nginx did not like
+	}
+	previous := e.c.File + ".previous"
+	if err := os.Remove(previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if err := os.Link(e.c.File, previous); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if err := os.Rename(next, e.c.File); err != nil {
+		return false, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	e.written = text
+	return true, nil
+}
+
+func writeSynced(path, text string) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// args are how nginx is told which configuration it is about. -e is where it writes what happens before it has read it.
+func (e *Edge) args(file string, more ...string) []string {
+	return append([]string{"-p", e.c.Config.Dir, "-e", "stderr", "-c", file}, more...)
+}
+
+// Check has nginx check a configuration file. It returns KindInvalid with what nginx says about it.
+func (e *Edge) Check(ctx context.Context, file string) error {
+	const op = "nginx.Check"
+	out, err := exec.CommandContext(ctx, e.program, e.args(file, "-q", "-t")...).CombinedOutput()
+	if err != nil {
+		said := Redact(strings.TrimSpace(string(out)))
+		return &tutti.Error{Kind: tutti.KindInvalid, Op: op, Message: "nginx refuses the configuration: " + said, Err: err}
+	}
+	return nil
+}
+
+// Reload has the running nginx take up what is in the file. Connections go on as they are. It returns KindUnavailable
+// where none runs.
+func (e *Edge) Reload() error {
+	const op = "nginx.Reload"
+	pid, err := e.pid()
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGHUP)
+	}
+	if err != nil {
+		return &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Message: "nginx does not run", Err: err}
+	}
+	return nil
+}
+
+func (e *Edge) pid() (int, error) {
+	b, err := os.ReadFile(filepath.Join(e.c.Config.Dir, "nginx.pid"))
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || pid <= 1 {
+		return 0, tutti.Errorf(tutti.KindInvalid, "nginx.pid", "the pid file says %q", bytes.TrimSpace(b))
+	}
+	return pid, nil
+}
+
+const (
+	// settle is how long the members must have stayed the same: a process that starts or stops changes twice.
+	settle = 200 * time.Millisecond
+	// pace is the least time between two reloads: each leaves workers behind until their last stream has ended.
+	pace = time.Second
+)
+
+// Follow keeps the file, and the nginx that runs with it, in step with the fleet until ctx ends; then it returns nil. It
+// begins with writing the file, and with a reload if that changed it. A configuration that nginx refuses is logged and
+// not loaded; that the first one is refused is an error.
+func (e *Edge) Follow(ctx context.Context) error {
+	change := e.c.Fleet.Changed()
+	changed, err := e.Write(ctx)
+	if err != nil {
+		return err
+	}
+	if changed {
+		if err := e.Reload(); err != nil {
+			e.c.Logger.InfoContext(ctx, "nginx's configuration is written, but there is no nginx to reload", "file", e.c.File)
+		}
+	}
+	return e.follow(ctx, change)
+}
+
+func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-change:
+		}
+		if clock.Sleep(ctx, e.c.Clock, settle) != nil {
+			return nil
+		}
+		change = e.c.Fleet.Changed()
+		changed, err := e.Write(ctx)
+		if err == nil && changed {
+			err = e.Reload()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			e.c.Logger.ErrorContext(ctx, "nginx does not follow the fleet", "err", err)
+		case changed:
+			e.c.Logger.InfoContext(ctx, "nginx follows the fleet", "deliveries", len(e.c.Fleet.Members(tutti.ServiceDelivery)), "trackcaches", len(e.c.Fleet.Members(tutti.ServiceTrackCache)))
+		}
+		if clock.Sleep(ctx, e.c.Clock, pace-settle) != nil {
+			return nil
+		}
+	}
+}
+
+// Run starts nginx in the foreground and keeps it in step with the fleet until ctx ends. Then nginx finishes its streams
+// for as long as Grace allows, and Run returns nil. That nginx cannot start, or ends of itself, is KindUnavailable. nginx
+// dies with this process.
+func (e *Edge) Run(ctx context.Context) error {
+	const op = "nginx.Run"
+	change := e.c.Fleet.Changed()
+	if _, err := e.Write(ctx); err != nil {
+		return err
+	}
+	cmd := exec.Command(e.program, e.args(e.c.File, "-g", "daemon off;")...) // not CommandContext: its end is to be graceful
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	e.c.Logger.InfoContext(ctx, "nginx runs", "pid", cmd.Process.Pid, "listen", e.c.Config.Listen)
+	var work sync.WaitGroup
+	defer work.Wait()
+	var last lastLine
+	work.Go(func() { e.relay(stderr, &last) })
+	following, stop := context.WithCancel(ctx)
+	defer stop()
+	work.Go(func() { _ = e.follow(following, change) }) // it only ever returns nil
+	ended := make(chan error, 1)
+	work.Go(func() {
+		state, err := cmd.Process.Wait() // not cmd.Wait, which would close the pipe before it is read to its end
+		if err == nil {
+			err = errors.New(state.String())
+		}
+		ended <- err
+	})
+	select {
+	case err := <-ended:
+		message := "nginx ended of itself"
+		if said := last.get(); said != "" {
+			message += ": " + said
+		}
+		return &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Message: message, Err: err}
+	case <-ctx.Done():
+	}
+	stop()
+	return e.end(cmd.Process, ended)
+}
+
+// end has nginx finish: no new connections at once, then the streams that run, then all of it.
+func (e *Edge) end(p *os.Process, ended <-chan error) error {
+	limit := e.c.Clock.NewTimer(max(0, e.c.Grace))
+	defer limit.Stop()
+	_ = p.Signal(syscall.SIGQUIT) // it may have ended by now, which ended tells
+	select {
+	case <-ended:
+		return nil
+	case <-limit.C():
+	}
+	_ = p.Signal(syscall.SIGTERM)
+	limit.Reset(5 * time.Second)
+	select {
+	case <-ended:
+		return nil
+	case <-limit.C():
+	}
+	_ = syscall.Kill(-p.Pid, syscall.SIGKILL) // its workers as well
+	<-ended
+	return nil
+}
+
+// lastLine keeps what nginx complained about last.
+type lastLine struct {
+	mu   sync.Mutex
+	text string
+}
+
+func (l *lastLine) set(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = s
+}
+
+func (l *lastLine) get() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text
+}
+
+// relay passes on what nginx says, without secrets, until it has ended and all its workers have.
+func (e *Edge) relay(r io.Reader, last *lastLine) {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	for {
+		line, err := lines.ReadSlice('\n') // what is longer than the buffer comes in pieces, each cleaned
+		if text := strings.TrimSpace(string(line)); text != "" {
+			level, message := parseLine(text)
+			message = Redact(message)
+			if level >= slog.LevelError {
+				last.set(message)
+			}
+			e.c.Logger.Log(context.Background(), level, "nginx: "+message)
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+// lineForm is how nginx begins a line: time, level, process and thread.
+var lineForm = regexp.MustCompile(`^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |nginx: )\[([a-z]+)\] (?:\d+#\d+: )?`)
+
+func parseLine(line string) (slog.Level, string) {
+	m := lineForm.FindStringSubmatch(line)
+	if m == nil {
+		return slog.LevelInfo, line
+	}
+	rest := line[len(m[0]):]
+	switch m[1] {
+	case "debug", "info":
+		return slog.LevelDebug, rest
+	case "notice":
+		return slog.LevelInfo, rest
+	case "warn":
+		return slog.LevelWarn, rest
+	}
+	return slog.LevelError, rest
+}
+
+// secretForms find what nginx quotes of requests and is not for a log: queries, and the paths of shares.
+var (
+	queryForm = regexp.MustCompile(`\?[^" ]*`)
+	shareForm = regexp.MustCompile(`(/share/)[^" /?]+`)
+)
+
+// Redact takes out of a line of nginx's what may be secret.
+func Redact(line string) string {
+	return shareForm.ReplaceAllString(queryForm.ReplaceAllString(line, "?..."), "${1}...")
+}
