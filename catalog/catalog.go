@@ -201,6 +201,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	c.people.init(c)
+	c.playlists.reading = make(chan struct{}, 1)
 	if err := c.playlists.load(ctx, c); err != nil {
 		return nil, err
 	}

@@ -150,6 +150,19 @@ func (c *Catalog) mayScan(m *model) error {
 	return tutti.Errorf(tutti.KindConflict, "catalog.Apply", "another node scans now")
 }
 
+// stillScans is mayScan for what is not in the log, after a look at it.
+func (c *Catalog) stillScans(ctx context.Context) error {
+	if c.cfg.SoleWriter {
+		return nil
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.refreshLocked(ctx); err != nil {
+		return err
+	}
+	return c.mayScan(c.current())
+}
+
 // announce appends a notice. said is asked before each attempt whether that is still to be done. The caller holds
 // writing.
 func (c *Catalog) announce(ctx context.Context, n *notice, said func(*state) (bool, error)) error {

@@ -6,8 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -17,111 +15,6 @@ import (
 	"tutti/catalog/scan"
 	"tutti/store"
 )
-
-// ---- items that may be larger than the store's ----
-
-// The forms of a large item's value: whole, or the name and number of its parts.
-const (
-	wholeItem = 'w'
-	partsItem = 'p'
-)
-
-// putLarge writes data under k, in parts where it is too large for one item. The parts are written first, under a name
-// of their own, so that the one write of the item itself makes the whole visible or nothing.
-func (c *Catalog) putLarge(ctx context.Context, k store.Key, data []byte, cond store.Condition) (uint64, error) {
-	data = c.pack.EncodeAll(data, nil)
-	if len(data) < store.MaxValue {
-		version, err := c.store.Put(ctx, k, append([]byte{wholeItem}, data...), time.Time{}, cond)
-		if err == nil && version > 1 {
-			err = c.sweepLarge(ctx, k, "")
-		}
-		return version, err
-	}
-	var random [8]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return 0, err
-	}
-	generation := hex.EncodeToString(random[:])
-	parts := 0
-	for part := range slices.Chunk(data, store.MaxValue) {
-		if _, err := c.store.Put(ctx, largePart(k, generation, parts), part, time.Time{}, store.Always); err != nil {
-			return 0, err
-		}
-		parts++
-	}
-	head := appendUvarint(appendString([]byte{partsItem}, generation), uint64(parts))
-	version, err := c.store.Put(ctx, k, head, time.Time{}, cond)
-	if err != nil {
-		return 0, err
-	}
-	return version, c.sweepLarge(ctx, k, generation)
-}
-
-func largePart(k store.Key, generation string, n int) store.Key {
-	return store.Key{PK: "part#" + k.PK, SK: fmt.Sprintf("%s#%s#%04d", k.SK, generation, n)}
-}
-
-// sweepLarge deletes the parts of former values of k: all but the generation's.
-func (c *Catalog) sweepLarge(ctx context.Context, k store.Key, but string) error {
-	after := ""
-	for {
-		page, err := c.store.Query(ctx, "part#"+k.PK, k.SK+"#", after, 8)
-		if err != nil {
-			return err
-		}
-		for _, item := range page.Items {
-			if but != "" && strings.HasPrefix(item.SK, k.SK+"#"+but+"#") {
-				continue
-			}
-			if err := c.store.Delete(ctx, item.Key, store.Always); err != nil {
-				return err
-			}
-		}
-		if after = page.Next; after == "" {
-			return nil
-		}
-	}
-}
-
-// deleteLarge deletes k with its parts.
-func (c *Catalog) deleteLarge(ctx context.Context, k store.Key, cond store.Condition) error {
-	if err := c.store.Delete(ctx, k, cond); err != nil {
-		return err
-	}
-	return c.sweepLarge(ctx, k, "")
-}
-
-// openLarge returns the data of a large item.
-func (c *Catalog) openLarge(ctx context.Context, item store.Item) ([]byte, error) {
-	const op = "catalog: read item"
-	d := decoder{b: item.Value}
-	var data []byte
-	switch d.byte() {
-	case wholeItem:
-		data = d.b
-	case partsItem:
-		generation, parts := d.string(), int(d.uvarint())
-		if d.err != nil {
-			return nil, tutti.Wrap(tutti.KindInternal, op, d.err)
-		}
-		for n := range parts {
-			part, err := c.store.Get(ctx, largePart(item.Key, generation, n))
-			if err != nil {
-				return nil, tutti.Wrap(tutti.KindOf(err), op, err)
-			}
-			data = append(data, part.Value...)
-		}
-	default:
-		return nil, tutti.Errorf(tutti.KindInvalid, op, "an item was written by another version of tutti")
-	}
-	raw, err := c.unpack.DecodeAll(data, nil)
-	if err != nil {
-		return nil, tutti.Wrap(tutti.KindInternal, op, err)
-	}
-	return raw, nil
-}
-
-// ---- playlists ----
 
 const playlistsPK = "playlists"
 
@@ -177,14 +70,44 @@ func decodePlaylist(raw []byte) (*playlist, error) {
 }
 
 // playlists holds all playlists in memory; eight bytes an entry. A *playlist in it never changes, it is replaced.
+//
+// Nodes beside one another keep a log of the playlists that were written, by ID, from which the others see which to
+// read again: one small question for each request, and one read for each change. A record follows the write of its item
+// and precedes the answer, so whatever was acknowledged is seen. A node that is killed in between leaves a change that
+// nobody was promised; everything is read again now and then, and then that is seen as well.
 type playlists struct {
 	writing sync.Mutex
-	mu      sync.RWMutex
-	byID    map[tutti.ID]*playlist
+	looks   looks
+
+	reading chan struct{} // holds a token: one reads from the store at a time
+	seq     uint64        // the log as far as it was followed; guarded by reading
+	loaded  time.Time     // when everything was read; guarded by reading
+
+	mu   sync.RWMutex
+	byID map[tutti.ID]*playlist
 }
+
+const (
+	playlistsLog = "playlists"
+
+	// playlistsKept is how many records of the log there are at least; nodes that are further behind read everything.
+	playlistsKept = 1000
+
+	// playlistsAnew is how often everything is read again, if anybody asks.
+	playlistsAnew = 10 * time.Minute
+)
 
 // load reads all playlists anew.
 func (l *playlists) load(ctx context.Context, c *Catalog) error {
+	const op = "catalog: read playlists"
+	var seq uint64
+	if !c.cfg.SoleWriter { // first, so that nothing is missed
+		var err error
+		if seq, err = c.store.LastSeq(ctx, playlistsLog); err != nil {
+			return tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+	}
+	began := c.clock.Now()
 	l.mu.RLock()
 	known := l.byID
 	l.mu.RUnlock()
@@ -193,24 +116,24 @@ func (l *playlists) load(ctx context.Context, c *Catalog) error {
 	for {
 		page, err := c.store.Query(ctx, playlistsPK, "", after, 100)
 		if err != nil {
-			return tutti.Wrap(tutti.KindOf(err), "catalog: read playlists", err)
+			return tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 		for _, item := range page.Items {
 			id := tutti.ID(item.SK)
-			if old, ok := known[id]; ok && old.version == item.Version {
+			l.mu.RLock()
+			old, ok := known[id]
+			l.mu.RUnlock()
+			if ok && old.version == item.Version {
 				fresh[id] = old
 				continue
 			}
-			raw, err := c.openLarge(ctx, item)
+			p, err := c.readPlaylist(ctx, item)
 			if err != nil {
 				return err
 			}
-			p, err := decodePlaylist(raw)
-			if err != nil {
-				return err
+			if p != nil {
+				fresh[id] = p
 			}
-			p.id, p.version = id, item.Version
-			fresh[id] = p
 		}
 		if after = page.Next; after == "" {
 			break
@@ -219,16 +142,119 @@ func (l *playlists) load(ctx context.Context, c *Catalog) error {
 	l.mu.Lock()
 	l.byID = fresh
 	l.mu.Unlock()
+	l.seq, l.loaded = seq, began
 	return nil
 }
 
-// fresh reads the playlists again where another node may have changed them.
+// readPlaylist makes a playlist of its item; nil where it was deleted meanwhile.
+func (c *Catalog) readPlaylist(ctx context.Context, item store.Item) (*playlist, error) {
+	raw, item, err := c.openLarge(ctx, item)
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := decodePlaylist(raw)
+	if err != nil {
+		return nil, err
+	}
+	p.id, p.version = tutti.ID(item.SK), item.Version
+	return p, nil
+}
+
+// freshPlaylists reads what other nodes changed, for somebody who is about to write.
 func (c *Catalog) freshPlaylists(ctx context.Context) error {
+	l := &c.playlists
 	if c.cfg.SoleWriter {
 		return nil
 	}
-	return c.playlists.load(ctx, c)
+	select {
+	case l.reading <- struct{}{}:
+		defer func() { <-l.reading }()
+	case <-ctx.Done():
+		return tutti.Wrap(tutti.KindUnavailable, "catalog: read playlists", ctx.Err())
+	}
+	if c.clock.Now().Sub(l.loaded) >= playlistsAnew {
+		return l.load(ctx, c)
+	}
+	return l.followChanges(ctx, c)
 }
+
+// recentPlaylists is freshPlaylists for somebody who reads, and does not wait for a store that is away.
+func (c *Catalog) recentPlaylists(ctx context.Context) error {
+	if c.cfg.SoleWriter {
+		return nil
+	}
+	return c.playlists.looks.await(ctx, c, c.freshPlaylists)
+}
+
+// followChanges reads again what the log names. The caller has the token.
+func (l *playlists) followChanges(ctx context.Context, c *Catalog) error {
+	const op = "catalog: read playlists"
+	last, err := c.store.LastSeq(ctx, playlistsLog)
+	if err != nil {
+		return tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	seq, changed := l.seq, make(map[tutti.ID]bool)
+	for seq < last {
+		records, err := c.store.ReadLog(ctx, playlistsLog, seq, store.MaxPage)
+		if err != nil {
+			return tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		if len(records) == 0 || records[0].Seq != seq+1 {
+			return l.load(ctx, c)
+		}
+		for _, r := range records {
+			changed[tutti.ID(r.Value)], seq = true, r.Seq
+		}
+	}
+	for id := range changed {
+		var p *playlist
+		item, err := c.store.Get(ctx, playlistKey(id))
+		if err == nil {
+			p, err = c.readPlaylist(ctx, item)
+		}
+		if err != nil && !tutti.IsKind(err, tutti.KindNotFound) {
+			return tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		l.mu.Lock()
+		if p != nil {
+			l.byID[id] = p
+		} else {
+			delete(l.byID, id)
+		}
+		l.mu.Unlock()
+	}
+	l.seq = seq
+	return nil
+}
+
+// tellPlaylist lets the other nodes know that a playlist was written or deleted.
+func (c *Catalog) tellPlaylist(ctx context.Context, id tutti.ID) error {
+	const op = "catalog: tell of a playlist"
+	if c.cfg.SoleWriter {
+		return nil
+	}
+	const tries = 32
+	for range tries {
+		last, err := c.store.LastSeq(ctx, playlistsLog)
+		if err != nil {
+			return tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		err = c.store.Append(ctx, playlistsLog, last+1, []byte(id))
+		if tutti.IsKind(err, tutti.KindConflict) {
+			continue
+		}
+		if err == nil && last%playlistsKept == 0 && last > playlistsKept {
+			err = c.store.TrimLog(ctx, playlistsLog, last-playlistsKept)
+		}
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	return tutti.Errorf(tutti.KindConflict, op, "too many playlists change at once; look again")
+}
+
+func playlistKey(id tutti.ID) store.Key { return store.Key{PK: playlistsPK, SK: string(id)} }
 
 func (l *playlists) get(id tutti.ID) *playlist {
 	l.mu.RLock()
@@ -252,7 +278,7 @@ func (p *playlist) visible(v tutti.Viewer) bool {
 }
 
 func (c *Catalog) userName(ctx context.Context, id tutti.ID) string {
-	if c.cfg.User == nil || id == "" {
+	if c.cfg.User == nil || id == "" || c.reach.away() {
 		return ""
 	}
 	u, err := c.cfg.User(ctx, id)
@@ -292,7 +318,7 @@ func (w *view) describe(p *playlist, tracks bool) tutti.Playlist {
 
 // Playlists lists the playlists that v may see, by name, without their tracks.
 func (c *Catalog) Playlists(ctx context.Context, v tutti.Viewer) ([]tutti.Playlist, error) {
-	if err := c.freshPlaylists(ctx); err != nil {
+	if err := c.recentPlaylists(ctx); err != nil {
 		return nil, err
 	}
 	c.playlists.mu.RLock()
@@ -306,34 +332,33 @@ func (c *Catalog) Playlists(ctx context.Context, v tutti.Viewer) ([]tutti.Playli
 	slices.SortFunc(mine, func(a, b *playlist) int {
 		return cmp.Or(strings.Compare(fold(a.name), fold(b.name)), strings.Compare(string(a.id), string(b.id)))
 	})
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return nil, err
-	}
+	w := c.glance(v)
 	list := make([]tutti.Playlist, len(mine))
 	for i, p := range mine {
 		list[i] = w.describe(p, false)
 	}
 	w.done()
+	names := make(map[tutti.ID]string)
 	for i := range list {
-		list[i].OwnerName = c.userName(ctx, list[i].Owner)
+		owner := list[i].Owner
+		if _, known := names[owner]; !known {
+			names[owner] = c.userName(ctx, owner)
+		}
+		list[i].OwnerName = names[owner]
 	}
 	return list, nil
 }
 
 // Playlist returns a playlist with its tracks.
 func (c *Catalog) Playlist(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Playlist, error) {
-	if err := c.freshPlaylists(ctx); err != nil {
+	if err := c.recentPlaylists(ctx); err != nil {
 		return tutti.Playlist{}, err
 	}
 	p := c.playlists.get(id)
 	if p == nil || !p.visible(v) {
 		return tutti.Playlist{}, notFound("catalog.Playlist", id)
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return tutti.Playlist{}, err
-	}
+	w := c.glance(v)
 	out := w.describe(p, true)
 	w.done()
 	out.OwnerName = c.userName(ctx, out.Owner)
@@ -365,6 +390,17 @@ func (c *Catalog) SavePlaylist(ctx context.Context, v tutti.Viewer, in tutti.Pla
 	}
 	c.playlists.writing.Lock()
 	defer c.playlists.writing.Unlock()
+	for try := 0; ; try++ {
+		out, err := c.savePlaylist(ctx, op, v, in, name)
+		// Whoever names no version wants the list so whatever it was before.
+		if in.Version != 0 || try == maxItemTries || !tutti.IsKind(err, tutti.KindConflict) {
+			return out, err
+		}
+	}
+}
+
+// savePlaylist is one attempt of SavePlaylist. The caller holds writing.
+func (c *Catalog) savePlaylist(ctx context.Context, op string, v tutti.Viewer, in tutti.Playlist, name string) (tutti.Playlist, error) {
 	if err := c.freshPlaylists(ctx); err != nil {
 		return tutti.Playlist{}, err
 	}
@@ -388,11 +424,8 @@ func (c *Catalog) SavePlaylist(ctx context.Context, v tutti.Viewer, in tutti.Pla
 		p.owner, p.created = old.owner, old.created
 		cond = store.IfVersion(old.version)
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return tutti.Playlist{}, err
-	}
 	p.tracks = make([]uint64, len(in.Tracks))
+	w := c.glance(v)
 	for i, id := range in.Tracks {
 		if _, ok := w.trackSlot(id); !ok {
 			w.done()
@@ -402,13 +435,21 @@ func (c *Catalog) SavePlaylist(ctx context.Context, v tutti.Viewer, in tutti.Pla
 	}
 	out := w.describe(p, true)
 	w.done()
-	if p.version, err = c.putLarge(ctx, store.Key{PK: playlistsPK, SK: string(p.id)}, p.encode(), cond); err != nil {
-		return tutti.Playlist{}, tutti.Wrap(tutti.KindOf(err), op, err)
+	if err := c.keepPlaylist(ctx, op, p, cond); err != nil {
+		return tutti.Playlist{}, err
 	}
-	c.playlists.set(p)
 	out.Version = p.version
 	out.OwnerName = c.userName(ctx, out.Owner)
 	return out, nil
+}
+
+// keepPlaylist writes a playlist. The caller holds writing.
+func (c *Catalog) keepPlaylist(ctx context.Context, op string, p *playlist, cond store.Condition) (err error) {
+	if p.version, err = c.putLarge(ctx, playlistKey(p.id), p.encode(), cond); err != nil {
+		return tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	c.playlists.set(p)
+	return c.tellPlaylist(ctx, p.id)
 }
 
 func randomNumber() (uint64, error) {
@@ -445,13 +486,13 @@ func (c *Catalog) DeletePlaylist(ctx context.Context, v tutti.Viewer, id tutti.I
 }
 
 func (c *Catalog) dropPlaylist(ctx context.Context, op string, id tutti.ID) error {
-	if err := c.deleteLarge(ctx, store.Key{PK: playlistsPK, SK: string(id)}, store.Always); err != nil {
+	if err := c.deleteLarge(ctx, playlistKey(id)); err != nil {
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	c.playlists.mu.Lock()
 	delete(c.playlists.byID, id)
 	c.playlists.mu.Unlock()
-	return nil
+	return c.tellPlaylist(ctx, id)
 }
 
 // ---- scan.Book ----
@@ -480,6 +521,9 @@ func (c *Catalog) ImportPlaylist(ctx context.Context, library string, in tutti.P
 	c.playlists.writing.Lock()
 	defer c.playlists.writing.Unlock()
 	if err := c.freshPlaylists(ctx); err != nil {
+		return err
+	}
+	if err := c.stillScans(ctx); err != nil { // after the version was read that is to be replaced
 		return err
 	}
 	old := c.playlists.get(id)
@@ -517,10 +561,5 @@ func (c *Catalog) ImportPlaylist(ctx context.Context, library string, in tutti.P
 		}
 		cond = store.IfVersion(old.version)
 	}
-	var err error
-	if p.version, err = c.putLarge(ctx, store.Key{PK: playlistsPK, SK: string(id)}, p.encode(), cond); err != nil {
-		return tutti.Wrap(tutti.KindOf(err), op, err)
-	}
-	c.playlists.set(p)
-	return nil
+	return c.keepPlaylist(ctx, op, p, cond)
 }

@@ -181,7 +181,10 @@ func (c *Catalog) Queue(ctx context.Context, v tutti.Viewer) (tutti.Queue, error
 	case err != nil:
 		return empty, tutti.Wrap(tutti.KindOf(err), op, err)
 	}
-	raw, err := c.openLarge(ctx, item)
+	raw, _, err := c.openLarge(ctx, item)
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return empty, nil
+	}
 	if err != nil {
 		return empty, err
 	}
