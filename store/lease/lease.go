@@ -83,7 +83,7 @@ func (c Config) check(op string) error {
 // record is the value of a lease's item. A released lease has no Nonce and no Holder.
 type record struct {
 	Holder string `json:"holder,omitempty"`
-	Nonce  string `json:"nonce,omitempty"` // of the contender that became the holder
+	Nonce  string `json:"nonce,omitempty"` // of the claim by which the holder became it
 	Fence  uint64 `json:"fence"`
 	TTL    int64  `json:"ttl_ms,omitempty"` // what the holder goes by
 }
@@ -147,9 +147,9 @@ type Lease struct {
 
 // contender is somebody who wants a lease, with what it has seen of it so far.
 type contender struct {
-	c     Config
-	nonce string
+	c Config
 
+	nonce string // of the latest claim
 	seen  sighting
 	since time.Time // when the reading that first showed seen had returned
 }
@@ -159,8 +159,6 @@ type sighting struct {
 	version uint64
 	nonce   string
 }
-
-func newContender(c Config) *contender { return &contender{c: c, nonce: rand.Text()} }
 
 // try reads the item once and takes the lease if it may. Otherwise it returns KindConflict, and whether the holder has
 // shown a sign of life since the call before.
@@ -180,7 +178,8 @@ func (n *contender) try(ctx context.Context) (l *Lease, alive bool, err error) {
 		alive = n.seen != sighting{}
 		n.seen, n.since = see, now
 	}
-	// The item may be this contender's own: from a claim whose answer was lost.
+	// The item may be this contender's own, from a claim whose answer was lost. When that was written is not known, so it
+	// has to be claimed again.
 	if r.free() || r.Nonce == n.nonce || now.Sub(n.since) >= time.Duration(r.TTL)*time.Millisecond {
 		l, err = n.claim(ctx, r, store.IfVersion(it.Version))
 		return l, false, err
@@ -191,6 +190,9 @@ func (n *contender) try(ctx context.Context) (l *Lease, alive bool, err error) {
 // claim writes this contender over what was there.
 func (n *contender) claim(ctx context.Context, old record, cond store.Condition) (*Lease, error) {
 	const op = "lease.Acquire"
+	// Each claim has its own nonce: an older one of this contender's must not pass for this one, because it was written before
+	// now.
+	n.nonce = rand.Text()
 	now := n.c.Clock.Now()
 	r := record{
 		Holder: n.c.Holder,
@@ -223,7 +225,7 @@ func Acquire(ctx context.Context, c Config) (*Lease, error) {
 	if err := c.check("lease.Acquire"); err != nil {
 		return nil, err
 	}
-	n := newContender(c)
+	n := &contender{c: c}
 	for {
 		l, alive, err := n.try(ctx)
 		if err == nil || alive || !tutti.IsKind(err, tutti.KindConflict) {
@@ -410,7 +412,7 @@ func Keep(ctx context.Context, c Config, logger *slog.Logger, fn func(ctx contex
 		logger = slog.Default()
 	}
 	logger = logger.With("lease", c.Name)
-	n := newContender(c)
+	n := &contender{c: c}
 	for pause := time.Duration(0); ; {
 		if pause > 0 && clock.Sleep(ctx, c.Clock, pause) != nil {
 			return nil
