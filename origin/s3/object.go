@@ -30,6 +30,7 @@ const (
 	firstPiece = 1 << 20
 	maxPiece   = 16 << 20
 	copyBuffer = 128 << 10
+	progress   = 64 << 10 // bytes after which an answer that ended early was worth asking for: the rest is asked for at once
 )
 
 var (
@@ -323,15 +324,13 @@ func (b *object) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int6
 			if writing != nil {
 				return done, writing // net/http needs it unwrapped
 			}
-			if m > 0 {
-				try = 2
-			}
 			if err = reading; err == nil {
-				b.o.budget.earn()
 				size = min(2*size, maxPiece)
+			}
+			if b.goesOn(ctx, m, err) {
+				try = 2
 				continue
 			}
-			b.o.meter.resumed.Inc()
 		}
 		if !passes(ctx, err) || !b.o.wait(ctx, try) {
 			return done, b.fail(err)
@@ -339,6 +338,16 @@ func (b *object) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int6
 		try++
 	}
 	return done, nil
+}
+
+// goesOn reports whether the next bytes may be asked for at once after an answer of n bytes that ended with err.
+func (b *object) goesOn(ctx context.Context, n int64, err error) bool {
+	if err == nil {
+		b.o.budget.earn()
+		return true
+	}
+	b.o.meter.resumed.Inc()
+	return n >= progress && passes(ctx, err)
 }
 
 // copyTo is io.Copy that tells whose error it was.
@@ -373,14 +382,10 @@ func (b *object) fill(p []byte, off int64) error {
 			m, err = io.ReadFull(s, p[done:])
 			s.Close()
 			done += m
-			if m > 0 {
+			if b.goesOn(b.ctx, int64(m), err) {
 				try = 2
-			}
-			if err == nil {
-				b.o.budget.earn()
 				continue
 			}
-			b.o.meter.resumed.Inc()
 		}
 		if !passes(b.ctx, err) || !b.o.wait(b.ctx, try) {
 			return b.fail(err)
