@@ -118,20 +118,12 @@ func New(c Config) (*Cache, error) {
 	if err != nil {
 		return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
-	for _, d := range []string{dir, filepath.Join(dir, "objects")} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, diskError(op, err)
-		}
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := lockFolder(op, dir)
 	if err != nil {
-		return nil, diskError(op, err)
+		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = tutti.Errorf(tutti.KindConflict, op, "another tutti uses the cache in %s; stop it, or give this one another folder", dir)
-		}
-		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), lock.Close())
+	if err := os.MkdirAll(filepath.Join(dir, "objects"), 0o700); err != nil {
+		return nil, errors.Join(diskError(op, err), lock.Close())
 	}
 	temp := filepath.Join(dir, "temp")
 	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o700)); err != nil {
@@ -152,6 +144,24 @@ func New(c Config) (*Cache, error) {
 		t.OnWait(cache.yield)
 	}
 	return cache, nil
+}
+
+// lockFolder makes the folder and has it for this process alone, until the file is closed.
+func lockFolder(op, dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, diskError(op, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, diskError(op, err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = tutti.Errorf(tutti.KindConflict, op, "another tutti uses the cache in %s; stop it, or give this one another folder", dir)
+		}
+		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), lock.Close())
+	}
+	return lock, nil
 }
 
 // Run does what can be done in the background, until ctx ends: it finds what earlier processes left on disk, so that

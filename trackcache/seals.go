@@ -1,0 +1,279 @@
+package trackcache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tutti"
+	"tutti/clock"
+	"tutti/store"
+	"tutti/trackcache/policy"
+)
+
+// A seal is what the bytes of an object are, block by block: taken once, when the object was first read as a whole, and
+// kept in the store. From then on no byte of the object leaves a fill before its block has been compared, whichever
+// member, head or origin it came from. Before, an object is as whole as the transport made it.
+//
+// Blocks are smaller than chunks so that a listener who reads along waits for 64 KiB and not for a MiB. Eight bytes of
+// SHA-256 a block find every accident and make a forgery 2⁶⁴ attempts; a seal of an hour of FLAC is 50 KB.
+//
+// The item's value is: "tuttisel", format (4 bytes), CRC-32C of all that follows (4), size (8), time of change (8),
+// length of the tag (2), the tag, and the sums.
+const (
+	sealMagic  = "tuttisel"
+	sealFormat = 1
+	sealBlock  = 64 << 10
+	sealSum    = 8
+	sealHeader = 8 + 4 + 4 + 8 + 8 + 2
+)
+
+type seal struct {
+	info tutti.ObjectInfo // without a content type
+	sums []byte
+}
+
+func sealKey(object string) store.Key { return store.Key{PK: "seal#" + object, SK: "seal"} }
+
+func sealBlocks(size int64) int64 { return (size + sealBlock - 1) / sealBlock }
+
+func (s seal) encode() []byte {
+	b := make([]byte, 16, sealHeader+len(s.info.Tag)+len(s.sums))
+	copy(b, sealMagic)
+	binary.BigEndian.PutUint32(b[8:], sealFormat)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.info.Size))
+	b = binary.BigEndian.AppendUint64(b, unixNano(s.info.ModTime))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.info.Tag)))
+	b = append(b, s.info.Tag...)
+	b = append(b, s.sums...)
+	binary.BigEndian.PutUint32(b[12:], crc32.Checksum(b[16:], castagnoli))
+	return b
+}
+
+// parseSeal accepts exactly what encode writes.
+func parseSeal(b []byte) (s seal, err error) {
+	if len(b) < sealHeader || string(b[:8]) != sealMagic {
+		return s, fmt.Errorf("%w: no seal", errCorrupt)
+	}
+	if v := binary.BigEndian.Uint32(b[8:]); v != sealFormat {
+		return s, fmt.Errorf("%w: a seal of format %d", errCorrupt, v)
+	}
+	if sum := crc32.Checksum(b[16:], castagnoli); sum != binary.BigEndian.Uint32(b[12:]) {
+		return s, fmt.Errorf("%w: the seal's checksum is %08x", errCorrupt, sum)
+	}
+	s.info.Size = int64(binary.BigEndian.Uint64(b[16:]))
+	s.info.ModTime = timeOf(binary.BigEndian.Uint64(b[24:]))
+	n := int(binary.BigEndian.Uint16(b[32:]))
+	if n > len(b)-sealHeader {
+		return s, fmt.Errorf("%w: the seal's tag", errCorrupt)
+	}
+	s.info.Tag, s.sums = string(b[sealHeader:sealHeader+n]), b[sealHeader+n:]
+	if s.info.Size < 0 || s.info.Size > store.MaxValue*sealBlock || int64(len(s.sums)) != sealBlocks(s.info.Size)*sealSum {
+		return s, fmt.Errorf("%w: a seal of %d bytes for %d", errCorrupt, len(s.sums), s.info.Size)
+	}
+	return s, nil
+}
+
+// seals keeps what the store says, so that a track costs one reading.
+type seals struct {
+	store store.Store
+	clock clock.Clock
+
+	read, missing, failed, taken, refused atomic.Int64
+	away                                  pause
+
+	mu    sync.Mutex
+	known map[string]knownSeal
+	kept  *policy.S3FIFO[string]
+}
+
+type knownSeal struct {
+	*seal // nil: the store has none
+	at    time.Time
+}
+
+const (
+	maxSeals = 4096 // remembered: 5 KB each for a track of 40 MB
+	unsealed = 10 * time.Minute
+)
+
+func newSeals(c ChunksConfig) *seals {
+	return &seals{store: c.Store, clock: c.Clock, known: map[string]knownSeal{}, kept: policy.NewS3FIFO[string](maxSeals)}
+}
+
+func (s *seals) forget(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept.Remove(object)
+	delete(s.known, object)
+}
+
+func (s *seals) remember(object string, k knownSeal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.kept.Hit(object) {
+		for _, old := range s.kept.Add(object, 1) {
+			delete(s.known, old)
+		}
+	}
+	s.known[object] = k
+}
+
+// askedSeal is a seal that is on its way. One fill has it.
+type askedSeal struct {
+	answer chan *seal // nil where it is known already
+	cancel context.CancelFunc
+	seal   *seal
+	waited bool
+}
+
+// ask begins to look for an object's seal, so that the origin can be asked meanwhile.
+func (s *seals) ask(ctx context.Context, object string) *askedSeal {
+	if s.store == nil {
+		return &askedSeal{waited: true}
+	}
+	now := s.clock.Now()
+	s.mu.Lock()
+	k, ok := s.known[object]
+	s.mu.Unlock()
+	if ok && (k.seal != nil || now.Sub(k.at) < unsealed) {
+		return &askedSeal{seal: k.seal, waited: true}
+	}
+	if s.away.now(now) {
+		return &askedSeal{waited: true}
+	}
+	ctx, cancel := within(ctx, s.clock, storeWait)
+	a := &askedSeal{answer: make(chan *seal, 1), cancel: cancel}
+	go func() { // ends with the fill, which waits for it
+		a.answer <- s.get(ctx, object)
+	}()
+	return a
+}
+
+// end waits for an answer that nobody wanted.
+func (a *askedSeal) end() {
+	if a.cancel == nil {
+		return
+	}
+	a.cancel()
+	if !a.waited {
+		a.waited = true
+		<-a.answer
+	}
+}
+
+func (s *seals) get(ctx context.Context, object string) *seal {
+	asked := s.clock.Now()
+	item, err := s.store.Get(ctx, sealKey(object))
+	switch {
+	case tutti.IsKind(err, tutti.KindNotFound):
+		s.missing.Add(1)
+		s.remember(object, knownSeal{at: s.clock.Now()})
+		return nil
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && s.clock.Now().Sub(asked) < storeWait:
+		return nil // the fill ended before
+	case err != nil:
+		s.failed.Add(1)
+		s.away.begin(s.clock.Now())
+		return nil
+	}
+	found, err := parseSeal(item.Value)
+	if err != nil {
+		s.failed.Add(1)
+		s.remember(object, knownSeal{at: s.clock.Now()})
+		return nil
+	}
+	s.read.Add(1)
+	s.remember(object, knownSeal{&found, s.clock.Now()})
+	return &found
+}
+
+// wait returns the sums to compare with: none where there is no seal of this state of the object, or the store does not
+// say in time. It is the same for all of one fill.
+func (a *askedSeal) wait(info tutti.ObjectInfo) sums {
+	if !a.waited {
+		a.waited = true
+		a.seal = <-a.answer // its context ends it in time
+	}
+	if a.seal == nil || !sameState(a.seal.info, info) {
+		return nil
+	}
+	return a.seal.sums
+}
+
+// sums are the seal of an object's blocks; nil knows nothing and finds all well.
+type sums []byte
+
+// check compares what has been read of a chunk but not let go, up to filled bytes, and returns how much may be.
+func (s sums) check(ch *chunk, filled int) (sound int, err error) {
+	if s == nil {
+		return filled, nil
+	}
+	sound = ch.have
+	for sound < filled {
+		end := min(sound-sound%sealBlock+sealBlock, len(ch.buf))
+		if end > filled {
+			return sound, nil
+		}
+		block := sound - sound%sealBlock
+		i := (ch.id.N*tutti.ChunkSize + int64(block)) / sealBlock * sealSum
+		sum := sha256.Sum256(ch.buf[block:end])
+		if string(sum[:sealSum]) != string(s[i:i+sealSum]) {
+			return sound, tutti.Errorf(tutti.KindUnavailable, "trackcache: fill", "the bytes that came are not those of the file; try again")
+		}
+		sound = end
+	}
+	return sound, nil
+}
+
+// sealer takes the sums of what is written to it.
+type sealer struct {
+	sums  []byte
+	block hash.Hash
+	n     int64 // in the current block
+}
+
+func newSealer() *sealer { return &sealer{block: sha256.New()} }
+
+func (s *sealer) Write(p []byte) (int, error) {
+	total := len(p)
+	for len(p) > 0 {
+		part := p[:min(int64(len(p)), sealBlock-s.n)]
+		_, _ = s.block.Write(part) // a hash never fails
+		s.n += int64(len(part))
+		p = p[len(part):]
+		if s.n == sealBlock {
+			s.end()
+		}
+	}
+	return total, nil
+}
+
+func (s *sealer) end() {
+	if s.n > 0 {
+		s.sums = append(s.sums, s.block.Sum(nil)[:sealSum]...)
+		s.block.Reset()
+		s.n = 0
+	}
+}
+
+// md5Of returns the MD5 that an object store's tag is, for an object that was stored in one piece and not encrypted with
+// a key of the customer's ("Checking object integrity", Amazon S3 user guide); nil where it is not of that form.
+func md5Of(tag string) []byte {
+	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+		tag = tag[1 : len(tag)-1]
+	}
+	b, err := hex.DecodeString(tag)
+	if err != nil || len(b) != 16 {
+		return nil
+	}
+	return b
+}
