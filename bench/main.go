@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tutti/deploy/capacity"
 )
 
 type options struct {
@@ -26,6 +28,10 @@ type options struct {
 	synthetic         []int  // tracks of the synthetic catalogues
 	listeners         int
 	idle, hold        time.Duration
+	plays             string // a record of real plays; "" is none
+	merge             bool   // keep the sections of out that are not measured now
+	measured          string // where the figures of capacity plans go; "" is nowhere
+	ledger            *ledger
 }
 
 func main() {
@@ -38,11 +44,21 @@ func main() {
 	flag.IntVar(&o.listeners, "listeners", 3000, "paced listeners")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle server")
 	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
-	flag.StringVar(&o.only, "only", "", "measure only these, of scan, api, bytes, crowd, idle (separated by commas); prints the tables")
+	flag.StringVar(&o.only, "only", "", "measure only these, of "+strings.Join(names(), ", ")+" (separated by commas); prints the tables, or puts them in their places in -out where that is given")
+	flag.StringVar(&o.plays, "plays", filepath.Join(os.TempDir(), "tutti-bench", "plays.tsv"), "a record of real plays, made by bench/traffic/fetch.py; left out where there is none")
+	flag.StringVar(&o.measured, "measured", "deploy/capacity/measured.json", "where to write what tutti plan reckons with; - nowhere")
 	flag.Parse()
 	if o.only != "" {
-		o.out = "-"
+		given := false
+		flag.Visit(func(f *flag.Flag) { given = given || f.Name == "out" })
+		if o.merge = given; !given {
+			o.out = "-"
+		}
 	}
+	if o.measured == "-" || o.out == "-" {
+		o.measured = ""
+	}
+	o.ledger = &ledger{values: map[string]capacity.Figure{}}
 	for _, size := range strings.Split(*sizes, ",") {
 		n, err := strconv.Atoi(size)
 		if err != nil || n < 1000 {
@@ -64,7 +80,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	real, big := filepath.Join(o.scratch, "real"), filepath.Join(o.scratch, "big")
-	if o.only != "api" {
+	if slices.ContainsFunc(strings.Split(o.only, ","), func(name string) bool { return !slices.Contains(withoutLibrary, name) }) {
 		if err := realLibrary(ctx, real, o.files, os.Stderr); err != nil {
 			return err
 		}
@@ -73,16 +89,7 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	var sections []section
-	for _, measurement := range []struct {
-		name string
-		run  func(context.Context, options, string, string) ([]section, error)
-	}{
-		{"scan", one(benchScan)},
-		{"api", benchAPI},
-		{"bytes", one(benchBytes)},
-		{"crowd", one(benchCrowd)},
-		{"idle", one(benchIdle)},
-	} {
+	for _, measurement := range measurements {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), measurement.name) {
 			continue
 		}
@@ -99,6 +106,13 @@ func run(ctx context.Context, o options) error {
 	if o.out == "-" {
 		return write(os.Stdout, sections)
 	}
+	if o.merge {
+		kept, err := readSections(o.out)
+		if err != nil {
+			return err
+		}
+		sections = merge(kept, sections)
+	}
 	f, err := os.Create(o.out)
 	if err != nil {
 		return err
@@ -107,10 +121,37 @@ func run(ctx context.Context, o options) error {
 
 Made by `+"`make bench`"+` on %d cores (%s/%s, %s). Both servers and the load share the machine, so look at ratios and at
 CPU time a unit; milliseconds of latency are this machine's, on that day. The bars are ours, set before measuring;
-where a figure falls short of its bar, that is what was measured.
+where a figure falls short of its bar, that is what was measured. One table again: `+"`go run ./bench -only NAME -out docs/benchmarks.md`"+`,
+with NAME of %s.
 
-`, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	return errors.Join(write(f, sections), f.Close())
+`, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), strings.Join(names(), ", "))
+	if err := errors.Join(write(f, sections), f.Close()); err != nil || o.measured == "" {
+		return err
+	}
+	return o.ledger.write(o.measured)
+}
+
+// withoutLibrary are those that need no files of music.
+var withoutLibrary = []string{"api", "hits"}
+
+// measurements are what there is to measure, in the order of the page.
+var measurements = []struct {
+	name string
+	run  func(context.Context, options, string, string) ([]section, error)
+}{
+	{"scan", one(benchScan)},
+	{"api", benchAPI},
+	{"bytes", one(benchBytes)},
+	{"crowd", one(benchCrowd)},
+	{"idle", one(benchIdle)},
+	{"hits", benchHits},
+}
+
+func names() (out []string) {
+	for _, m := range measurements {
+		out = append(out, m.name)
+	}
+	return out
 }
 
 // one makes a list of a measurement that gives one table.

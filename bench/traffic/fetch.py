@@ -76,7 +76,15 @@ def from_rda(data):
         raise ValueError("the file is not the one that was looked at when this was written")
     columns, attributes = Reader(bz2.decompress(data)).item()["classic_rock_raw_data"]
     table = {n: c[0] if isinstance(c, tuple) else c for n, c in zip(attributes["names"], columns)}
-    return zip(table["time"], table["callsign"], table["combined"])
+    # The stations' pages were read now and then, so songs between two readings have the time of the later one. Numbers
+    # count backwards from the latest song of a station: of songs with one time the lowest is the latest, and the others
+    # are put before it at the pace of radio.
+    rows = sorted(zip(table["callsign"], (int(u[len(c):]) for u, c in zip(table["unique_id"], table["callsign"])), table["time"], table["combined"]))
+    before, behind = None, 0
+    for station, _, at, song in rows:
+        behind = behind + 1 if before == (station, at) else 0
+        before = (station, at)
+        yield at - 240 * behind, station, song
 
 
 def from_lastfm(path):
