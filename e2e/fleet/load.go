@@ -22,7 +22,7 @@ import (
 
 // LoadConfig describes a crowd of listeners.
 type LoadConfig struct {
-	Client    Client
+	Client    *Client
 	Tracks    []Track       // what they play, each listener in an order of its own
 	Listeners int           // each plays one track after the other
 	Rate      int           // bytes a second that a listener's music takes
@@ -56,6 +56,28 @@ type Stats struct {
 	Examples   []string      // the first few things that went wrong, with their time
 }
 
+// add counts what another span of time saw as well.
+func (s *Stats) add(o Stats) {
+	s.Starts, s.Finished, s.Bytes = s.Starts+o.Starts, s.Finished+o.Finished, s.Bytes+o.Bytes
+	s.FirstByte = append(s.FirstByte, o.FirstByte...)
+	s.Wrong, s.Cuts, s.Unanswered = s.Wrong+o.Wrong, s.Cuts+o.Cuts, s.Unanswered+o.Unanswered
+	s.Stalls, s.Longest = s.Stalls+o.Stalls, max(s.Longest, o.Longest)
+	for status, n := range o.Statuses {
+		if s.Statuses == nil {
+			s.Statuses = map[int]int{}
+		}
+		s.Statuses[status] += n
+	}
+	s.Examples = append(s.Examples, o.Examples[:min(len(o.Examples), maxExamples-len(s.Examples))]...)
+}
+
+// String is for a person who wonders what went wrong.
+func (s *Stats) String() string {
+	return fmt.Sprintf("%d starts (p50 %v, p99 %v), %d finished, %d MB, %d wrong, %d cut, %d stalls (longest %v), refused %v, %d unanswered\n\t%s",
+		s.Starts, s.P(0.5), s.P(0.99), s.Finished, s.Bytes>>20, s.Wrong, s.Cuts, s.Stalls, s.Longest, s.Statuses, s.Unanswered,
+		strings.Join(s.Examples, "\n\t"))
+}
+
 // P returns the share's percentile of the starts' first bytes, 0 without any.
 func (s *Stats) P(share float64) time.Duration { return percentile(s.FirstByte, share) }
 
@@ -75,6 +97,9 @@ func (s *Stats) Refused() int {
 	}
 	return n
 }
+
+// maxExamples is how many examples are kept.
+const maxExamples = 12
 
 // Load is a crowd at play.
 type Load struct {
@@ -128,7 +153,7 @@ func (l *Load) note(fn func(s *Stats), format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fn(&l.stats)
-	if format != "" && len(l.stats.Examples) < 12 {
+	if format != "" && len(l.stats.Examples) < maxExamples {
 		l.stats.Examples = append(l.stats.Examples, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 	}
 }
@@ -161,20 +186,15 @@ func (p *player) play(ctx context.Context) {
 		return
 	}
 	defer f.Close()
-	for p.arrived < p.track.Size && ctx.Err() == nil {
-		again, pause := p.request(ctx, f)
-		if !again {
-			return
-		}
+	for again := true; again && ctx.Err() == nil; {
+		var pause time.Duration
+		again, pause = p.request(ctx, f)
 		_ = wait(ctx, pause)
-	}
-	if p.arrived == p.track.Size {
-		p.load.note(func(s *Stats) { s.Finished++ }, "")
 	}
 }
 
-// request asks for the rest of the track and plays it as far as it comes. It reports whether to ask again, and after
-// which pause.
+// request asks for the rest of the track and plays it as far as it comes. It reports whether to ask again, and how long
+// to wait before that, or before the next track.
 func (p *player) request(ctx context.Context, f *os.File) (again bool, pause time.Duration) {
 	l, from := p.load, p.arrived
 	asked := time.Now()
@@ -230,7 +250,8 @@ func (p *player) request(ctx context.Context, f *os.File) (again bool, pause tim
 	l.mu.Unlock()
 	switch {
 	case err == nil:
-		return false, 0
+		l.note(func(s *Stats) { s.Finished++ }, "")
+		return false, time.Until(p.begun.Add(p.length(p.track.Size))) // it is played out
 	case errors.Is(err, errWrong):
 		l.note(func(s *Stats) { s.Wrong++ }, "%s: the bytes before %d are not the file's", p.track.Title, p.arrived)
 		return false, 0
@@ -238,7 +259,12 @@ func (p *player) request(ctx context.Context, f *os.File) (again bool, pause tim
 		return false, 0
 	}
 	l.note(func(s *Stats) { s.Cuts++ }, "%s: cut at %d of %d: %v", p.track.Title, p.arrived, p.track.Size, err)
-	return true, 0
+	return true, 50 * time.Millisecond
+}
+
+// length is how long so many bytes play.
+func (p *player) length(n int64) time.Duration {
+	return time.Duration(float64(n) / float64(p.load.config.Rate) * float64(time.Second))
 }
 
 // errWrong says that a byte differs from the file.
@@ -246,9 +272,8 @@ var errWrong = errors.New("the bytes are not the file's")
 
 // read takes a body at the music's pace and compares it with the file. It returns nil at the track's end.
 func (p *player) read(ctx context.Context, conn net.Conn, body io.Reader, f *os.File, asked time.Time) error {
-	l, rate := p.load, float64(p.load.config.Rate)
+	l := p.load
 	buf, want := make([]byte, 32<<10), make([]byte, 32<<10)
-	length := func(n int64) time.Duration { return time.Duration(float64(n) / rate * float64(time.Second)) }
 	for {
 		if err := conn.SetReadDeadline(time.Now().Add(silence)); err != nil {
 			return err
@@ -265,11 +290,11 @@ func (p *player) read(ctx context.Context, conn net.Conn, body io.Reader, f *os.
 			before := p.arrived
 			p.arrived += int64(n)
 			if !p.begun.IsZero() {
-				if late := now.Sub(p.begun.Add(length(before))); late > 0 {
+				if late := now.Sub(p.begun.Add(p.length(before))); late > 0 {
 					l.note(func(s *Stats) { s.Stalls++; s.Longest = max(s.Longest, late) }, "%s: silent for %v at %d", p.track.Title, late.Round(time.Millisecond), before)
 					p.begun = p.begun.Add(late)
 				}
-			} else if length(p.arrived) >= prebuffer {
+			} else if p.length(p.arrived) >= prebuffer {
 				p.begun = now
 			}
 			l.mu.Lock()
@@ -285,7 +310,7 @@ func (p *player) read(ctx context.Context, conn net.Conn, body io.Reader, f *os.
 			return err
 		}
 		if !p.begun.IsZero() {
-			if have := p.begun.Add(length(p.arrived)).Sub(now); have > ahead {
+			if have := p.begun.Add(p.length(p.arrived)).Sub(now); have > ahead {
 				if err := wait(ctx, have-ahead+100*time.Millisecond); err != nil {
 					return err
 				}
@@ -320,7 +345,7 @@ type Attempt struct {
 }
 
 // Try asks for the first 64 KiB of each track at the same time, as so many impatient listeners would.
-func Try(ctx context.Context, c Client, tracks []Track) []Attempt {
+func Try(ctx context.Context, c *Client, tracks []Track) []Attempt {
 	out := make([]Attempt, len(tracks))
 	var wg sync.WaitGroup
 	for i, t := range tracks {

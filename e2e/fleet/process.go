@@ -26,6 +26,7 @@ type Process struct {
 	Role    string // "delivery", "catalog", "trackcache", "nginx", "dynamodb", "s3"
 	Address string // HOST:PORT
 	Log     string // the file that has what it writes
+	Data    string // its data folder
 
 	spec command
 	net  *link // its way to the others in a fleet of namespaces; nil on loopback
@@ -158,6 +159,13 @@ func (p *Process) running() bool {
 	default:
 		return true
 	}
+}
+
+// ended is closed when the process that was started last has ended.
+func (p *Process) ended() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.done
 }
 
 // PID returns the process's id, 0 while it does not run.

@@ -12,7 +12,7 @@ import (
 
 // Writers are people who star songs, count plays and keep playlists all the time, and remember what was acknowledged.
 type Writers struct {
-	client Client
+	client *Client
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -39,7 +39,7 @@ type WriteStats struct {
 }
 
 // StartWriters lets n writers begin, each on songs of its own and perSecond times a second. Stop ends them.
-func StartWriters(ctx context.Context, c Client, songs []Track, n, perSecond int) *Writers {
+func StartWriters(ctx context.Context, c *Client, songs []Track, n, perSecond int) *Writers {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &Writers{client: c, cancel: cancel, songs: map[string]*written{}, lists: map[string]bool{}}
 	for _, s := range songs {
@@ -124,7 +124,7 @@ func (w *Writers) write(ctx context.Context, id string, k int) {
 
 // Lost asks, through the given client, for everything that was acknowledged, and returns what is not there. Nobody may
 // write meanwhile.
-func (w *Writers) Lost(ctx context.Context, c Client) ([]string, error) {
+func (w *Writers) Lost(ctx context.Context, c *Client) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var lost []string
