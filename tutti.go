@@ -589,9 +589,14 @@ const ChunkSize = 1 << 20
 // a description, for one item of every store (store.MaxValue; DynamoDB stops at 400 KB).
 const HeadSize = 340 << 10
 
-// Key is the ref's identity in every cache: version, profile and section.
+// Key is the ref's identity in every cache: version, profile and section. A ref without a version, such as that of a
+// picture beside the music, is named by its place instead; what lies there may change.
 func (r Ref) Key() string {
-	k := string(r.Version) + "#" + r.Profile.String()
+	k := string(r.Version)
+	if k == "" {
+		k = "at:" + r.Library + "/" + r.Path
+	}
+	k += "#" + r.Profile.String()
 	if r.Start != 0 || r.End != 0 {
 		k += "@" + strconv.FormatInt(r.Start.Microseconds(), 10) + "-" + strconv.FormatInt(r.End.Microseconds(), 10)
 	}
