@@ -138,6 +138,9 @@ func (s *Scanner) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if s.cfg.Watch {
 		for _, lib := range s.origin.Libraries() {
+			if w, ok := s.origin.(unwatched); ok && !w.Watchable(lib.ID) {
+				continue // or it would be walked at every try, which an object store charges for
+			}
 			g.Go(func() error { return s.watch(ctx, lib) })
 		}
 	}
@@ -147,6 +150,9 @@ func (s *Scanner) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// unwatched is implemented by origins with libraries that can never be watched, as those in object stores.
+type unwatched interface{ Watchable(library string) bool }
 
 // loop waits for a reason to scan, and scans.
 func (s *Scanner) loop(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -360,7 +361,7 @@ func (p *pass) read(ctx context.Context, u *unit, t *todo) {
 }
 
 // readSound reads a file's tags and takes its fingerprint. What the native reader does not know or cannot read is
-// given to ffprobe, if there is one and the file lies on this machine.
+// given to ffprobe, if there is one.
 func (s *Scanner) readSound(ctx context.Context, library string, fi *tutti.FileInfo) (*audio.Info, Fingerprint, error) {
 	const op = "scan: read a file"
 	file, err := s.origin.OpenFile(ctx, library, fi.Path)
@@ -402,11 +403,37 @@ func (s *Scanner) probe(ctx context.Context, library, p string) (audio.Info, err
 	}
 	at, ok := s.origin.(local)
 	if !ok {
-		return audio.Info{}, tutti.Errorf(tutti.KindUnavailable, op, "only ffprobe can read %q, and it reads files of this machine only", path.Base(p))
+		return s.probeCopy(ctx, library, p)
 	}
 	file, ok := at.LocalPath(library, p)
 	if !ok {
-		return audio.Info{}, tutti.Errorf(tutti.KindNotFound, op, "there is no file %q", p)
+		return s.probeCopy(ctx, library, p)
 	}
 	return audio.Probe(ctx, s.ffprobe, file)
+}
+
+// maxCopy is how large a file may be that is copied here for ffprobe: an hour and a half of CD sound.
+const maxCopy = 1 << 30
+
+// probeCopy gives ffprobe a copy of a file that lies elsewhere. Few formats need it.
+func (s *Scanner) probeCopy(ctx context.Context, library, p string) (info audio.Info, err error) {
+	const op = "scan: probe a file"
+	src, err := s.origin.OpenFile(ctx, library, p)
+	if err != nil {
+		return info, err
+	}
+	defer src.Close()
+	dst, err := os.CreateTemp("", "tutti-probe-*"+path.Ext(p))
+	if err != nil {
+		return info, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(dst.Name())) }()
+	n, err := io.Copy(dst, io.LimitReader(src, maxCopy+1))
+	if err = errors.Join(err, dst.Close()); err != nil {
+		return info, tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if n > maxCopy {
+		return info, tutti.Errorf(tutti.KindInvalid, op, "%q is too large to be copied here for ffprobe", path.Base(p))
+	}
+	return audio.Probe(ctx, s.ffprobe, dst.Name())
 }

@@ -9,8 +9,8 @@ import (
 // between. Measurements are in docs/decisions/s3.md.
 const (
 	headBlock = 256 << 10
-	tailBlock = 64 << 10
-	someBlock = 64 << 10
+	tailBlock = 192 << 10 // as far from the end as the last page of an Ogg file is looked for (audio.Fingerprint)
+	someBlock = 64 << 10  // what the readers of package audio take at a time
 	longBlock = 1 << 20 // the most that is read ahead, and the least that is not kept
 	maxBlocks = 4 << 20 // bytes kept of a file
 )
@@ -57,6 +57,9 @@ func (bs *blocks) read(b *object, p []byte, off int64) (int, error) {
 
 // plan decides which bytes to ask for where need bytes from off are wanted that are not kept.
 func (bs *blocks) plan(size, off int64, need int) (from int64, length int) {
+	if size <= longBlock && off >= headBlock { // all that the first block left
+		return headBlock, int(size - headBlock)
+	}
 	if tail := max(size-tailBlock, 0); off >= tail {
 		return tail, int(size - tail)
 	}

@@ -86,8 +86,7 @@ func put(t testing.TB, bucket, key string, data []byte) {
 
 func remove(t testing.TB, bucket, key string) {
 	t.Helper()
-	_, err := server.Client().DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &bucket, Key: &key})
-	must(t, err)
+	must(t, server.Remove(t.Context(), bucket, key))
 }
 
 // keys are those of a bucket that begin with prefix.

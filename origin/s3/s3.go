@@ -250,8 +250,8 @@ func (o *Origin) Watch(_ context.Context, lib string, _ func(dir string)) error 
 	return tutti.Errorf(tutti.KindUnavailable, op, "the library %q lies in an object store, which cannot be watched; scans find what changed", l.Name)
 }
 
-// Watched reports whether Watch could ever watch the library: never. See scan.
-func (o *Origin) Watched(string) bool { return false }
+// Watchable reports whether Watch is worth trying for a library: never. Package scan asks.
+func (o *Origin) Watchable(string) bool { return false }
 
 func noLibrary(op, lib string) error {
 	return tutti.Errorf(tutti.KindNotFound, op, "there is no library %q", lib)

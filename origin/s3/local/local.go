@@ -262,6 +262,12 @@ func (s *Server) Put(ctx context.Context, bucket, key string, data []byte) error
 	return err
 }
 
+// Remove removes an object. One that is not there is no error.
+func (s *Server) Remove(ctx context.Context, bucket, key string) error {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
+	return err
+}
+
 // Upload puts every regular file of a directory, and of those below it, into a bucket under a prefix ("" or ending in
 // a slash), a few at a time.
 func (s *Server) Upload(ctx context.Context, bucket, prefix, dir string) error {
