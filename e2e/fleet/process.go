@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -229,8 +230,28 @@ func (p *Process) ask(sig syscall.Signal) (done chan struct{}, err error) {
 	return p.done, err
 }
 
-// Pause stops the process where it is (SIGSTOP): it holds its connections, and answers nothing.
-func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP, true) }
+// Pause stops the process where it is (SIGSTOP): it holds its connections, and answers nothing. When Pause returns none
+// of its threads runs any more.
+func (p *Process) Pause() error {
+	if err := p.signal(syscall.SIGSTOP, true); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return until(ctx, func() (bool, error) {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.PID()))
+		for _, task := range tasks {
+			b, err := os.ReadFile(task)
+			if err != nil {
+				return false, err
+			}
+			if _, after, ok := bytes.Cut(b, []byte(") ")); !ok || after[0] != 'T' { // proc_pid_stat(5): state
+				return false, nil
+			}
+		}
+		return len(tasks) > 0, err
+	})
+}
 
 // Continue lets a paused process go on.
 func (p *Process) Continue() error { return p.signal(syscall.SIGCONT, false) }
