@@ -43,8 +43,8 @@ type Keys struct {
 }
 
 type key struct {
-	id            string
-	request, pass []byte // derived
+	id                  string
+	request, pass, edge []byte // derived
 }
 
 // fileStamp is what of a file changes when it does.
@@ -179,7 +179,27 @@ func derive(id string, raw []byte) (key, error) {
 	if err != nil {
 		return key{}, err
 	}
-	return key{id: id, request: request, pass: pass}, nil
+	edge, err := hkdf.Key(sha256.New, raw, nil, "tutti edge 1", sha256.Size)
+	if err != nil {
+		return key{}, err
+	}
+	return key{id: id, request: request, pass: pass, edge: edge}, nil
+}
+
+// Edge returns what the proxy in front of the fleet derives its secret from, so that there is no other to hand out: one
+// for each key, that of the signing key first. A nil *Keys has none. Like the keys, it follows their file.
+func (k *Keys) Edge(now time.Time) [][]byte {
+	if k == nil {
+		return nil
+	}
+	_ = k.refresh(now) // where that fails the keys stay as they were
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	edges := make([][]byte, len(k.keys))
+	for i, have := range k.keys {
+		edges[i] = have.edge
+	}
+	return edges
 }
 
 // openKey is what a nil *Keys signs with. Everybody knows it; its identifier is one that no file can have.

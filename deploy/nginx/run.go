@@ -83,6 +83,9 @@ func NewEdge(c EdgeConfig) (*Edge, error) {
 	return e, nil
 }
 
+// File is where the configuration is kept.
+func (e *Edge) File() string { return e.c.File }
+
 func (e *Edge) text() (string, error) {
 	c := e.c.Config
 	for _, m := range e.c.Fleet.Members(tutti.ServiceDelivery) {
