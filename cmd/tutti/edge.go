@@ -6,28 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"tutti"
 	"tutti/delivery"
 	"tutti/delivery/api"
 	"tutti/delivery/subsonic"
+	"tutti/deploy/nginx"
 	"tutti/web"
 )
 
-// makeDelivery puts the HTTP edge together: the wires, the page, and the server that they are mounted on.
-func (n *node) makeDelivery(ctx context.Context) error {
-	var err error
-	if n.tracing, err = newTracing(ctx, n.settings.Trace); err != nil {
+// makeEdge puts service A together: the wires, the page, and the server that they are mounted on.
+func (n *node) makeEdge(ctx context.Context) error {
+	s := n.settings
+	if err := n.makeTracing(ctx); err != nil {
 		return err
 	}
-	n.closers = append(n.closers, n.tracing.close)
-
-	metrics := delivery.NewMetrics(n.registry)
+	_, err := n.accel()
+	if err != nil {
+		return err
+	}
+	n.metrics = delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
-		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: metrics, Tracer: n.tracing.tracer,
+		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Tracer: n.tracing.tracer,
 		Digest: n.digests.get,
 	})
-	page, err := web.Handler(n.settings.HTTP.BasePath)
+	page, err := web.Handler(s.HTTP.BasePath)
 	if err != nil {
 		return err
 	}
@@ -37,27 +41,46 @@ func (n *node) makeDelivery(ctx context.Context) error {
 	}
 	rest := subsonic.New(subsonic.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger,
-		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: n.settings.Scan.IgnoredArticles,
+		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: s.Scan.IgnoredArticles,
 	})
 	native := api.New(api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger, Version: version,
 	})
-	certificate, err := loadTLS(n.settings.HTTP)
+	certificate, err := loadTLS(s.HTTP)
 	if err != nil {
 		return err
 	}
+	return n.makeServer([]delivery.Mount{
+		{Path: "/rest/", Name: "subsonic", Handler: rest, AnyOrigin: true, MaxBody: 8 << 20}, // play queues of 100,000 songs
+		{Path: api.Prefix, Name: "api", Handler: native},
+		share,
+		{Path: "/", Name: "page", Handler: page, CSP: delivery.CSPPage},
+	}, certificate)
+}
+
+func (n *node) makeTracing(ctx context.Context) error {
+	var err error
+	if n.tracing, err = newTracing(ctx, n.settings.Trace); err != nil {
+		return err
+	}
+	n.closers = append(n.closers, n.tracing.close)
+	return nil
+}
+
+// makeServer puts mounts on a server. What every service of the house has in common is its: health, metrics, the
+// profiler for admins, limits, and an orderly end.
+func (n *node) makeServer(mounts []delivery.Mount, certificate *tls.Config) error {
+	s := n.settings
+	var admin func(*http.Request) bool
+	if n.accounts != nil {
+		admin = n.admitsAdmin
+	}
+	var err error
 	n.server, err = delivery.NewServer(delivery.ServerConfig{
-		Listen: n.settings.Listen,
-		Mounts: []delivery.Mount{
-			{Path: "/rest/", Name: "subsonic", Handler: rest, AnyOrigin: true, MaxBody: 8 << 20}, // play queues of 100,000 songs
-			{Path: api.Prefix, Name: "api", Handler: native},
-			share,
-			{Path: "/", Name: "page", Handler: page, CSP: delivery.CSPPage},
-		},
-		TLS: certificate, BasePath: n.settings.HTTP.BasePath, PublicURL: n.settings.HTTP.PublicURL,
-		Proxies: delivery.Proxies{Trusted: n.settings.HTTP.TrustedProxies}, Grace: n.settings.HTTP.ShutdownGrace,
-		Clock: n.clock, Logger: n.logger, Metrics: metrics, Registry: n.registry, Tracer: n.tracing.tracer,
-		Ready: n.ready, Admin: n.admitsAdmin,
+		Listen: s.Listen, Mounts: mounts, TLS: certificate, BasePath: s.HTTP.BasePath, PublicURL: s.HTTP.PublicURL,
+		Proxies: delivery.Proxies{Trusted: s.HTTP.TrustedProxies}, Grace: s.HTTP.ShutdownGrace,
+		Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Registry: n.registry, Tracer: n.tracing.tracer,
+		Ready: n.ready, Admin: admin,
 	})
 	if err != nil {
 		return err
@@ -66,11 +89,24 @@ func (n *node) makeDelivery(ctx context.Context) error {
 	return nil
 }
 
-// ready reports whether requests are answered properly: the database answers. A scan that is under way does not count;
-// what is known is served meanwhile.
-func (n *node) ready(ctx context.Context) error {
-	_, err := n.accounts.Users(ctx)
-	return err
+// passLife is how long listeners may take over what they were given leave to fetch: a pass is asked for once a request,
+// and a player that was paused for longer asks anew.
+const passLife = 12 * time.Hour
+
+// accel returns how listeners behind this fleet's nginx are given their bytes: by nginx itself, from the track cache.
+// nil where there is no fleet or no key to seal passes with.
+func (n *node) accel() (func(*http.Request, tutti.Pass) (string, bool), error) {
+	if n.members == nil || n.keys == nil {
+		return nil, nil
+	}
+	secrets := edgeSecrets(n.keys, n.clock)
+	return func(r *http.Request, p tutti.Pass) (string, bool) {
+		if !nginx.Behind(r, secrets()...) || len(n.members.Members(tutti.ServiceTrackCache)) == 0 {
+			return "", false
+		}
+		p.Expires = n.clock.Now().Add(passLife)
+		return nginx.Location(p.Ref.ID(), n.keys.SealPass(p), p.Size >= 0 && p.Ref.Version != ""), true
+	}, nil
 }
 
 // admitsAdmin admits to the profiler by basic authentication: an admin's name with an app key or the password.

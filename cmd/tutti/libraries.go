@@ -54,8 +54,18 @@ func identify(known []knownLibrary, folders []musicFolder) (ids []int, after []k
 	return ids, after
 }
 
-// libraryIDs returns the ids of the configured folders, and keeps those of new ones.
+// libraryIDs returns the ids of the configured folders, and keeps those of new ones. Processes of a fleet that start at
+// the same moment may all want to: whoever was not first reads again.
 func (n *node) libraryIDs(ctx context.Context) ([]int, error) {
+	for {
+		ids, err := n.tryLibraryIDs(ctx)
+		if !tutti.IsKind(err, tutti.KindConflict) {
+			return ids, err
+		}
+	}
+}
+
+func (n *node) tryLibraryIDs(ctx context.Context) ([]int, error) {
 	var known []knownLibrary
 	cond := store.IfAbsent
 	item, err := n.store.Get(ctx, librariesKey)

@@ -34,6 +34,9 @@ type program struct {
 	Backup     backupCmd                 `cmd:"" help:"Write a consistent copy of the data folder, also while the server runs."`
 	Restore    restoreCmd                `cmd:"" help:"Put a backup back; what it replaces is kept beside it."`
 	Demo       demoCmd                   `cmd:"" help:"Compose a small demo album into a folder."`
+	Members    fleetCmd                  `cmd:"" name:"fleet" help:"Make the key of a fleet, and say who is in it."`
+	Nginx      nginxCmd                  `cmd:"" help:"Keep nginx in front of a fleet: write its configuration, check it, and reload it as members come and go."`
+	Plan       planCmd                   `cmd:"" help:"Say what a fleet for so many listeners takes: machines, network, money, and which limit binds first."`
 	Settings   settingsCmd               `cmd:"" name:"config" help:"Print the commented configuration file with every setting at its default."`
 	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion for bash, zsh or fish."`
 	Man        manCmd                    `cmd:"" help:"Print the manual page: tutti man | man -l -"`

@@ -16,13 +16,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"tutti/audio/encode"
+	"tutti"
 	"tutti/catalog"
 	"tutti/catalog/scan"
 	"tutti/clock"
 	"tutti/delivery"
 	"tutti/delivery/accounts"
+	"tutti/origin"
 	"tutti/origin/folder"
+	"tutti/origin/s3"
+	"tutti/peer"
+	"tutti/peer/members"
+	"tutti/store"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
 )
@@ -34,16 +39,27 @@ type node struct {
 	clock    clock.Clock
 	registry *prometheus.Registry
 
-	store    *sqlite.Store
+	store    store.Store
 	digests  *digests
 	accounts *accounts.Accounts
-	origin   *folder.Origin
-	encoder  *encode.Encoder
-	cache    *trackcache.Cache
-	catalog  *catalog.Catalog
-	scanner  *scan.Scanner
-	tracing  *tracing
-	server   *delivery.Server
+	origin   tutti.Origin // of all libraries
+	buckets  *s3.Origin   // of those in buckets; nil where there are none
+
+	keys    *peer.Keys       // of the fleet; nil without a fleet, or where only loopback is spoken to
+	members *members.Members // the fleet; nil without one
+	peers   *peer.Client     // the other members; nil without a fleet
+
+	cache   tutti.TrackCache // this process's own, or the fleet's
+	catalog tutti.Catalog    // likewise
+
+	ownCache   *trackcache.Cache
+	chunks     *trackcache.Chunks // of music in buckets; nil where there is none
+	ownCatalog *catalog.Catalog
+	scanner    *scan.Scanner
+
+	metrics *delivery.Metrics
+	tracing *tracing
+	server  *delivery.Server
 
 	built   map[string]bool
 	runners []func(context.Context) error // each runs until its context ends
@@ -52,19 +68,29 @@ type node struct {
 
 // part is one piece of the architecture: what it stands on and how it is made.
 type part struct {
-	needs []string
+	needs []string // made before it, in this order
 	make  func(*node, context.Context) error
 }
 
-// architecture says what there is and what stands on what. A role is a part like any other.
+// architecture says what there is and what stands on what. A role is a part like any other, and says of each service
+// whether it is here or with other members of the fleet. Two shapes only: all in one process, or one each.
 var architecture = map[string]part{
-	"store":      {nil, (*node).makeStore},
-	"accounts":   {[]string{"store"}, (*node).makeAccounts},
-	"origin":     {[]string{"store"}, (*node).makeOrigin},
-	"trackcache": {[]string{"store", "origin"}, (*node).makeTrackCache},
-	"catalog":    {[]string{"store", "accounts", "origin", "trackcache"}, (*node).makeCatalog},
-	"delivery":   {[]string{"accounts", "catalog", "trackcache"}, (*node).makeDelivery},
-	"all":        {[]string{"delivery", "catalog", "trackcache"}, nil},
+	"all":        {[]string{"trackcache here", "catalog here", "edge"}, nil},
+	"delivery":   {[]string{"trackcache there", "catalog there", "edge"}, nil},
+	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
+	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
+
+	"trackcache here":  {[]string{"store", "origin"}, (*node).makeTrackCache},
+	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
+	"catalog here":     {[]string{"store", "accounts", "origin"}, (*node).makeCatalog},
+	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
+	"edge":             {[]string{"store", "accounts"}, (*node).makeEdge},
+	"wire":             {[]string{"fleet"}, (*node).makeWire},
+
+	"fleet":    {[]string{"store"}, (*node).makeFleet},
+	"accounts": {[]string{"store"}, (*node).makeAccounts},
+	"origin":   {[]string{"store"}, (*node).makeOrigin},
+	"store":    {nil, (*node).makeStore},
 }
 
 // roles are the parts that --role may name.
@@ -97,12 +123,25 @@ func (n *node) build(ctx context.Context, name string) error {
 	return p.make(n, ctx)
 }
 
-// run keeps the parts going until ctx ends or one of them fails.
+// run keeps the parts going until ctx ends or one of them fails. A member of a fleet then first lets everybody know.
 func (n *node) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, work := errgroup.WithContext(work)
 	for _, run := range n.runners {
-		g.Go(func() error { return run(ctx) })
+		g.Go(func() error { return run(work) })
 	}
+	g.Go(func() error {
+		select {
+		case <-work.Done():
+		case <-ctx.Done():
+			if n.members != nil {
+				n.drain(work)
+			}
+			stop()
+		}
+		return nil
+	})
 	if err := g.Wait(); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -127,18 +166,49 @@ func (n *node) makeStore(ctx context.Context) error {
 	if err := os.MkdirAll(n.settings.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	s, err := sqlite.Open(ctx, databasePath(n.settings.Data), sqlite.Options{Clock: n.clock, Logger: n.logger})
-	if err != nil {
+	var err error
+	if n.keys, err = n.settings.readKeys(); err != nil {
 		return err
 	}
-	n.store = s
-	n.digests = newDigests(s, n.logger)
-	n.closers = append(n.closers, s.Close)
+	if n.store, err = n.openStore(ctx); err != nil {
+		return err
+	}
+	n.digests = newDigests(n.store, n.logger)
+	n.closers = append(n.closers, n.store.Close)
 	return nil
 }
 
+// openStore opens the state: this process's own database, a table, or what another process shares.
+func (n *node) openStore(ctx context.Context) (store.Store, error) {
+	a := n.settings.Store
+	switch {
+	case a.Elsewhere != "":
+		tls, err := n.settings.fleetTLS()
+		if err != nil {
+			return nil, err
+		}
+		return peer.OpenStore(ctx, a.Elsewhere, peer.StoreConfig{Keys: n.keys, TLS: tls, Clock: n.clock})
+	case a.Table != "":
+		return nil, errors.New("not yet")
+	}
+	return sqlite.Open(ctx, databasePath(n.settings.Data), sqlite.Options{Clock: n.clock, Logger: n.logger})
+}
+
+// fleet reports whether this process is one of several that share the state.
+func (s *settings) fleet() bool { return s.Role != "all" || !s.Store.sqlite() }
+
+// secretFile is where the key lies that encrypts what accounts have to keep readable.
+func (s *settings) secretFile() string {
+	if s.Fleet.SecretFile != "" {
+		return s.Fleet.SecretFile
+	}
+	return keyPath(s.Data)
+}
+
 func (n *node) makeAccounts(ctx context.Context) error {
-	a, err := accounts.New(ctx, accounts.Config{Store: n.store, Clock: n.clock, Logger: n.logger, KeyFile: keyPath(n.settings.Data)})
+	a, err := accounts.New(ctx, accounts.Config{
+		Store: n.store, Clock: n.clock, Logger: n.logger, KeyFile: n.settings.secretFile(),
+	})
 	n.accounts = a
 	return err
 }
@@ -148,52 +218,54 @@ func (n *node) makeOrigin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	libraries := make([]folder.Library, len(n.settings.Music))
+	var folders []folder.Library
+	var buckets []s3.Library
 	for i, m := range n.settings.Music {
-		libraries[i] = folder.Library{ID: strconv.Itoa(ids[i]), Name: m.Name, Path: m.Path, Include: m.Include, Exclude: m.Exclude}
+		id := strconv.Itoa(ids[i])
+		if b := m.S3; b != nil {
+			buckets = append(buckets, s3.Library{
+				ID: id, Name: m.Name, Bucket: b.Bucket, Prefix: b.Prefix, Endpoint: b.Endpoint, Region: b.Region,
+				PathStyle: b.PathStyle, Anonymous: b.Anonymous, Include: m.Include, Exclude: m.Exclude,
+			})
+			continue
+		}
+		folders = append(folders, folder.Library{ID: id, Name: m.Name, Path: m.Path, Include: m.Include, Exclude: m.Exclude})
 	}
-	o, err := folder.New(folder.Config{Libraries: libraries, FollowLinks: n.settings.FollowLinks, Logger: n.logger})
-	n.origin = o
-	return err
-}
-
-func (n *node) makeTrackCache(context.Context) error {
-	t := n.settings.Transcode
-	e, err := encode.New(encode.Config{
-		Files: n.origin, FFmpeg: t.FFmpeg, Parallel: t.Parallel, Queue: t.Queue, MaxWait: t.Wait, Nice: 5,
-		Clock: n.clock, Logger: n.logger,
-	})
+	local, err := folder.New(folder.Config{Libraries: folders, FollowLinks: n.settings.FollowLinks, Logger: n.logger})
 	if err != nil {
 		return err
 	}
-	n.encoder = e
-	c, err := trackcache.New(trackcache.Config{
-		Origin: n.origin, Transcoder: e, Local: true,
-		Dir: filepath.Join(n.settings.Data, "cache"), MaxBytes: int64(n.settings.Cache.Size), MemoryBytes: int64(n.settings.Cache.Memory),
-		OnHash: n.digests.put, WantHash: n.digests.wants,
-		Clock: n.clock, Logger: n.logger,
-	})
+	n.origin = local
+	if len(buckets) == 0 {
+		return nil
+	}
+	remote, err := s3.New(ctx, s3.Config{Libraries: buckets, Clock: n.clock, Logger: n.logger})
 	if err != nil {
 		return err
 	}
-	n.cache = c
-	n.closers = append(n.closers, c.Close)
-	n.runners = append(n.runners, c.Run)
-	n.registry.MustRegister(c, e)
-	return nil
+	n.buckets = remote
+	n.origin = origin.Join(local, remote)
+	return n.registry.Register(remote)
 }
 
 func (n *node) makeCatalog(ctx context.Context) error {
 	s := n.settings
+	name := "" // nobody else is there
+	if s.fleet() {
+		var err error
+		if name, err = memberID(s.Data, s.Role); err != nil {
+			return err
+		}
+	}
 	c, err := catalog.New(ctx, catalog.Config{
 		Store: n.store, Cache: n.cache, Origin: n.origin, Clock: n.clock, Logger: n.logger,
-		NewScanner: n.makeScanner, User: n.accounts.UserByID, SoleWriter: true,
+		NewScanner: n.makeScanner, User: n.accounts.UserByID, SoleWriter: !s.fleet(), Node: name,
 		IgnoredArticles: s.Scan.IgnoredArticles, TranscodeFormat: s.Transcode.Format,
 	})
 	if err != nil {
 		return err
 	}
-	n.catalog = c
+	n.catalog, n.ownCatalog = c, c
 	n.runners = append(n.runners, c.Run, n.tidy)
 	return nil
 }

@@ -31,6 +31,11 @@ func (serveCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog
 	if err := n.server.Listen(ctx); err != nil {
 		return err
 	}
+	if n.members != nil {
+		if err := n.members.Ready(ctx); err != nil {
+			logger.WarnContext(ctx, "the fleet could not be told that this process is ready; the next sign of life tells it", "err", err)
+		}
+	}
 	if err := n.welcome(ctx, std); err != nil {
 		return err
 	}
@@ -51,6 +56,12 @@ func lockData(data string) (*sqlite.FileLock, error) {
 
 // welcome makes the first admin where there is none and prints what a person needs to begin.
 func (n *node) welcome(ctx context.Context, std *streams) error {
+	if role := n.settings.Role; role == "catalog" || role == "trackcache" {
+		for _, address := range n.server.URLs() {
+			fmt.Fprintln(std.out, "tutti", role, "ready at", strings.TrimSuffix(address, "/"))
+		}
+		return nil
+	}
 	name := os.Getenv("TUTTI_ADMIN_USER")
 	if name == "" {
 		name = "admin"
@@ -71,7 +82,7 @@ func (n *node) welcome(ctx context.Context, std *streams) error {
 	case created:
 		fmt.Fprintf(std.out, "sign in as %s with the password from TUTTI_ADMIN_PASSWORD\n", name)
 	}
-	if len(n.settings.Music) == 0 {
+	if len(n.settings.Music) == 0 && n.settings.Role == "all" {
 		fmt.Fprintln(std.out, "no music folder is configured: start again with --music DIR")
 	}
 	return nil

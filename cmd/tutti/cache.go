@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+
+	"tutti"
+	"tutti/audio/encode"
+	"tutti/trackcache"
+)
+
+// makeTrackCache makes service C. Music in folders is passed through as it lies there; music in buckets comes by way of
+// chunks, which this member shares with the others.
+func (n *node) makeTrackCache(context.Context) error {
+	s := n.settings
+	e, err := encode.New(encode.Config{
+		Files: n.origin, FFmpeg: s.Transcode.FFmpeg, Parallel: s.Transcode.Parallel, Queue: s.Transcode.Queue, MaxWait: s.Transcode.Wait, Nice: 5,
+		Clock: n.clock, Logger: n.logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.runners = append(n.runners, func(ctx context.Context) error {
+		if _, err := e.Available(ctx); err != nil && ctx.Err() == nil {
+			n.logger.WarnContext(ctx, tutti.Message(err), "err", err)
+		}
+		return nil
+	})
+	// The cache of what was made and that of what was fetched share the room.
+	disk, memory := int64(s.Cache.Size), int64(s.Cache.Memory)
+	var originals tutti.Source = n.origin
+	if n.buckets != nil {
+		disk, memory = disk/2, memory/2
+		config := trackcache.ChunksConfig{
+			Origin: n.buckets, Store: n.store, Dir: filepath.Join(s.Data, "chunks"), MaxBytes: disk, MemoryBytes: memory,
+			Heads: s.headPolicy(), Clock: n.clock, Logger: n.logger,
+		}
+		if n.members != nil {
+			config.Fleet, config.Peer = n.members, func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
+		}
+		if n.chunks, err = trackcache.NewChunks(config); err != nil {
+			return err
+		}
+		n.closers = append(n.closers, n.chunks.Close)
+		n.runners = append(n.runners, n.chunks.Run)
+		n.registry.MustRegister(n.chunks)
+		originals = newShelves(n.origin, n.chunks, n.buckets.Libraries())
+	}
+	c, err := trackcache.New(trackcache.Config{
+		Origin: originals, Transcoder: e, Local: true,
+		Dir: filepath.Join(s.Data, "cache"), MaxBytes: disk, MemoryBytes: memory,
+		OnHash: n.digests.put, WantHash: n.digests.wants,
+		Clock: n.clock, Logger: n.logger,
+	})
+	if err != nil {
+		return err
+	}
+	n.cache, n.ownCache = c, c
+	n.closers = append(n.closers, c.Close)
+	n.runners = append(n.runners, c.Run)
+	n.registry.MustRegister(c, e)
+	return nil
+}
+
+// shelves is where originals are taken from: folders directly, buckets by way of their chunks.
+type shelves struct {
+	folders tutti.Source
+	chunks  *trackcache.Chunks
+	buckets map[string]bool // libraries
+}
+
+func newShelves(folders tutti.Source, chunks *trackcache.Chunks, buckets []tutti.Library) *shelves {
+	s := &shelves{folders: folders, chunks: chunks, buckets: map[string]bool{}}
+	for _, l := range buckets {
+		s.buckets[l.ID] = true
+	}
+	return s
+}
+
+// Open implements tutti.Source.
+func (s *shelves) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
+	if s.buckets[r.Library] {
+		return s.chunks.Open(ctx, r)
+	}
+	return s.folders.Open(ctx, r)
+}
+
+// OpenAt implements tutti.Seeker.
+func (s *shelves) OpenAt(ctx context.Context, r tutti.Ref, off int64) (tutti.Object, error) {
+	if s.buckets[r.Library] {
+		return s.chunks.OpenAt(ctx, r, off)
+	}
+	return s.folders.Open(ctx, r)
+}
+
+// Prepare says what is known of an object of a bucket. Of a file in a folder there is nothing to prepare; opening it
+// tells.
+func (s *shelves) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, error) {
+	if s.buckets[r.Library] {
+		return s.chunks.Prepare(ctx, r)
+	}
+	obj, err := s.folders.Open(ctx, r)
+	if err != nil {
+		return tutti.Readiness{}, err
+	}
+	ready := tutti.Readiness{Size: obj.Size(), ContentType: obj.ContentType(), Ready: true}
+	return ready, tutti.Wrap(tutti.KindUnavailable, "prepare", obj.Close())
+}
+
+// What a unit of DynamoDB costs on demand, in dollars: us-east-1, standard class, since November 2024
+// (https://aws.amazon.com/dynamodb/pricing/on-demand/, read in November 2026).
+const (
+	writeUnitPrice = 0.625e-6
+	readUnitPrice  = 0.125e-6
+)
+
+// headPolicy says which beginnings of tracks are kept in the store. Half of what they may cost is for writing them and
+// half for reading them. A database in this process's own folder is no better a place than the disk beside it.
+func (s *settings) headPolicy() trackcache.HeadPolicy {
+	when := map[string]trackcache.HeadsWhen{
+		"second": trackcache.HeadsSecond, "always": trackcache.HeadsAlways, "never": trackcache.HeadsNever,
+	}[s.Cache.Heads]
+	if s.Store.sqlite() || s.Cache.HeadsBudget <= 0 {
+		when = trackcache.HeadsNever
+	}
+	return trackcache.HeadPolicy{
+		When: when, TTL: s.Cache.HeadsTTL,
+		WritesPerMonth: s.Cache.HeadsBudget / 2 / writeUnitPrice, ReadsPerMonth: s.Cache.HeadsBudget / 2 / readUnitPrice,
+	}
+}
