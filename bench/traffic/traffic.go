@@ -183,7 +183,9 @@ func Play(c Config, until time.Duration, fn func(Request)) {
 			// In the middle of things: as far into a track as any.
 			s := &state[i]
 			begin(r, c, s, 0)
-			s.chunk = int32(r.IntN(int(s.last) + 1))
+			if s.chunk = 1 + int32(r.IntN(int(s.last)+1)); s.chunk > s.last {
+				s.chunk = -1 // the last is playing
+			}
 			wait(i, time.Duration(r.Float64()*float64(pace(cat, s.track))))
 		default:
 			at := c.Flash.At + time.Duration(r.Float64()*float64(c.Flash.Ramp))

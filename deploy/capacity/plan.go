@@ -77,6 +77,8 @@ type Role struct {
 	Needed    int     `json:"needed"`     // at the utilisation
 	Instances int     `json:"instances"`  // so that as many are left when a zone is gone
 	PriceHour float64 `json:"priceAHour"` // of one
+	Cores     float64 `json:"coresEach"`
+	GbitEach  float64 `json:"gbitEach"`
 }
 
 // Network is what crosses the fleet's border and its inside.
@@ -246,8 +248,17 @@ func compute(q Question, m, a Figures) Plan {
 	return p
 }
 
+// Figure is one that the plan was made from, by its name in measured.json or assumed.json.
+func (p Plan) Figure(name string) float64 {
+	if v, ok := p.measured.Figures[name]; ok {
+		return v.Value
+	}
+	return p.assumed.at(name)
+}
+
 // count says how many machines of a size a role takes. A size of 0 is not asked about.
 func (r *Role) count(q Question, a Figures, cores, gbit, gib, disk float64) {
+	r.Cores, r.GbitEach = cores, gbit
 	most := 0.0
 	for _, need := range []struct {
 		what       string
@@ -275,7 +286,7 @@ func (p *Plan) store(q Question, members float64) {
 	played := p.StartsPerSecond * a.at(reported)
 	s.ReadUnits = p.StartsPerSecond*m.at(ReadsPerStart) + played*m.at(ReadsPerPlay)
 	s.WriteUnits = played * m.at(WritesPerPlay)
-	// Heartbeats: each member writes its own once a second and reads everybody's, eventually consistent.
+	// Heartbeats: each member writes its own once a second and reads everybody's, strongly consistent.
 	s.WriteUnits += members * math.Ceil(m.at(MemberBytes)/1024)
 	s.ReadUnits += members * memberReadUnits(members, m.at(MemberBytes))
 	if !q.NoHeads {
@@ -301,7 +312,7 @@ func headWriteUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)) }
 
 // memberReadUnits is what one member's look at all heartbeats takes: a query adds up the items it reads and rounds
 // the sum up to 4 KB.
-func memberReadUnits(members, bytes float64) float64 { return math.Ceil(members*bytes/4096) / 2 }
+func memberReadUnits(members, bytes float64) float64 { return math.Ceil(members * bytes / 4096) }
 
 func (p *Plan) money(q Question) {
 	a, w := p.assumed, &p.Money
