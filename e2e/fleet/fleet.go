@@ -40,6 +40,7 @@ import (
 
 	"tutti"
 	"tutti/origin/s3/local"
+	table "tutti/store/dynamo/local"
 )
 
 // The roles of the parts, as cluster.json names them. The services are named as --role names them.
@@ -90,11 +91,11 @@ type Fleet struct {
 
 	config  Config
 	network *network
-	engine  *engine
+	engine  *table.Server
 	objects *local.Server
 	members []*Process // the services, in the order in which they were started
 	nginx   *Process
-	table   sync.Mutex                    // one writes cluster.json at a time
+	file    sync.Mutex                    // one writes cluster.json at a time
 	ports   []int                         // that were given out
 	undo    []func(context.Context) error // what Stop does, the last first
 }
@@ -163,7 +164,7 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 		}
 		f.later(f.network.close)
 	}
-	f.config.Progress("starting " + string(f.config.Engine) + " and the object store")
+	f.config.Progress("starting the object store and " + string(f.config.Engine))
 	tableLog, err := f.openLog(RoleDynamoDB)
 	if err != nil {
 		return err
@@ -174,13 +175,13 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		f.engine, err = startEngine(gctx, f, tableLog)
+		f.engine, err = f.startEngine(gctx, tableLog)
 		return err
 	})
 	g.Go(func() error { return f.startObjects(gctx, objectsLog) })
 	err = g.Wait()
 	if f.engine != nil {
-		f.later(func(context.Context) error { return f.engine.close() })
+		f.later(func(context.Context) error { f.engine.Stop(); return nil })
 	}
 	if f.objects != nil {
 		f.later(func(context.Context) error { return f.objects.Close() })
@@ -189,14 +190,19 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 		return err
 	}
 	if f.config.Proxies || f.config.Isolated { // namespaces do not reach this one's loopback
-		if f.Store, err = f.proxy(f.engine.url); err != nil {
-			return err
+		if f.engine != nil {
+			if f.Store, err = f.proxy(f.engine.URL); err != nil {
+				return err
+			}
+			f.Store.Refuse = refuseDynamoDB
 		}
-		f.Store.Refuse = refuseDynamoDB
 		if f.Origin, err = f.proxy(f.objects.URL); err != nil {
 			return err
 		}
 		f.Origin.Refuse = refuseS3
+	}
+	if f.engine == nil {
+		return nil
 	}
 	f.config.Progress("making the table")
 	return f.command(ctx, "store", "init", "--store", f.StoreAddress())
@@ -278,7 +284,10 @@ func (f *Fleet) startObjects(ctx context.Context, log io.Writer) (err error) {
 
 // StoreAddress is the --store value of the fleet's processes.
 func (f *Fleet) StoreAddress() string {
-	endpoint := f.engine.url
+	if f.engine == nil {
+		return "http://" + f.Role(RoleCatalog)[0].Address
+	}
+	endpoint := f.engine.URL
 	if f.Store != nil {
 		endpoint = f.Store.URL()
 	}
@@ -315,7 +324,14 @@ func (f *Fleet) command(ctx context.Context, args ...string) error {
 
 // services starts the members. The first delivery process makes the first admin, so it comes before its siblings.
 func (f *Fleet) services(ctx context.Context) error {
-	if err := f.start(ctx, RoleCatalog, f.config.Catalog, RoleTrackCache, f.config.TrackCache); err != nil {
+	first := 0
+	if f.engine == nil { // all the others need the one that keeps the state
+		if err := f.start(ctx, RoleCatalog, 1); err != nil {
+			return err
+		}
+		first = 1
+	}
+	if err := f.start(ctx, RoleCatalog, f.config.Catalog-first, RoleTrackCache, f.config.TrackCache); err != nil {
 		return err
 	}
 	if err := f.start(ctx, RoleDelivery, 1); err != nil {
@@ -373,11 +389,14 @@ func (f *Fleet) member(role string) (*Process, error) {
 			return nil, err
 		}
 	}
+	store := []string{"--store", "sqlite", "--fleet-share-store"}
+	if f.engine != nil || role != RoleCatalog || len(f.Role(RoleCatalog)) > 0 {
+		store = []string{"--store", f.StoreAddress()}
+	}
 	p.spec = command{
 		path: f.config.Bin,
-		args: slices.Concat([]string{
-			"serve", "--role", role, "--listen", p.Address, "--fleet-advertise", p.Address, "--data", p.Data,
-			"--store", f.StoreAddress(), "--music", f.MusicAddress(),
+		args: slices.Concat(store, []string{
+			"serve", "--role", role, "--listen", p.Address, "--fleet-advertise", p.Address, "--data", p.Data, "--music", f.MusicAddress(),
 			"--fleet-key-file", f.KeyFile(), "--fleet-secret-file", f.path("secret.key"), "--log-format", "json",
 		}, f.config.Args[""], f.config.Args[role]),
 		env:   f.env(),
@@ -560,7 +579,9 @@ func (f *Fleet) Table() []Entry {
 	for _, p := range f.members {
 		out = append(out, Entry{p.Role, p.PID(), p.Address})
 	}
-	out = append(out, Entry{RoleDynamoDB, f.engine.pid, strings.TrimPrefix(f.engine.url, "http://")})
+	if f.engine != nil {
+		out = append(out, Entry{RoleDynamoDB, f.engine.PID, strings.TrimPrefix(f.engine.URL, "http://")})
+	}
 	return append(out, Entry{RoleS3, f.objects.PID, f.objects.Address()})
 }
 
@@ -570,8 +591,8 @@ func (f *Fleet) WriteTable() error {
 	if err != nil {
 		return err
 	}
-	f.table.Lock()
-	defer f.table.Unlock()
+	f.file.Lock()
+	defer f.file.Unlock()
 	name := f.path("cluster.json")
 	if err := os.WriteFile(name+".new", append(b, '\n'), 0o600); err != nil {
 		return err

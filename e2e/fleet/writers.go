@@ -16,6 +16,7 @@ type Writers struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	gate   sync.RWMutex // held for reading by each request, and by who must have none under way
 	mu     sync.Mutex
 	songs  map[string]*written
 	lists  map[string]bool // names of playlists whose making was acknowledged
@@ -73,6 +74,8 @@ func (w *Writers) Take() WriteStats {
 
 // write makes one change to a song. k says which.
 func (w *Writers) write(ctx context.Context, id string, k int) {
+	w.gate.RLock()
+	defer w.gate.RUnlock()
 	w.mu.Lock()
 	want := !w.songs[id].starred
 	w.mu.Unlock()
@@ -122,11 +125,11 @@ func (w *Writers) write(ctx context.Context, id string, k int) {
 	}
 }
 
-// Lost asks, through the given client, for everything that was acknowledged, and returns what is not there. Nobody may
-// write meanwhile.
+// Lost asks, through the given client, for everything that was acknowledged, and returns what is not there. The writers
+// pause meanwhile.
 func (w *Writers) Lost(ctx context.Context, c *Client) ([]string, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.gate.Lock()
+	defer w.gate.Unlock()
 	var lost []string
 	for id, s := range w.songs {
 		var song Song

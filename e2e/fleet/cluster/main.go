@@ -37,8 +37,12 @@ func run(ctx context.Context) error {
 	flag.IntVar(&c.Delivery, "delivery", 2, "delivery processes")
 	flag.IntVar(&c.Catalog, "catalog", 2, "catalogue processes")
 	flag.IntVar(&c.TrackCache, "trackcache", 3, "track cache processes")
+	engine := flag.String("engine", string(fleet.DynamoDBLocal), fmt.Sprintf("what keeps the state: %q, %q or %q", fleet.DynamoDBLocal, fleet.Dynalite, fleet.SQLite))
 	heal := flag.Bool("restart", true, "start a part again that ended by itself")
 	flag.Parse()
+	c.Engine = fleet.Engine(*engine)
+	// All listeners of a fleet on loopback have the same address.
+	c.Args = map[string][]string{fleet.RoleNginx: {"--nginx-rate", "20000", "--nginx-burst", "20000", "--nginx-connections", "20000"}}
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unknown argument %q", flag.Arg(0))
 	}

@@ -246,6 +246,8 @@ func launch(ctx context.Context, c Config, dir string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A group of its own keeps ctrl-C in a terminal from it: it is ended by its parent, after those that use it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe() // closed by the system when this process ends, which ends the engine
 	if err != nil {
 		return nil, err

@@ -1,0 +1,488 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The load of the fault test.
+const (
+	listeners = 200
+	// hotTracks are played all the time. Each is 16 MiB, a minute and a half of music, so that a stream outlives a fault.
+	hotTracks, hotBytes = 8, 16 << 20
+	// coldTracks have never been asked for when a fault needs some.
+	coldTracks, coldBytes = 60, 3 << 20
+	// diskBytes is a track cache's disk; its cache may take two thirds.
+	diskBytes = 192 << 20
+
+	maxHeal = 5 * time.Second         // after which nothing fails any more
+	maxCold = 50 * time.Millisecond   // for the answer that a cold track cannot be had now
+	hold    = 6 * time.Second         // how long a fault lasts that has no time of its own in the issue
+	settle  = 2500 * time.Millisecond // after a fault, before the next
+)
+
+// fault is a line of the table in docs/reliability.md.
+type fault struct {
+	name string
+	did  string // what was done, for the table
+	hold time.Duration
+	// begin brings the fault about, and returns what ends it; nil where it is over at once.
+	begin func(ctx context.Context) (end func(ctx context.Context) error, err error)
+	// during runs while it lasts; nil: time passes.
+	during func(ctx context.Context, o *outcome) error
+
+	cuts     bool // connections may be cut: their other end is what was killed
+	noWrites bool // writes may be refused while it lasts
+}
+
+// outcome is what one fault did.
+type outcome struct {
+	fault
+	load   Stats
+	probes ProbeStats
+	writes WriteStats
+	heal   time.Duration // from the fault's end to the last request that failed
+	cold   []Attempt     // tracks that nobody played before, asked for while it lasted
+	notes  []string      // for the table
+	lost   []string
+	failed []string // why it is no pass
+}
+
+func (o *outcome) fail(format string, args ...any) {
+	o.failed = append(o.failed, fmt.Sprintf(format, args...))
+}
+
+// stage is the fleet under load.
+type stage struct {
+	t       *testing.T
+	f       *Fleet
+	load    *Load
+	prober  *Prober
+	writers *Writers
+	cold    []Track
+	rows    []*outcome
+}
+
+// TestFaults breaks one part of a fleet after the other while 200 people listen, some click about and some star, and
+// requires that they hardly notice. With TUTTI_WRITE_RELIABILITY=1 it writes the table of docs/reliability.md; with
+// TUTTI_FAULTS=LONG each fault lasts four times as long.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes long")
+	}
+	if !isolated(t) {
+		return
+	}
+	s := newStage(t)
+	for _, f := range s.faults() {
+		if only := os.Getenv("TUTTI_FAULT"); only != "" && !strings.Contains(f.name, only) {
+			continue
+		}
+		s.run(f)
+	}
+	if os.Getenv("TUTTI_WRITE_RELIABILITY") != "" {
+		must(t, s.report("../../docs/reliability.md"))
+	}
+}
+
+// newStage starts the fleet and its load, and waits until what is hot is hot.
+func newStage(t *testing.T) *stage {
+	ctx, dir := t.Context(), t.TempDir()
+	if keep := os.Getenv("TUTTI_FAULTS_DIR"); keep != "" {
+		dir = keep
+	}
+	music := filepath.Join(dir, "music")
+	_, err := Music{Album: "Hot", Tracks: hotTracks, Bytes: hotBytes}.Write(music)
+	must(t, err)
+	_, err = Music{Album: "Cold", Tracks: coldTracks, Bytes: coldBytes}.Write(music)
+	must(t, err)
+	f, err := Start(ctx, Config{
+		Bin: program(t), Dir: filepath.Join(dir, "fleet"), Music: music, Upload: true, Memory: true,
+		Isolated: true, Proxies: true, Disk: diskBytes,
+		Args: map[string][]string{
+			RoleTrackCache: {"--cache-size", "128MiB", "--cache-memory", "16MiB"},
+			// nginx's own cache is kept smaller than what is hot, so that the track caches are needed all the time.
+			RoleNginx: {"--nginx-cache-size", "32MiB", "--nginx-rate", "0", "--nginx-connections", "0"},
+		},
+		Progress: func(step string) { t.Log(step) },
+	})
+	must(t, err)
+	t.Cleanup(func() {
+		if err := f.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	c := f.Client()
+	must(t, c.Scanned(ctx, hotTracks+coldTracks))
+	hot, err := c.Tracks(ctx, music, "Hot")
+	must(t, err)
+	cold, err := c.Tracks(ctx, music, "Cold")
+	must(t, err)
+	if len(hot) != hotTracks || len(cold) != coldTracks {
+		t.Fatalf("%d hot and %d cold tracks", len(hot), len(cold))
+	}
+	s := &stage{t: t, f: f, cold: cold}
+	// Hot is what was played whole twice: the second time brings it to both owners.
+	for range 2 {
+		l := StartLoad(ctx, LoadConfig{Client: c, Tracks: hot, Listeners: 2 * hotTracks, Rate: hotBytes, Seed: 9})
+		var sum Stats
+		must(t, until(ctx, func() (bool, error) { sum.add(l.Take()); return sum.Finished >= 6*hotTracks, nil }))
+		l.Stop()
+		if sum.Wrong+sum.Cuts+sum.Refused()+sum.Unanswered > 0 {
+			t.Errorf("before anything is broken: %v", &sum)
+		}
+	}
+	s.load = StartLoad(ctx, LoadConfig{Client: c, Tracks: hot, Listeners: listeners, Rate: CDRate, Ramp: 4 * time.Second, Seed: 1})
+	s.prober = StartProber(ctx, c, hot, 20)
+	s.writers = StartWriters(ctx, c, hot, 4, 5)
+	t.Cleanup(func() {
+		s.load.Stop()
+		s.prober.Stop()
+		s.writers.Stop()
+	})
+	must(t, until(ctx, func() (bool, error) { return s.load.Active() >= listeners*9/10, nil }))
+	s.run(fault{name: "nothing", did: "200 listeners, a prober and four writers, for comparison", hold: hold})
+	return s
+}
+
+// run brings a fault about, waits until it is over, and judges.
+func (s *stage) run(f fault) {
+	ctx, t := s.t.Context(), s.t
+	if os.Getenv("TUTTI_FAULTS") == "LONG" {
+		f.hold *= 4
+	}
+	o := &outcome{fault: f}
+	s.rows = append(s.rows, o)
+	s.take(&outcome{}) // what came before is not this fault's
+	begun := time.Now()
+	var end func(context.Context) error
+	var err error
+	if f.begin != nil {
+		if end, err = f.begin(ctx); err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+	}
+	if f.during != nil {
+		must(t, f.during(ctx, o))
+	}
+	must(t, wait(ctx, time.Until(begun.Add(f.hold))))
+	over := begun
+	if end != nil {
+		over = time.Now()
+		must(t, end(ctx))
+	}
+	must(t, wait(ctx, maxHeal))
+	s.take(o)
+	if !o.probes.Last.IsZero() && o.probes.Last.After(over) {
+		o.heal = o.probes.Last.Sub(over)
+	}
+	if o.lost, err = s.writers.Lost(ctx, s.f.Client()); err != nil {
+		o.fail("what was written could not be read afterwards: %v", err)
+	}
+	s.judge(o)
+	t.Logf("%s: %s\nheard: %v\nprobed: %v\nwritten: %+v\ncold: %v", f.name, o.verdict(), &o.load, &o.probes, o.writes, o.cold)
+	if len(o.failed) > 0 {
+		t.Errorf("%s: %s", f.name, strings.Join(o.failed, "; "))
+	}
+	must(t, wait(ctx, settle))
+}
+
+func (s *stage) take(o *outcome) {
+	o.load, o.probes, o.writes = s.load.Take(), s.prober.Take(), s.writers.Take()
+}
+
+// judge applies what every fault has to keep.
+func (s *stage) judge(o *outcome) {
+	switch {
+	case o.load.Bytes == 0 || len(o.probes.Pieces) == 0:
+		o.fail("nothing was heard at all")
+	case o.load.Wrong+o.probes.Wrong > 0:
+		o.fail("%d deliveries have wrong bytes", o.load.Wrong+o.probes.Wrong)
+	}
+	if o.load.Cuts > 0 && !o.cuts {
+		o.fail("%d streams were cut", o.load.Cuts)
+	}
+	if o.load.Stalls > 0 {
+		o.fail("the music stopped %d times, for up to %v", o.load.Stalls, o.load.Longest)
+	}
+	if len(o.lost) > 0 {
+		o.fail("acknowledged and lost: %v", o.lost)
+	}
+	if o.heal > maxHeal {
+		o.fail("requests failed until %v after the fault's end", o.heal)
+	}
+	if o.writes.Failed > 0 && o.name == "nothing" {
+		o.fail("%d writes failed: %v", o.writes.Failed, o.writes.Examples)
+	}
+	if o.writes.Acknowledged == 0 && !o.noWrites {
+		o.fail("nothing could be written")
+	}
+	if err := s.unexpected(); err != nil {
+		o.fail("%v", err)
+	}
+}
+
+// unexpected returns who ended without being asked to.
+func (s *stage) unexpected() error {
+	var errs []error
+	for _, p := range append(s.f.Members(), s.f.Nginx()) {
+		errs = append(errs, p.Unexpected())
+	}
+	return errors.Join(errs...)
+}
+
+func (o *outcome) verdict() string {
+	if len(o.failed) == 0 {
+		return "pass"
+	}
+	return "FAIL: " + strings.Join(o.failed, "; ")
+}
+
+// freshCold returns tracks that nobody has asked for yet.
+func (s *stage) freshCold(n int) []Track {
+	if len(s.cold) < n {
+		s.t.Fatal("no cold tracks are left; make coldTracks more")
+	}
+	out := s.cold[:n]
+	s.cold = s.cold[n:]
+	return out
+}
+
+// faults is the issue's list.
+func (s *stage) faults() []fault {
+	f := s.f
+	var out []fault
+	kill := func(role string, i int) fault {
+		p := f.Role(role)[i]
+		return fault{
+			name: "kill -9 of " + p.Name, did: "killed, and started again after the time", hold: hold,
+			begin: func(ctx context.Context) (func(context.Context) error, error) { return p.Start, p.Kill() },
+		}
+	}
+	for _, role := range []string{RoleDelivery, RoleCatalog, RoleTrackCache} {
+		for i := range f.Role(role) {
+			out = append(out, kill(role, i))
+		}
+	}
+	out = append(out, fault{
+		name: "kill -9 of an nginx worker", did: "one worker killed; its listeners' connections end with it", cuts: true, hold: hold,
+		begin: func(context.Context) (func(context.Context) error, error) {
+			workers, err := s.nginxWorkers()
+			if err != nil {
+				return nil, err
+			}
+			return nil, syscall.Kill(workers[0], syscall.SIGKILL)
+		},
+	})
+	c1 := f.Role(RoleTrackCache)[0]
+	out = append(out, fault{
+		name: "SIGSTOP of " + c1.Name, did: "stopped where it was, and let go on", hold: 10 * time.Second,
+		begin: func(context.Context) (func(context.Context) error, error) {
+			return func(context.Context) error { return c1.Continue() }, c1.Pause()
+		},
+	})
+	trouble := func(p *Proxy, t Trouble) func(context.Context) (func(context.Context) error, error) {
+		return func(context.Context) (func(context.Context) error, error) {
+			return func(context.Context) error { return p.Clear() }, p.Set(t)
+		}
+	}
+	out = append(
+		out,
+		fault{name: "DynamoDB stopped", did: "connections refused", hold: 30 * time.Second, noWrites: true, begin: trouble(f.Store, Trouble{Down: true})},
+		fault{name: "DynamoDB throttled", did: "half of the requests refused with ProvisionedThroughputExceededException", hold: hold, begin: trouble(f.Store, Trouble{Throttle: 0.5})},
+		fault{name: "DynamoDB slow", did: "500 ms added to every request", hold: hold, begin: trouble(f.Store, Trouble{Delay: 500 * time.Millisecond})},
+		fault{
+			name: "origin stopped", did: "connections refused; 20 tracks asked for that nobody had played", hold: hold,
+			begin: trouble(f.Origin, Trouble{Down: true}), during: s.coldRefused,
+		},
+		fault{
+			name: "origin hangs", did: "requests are taken and never answered; 20 more such tracks", hold: 2 * hold,
+			begin: trouble(f.Origin, Trouble{Hang: true}), during: s.coldRefused,
+		},
+		fault{
+			name: "origin slow", did: "300 ms added to every request, bodies at 2 MB/s; 4 tracks nobody had played", hold: hold,
+			begin: trouble(f.Origin, Trouble{Delay: 300 * time.Millisecond, Rate: 2 << 20}), during: s.coldServed,
+		},
+		fault{
+			name: "origin truncates", did: "half of the bodies end in the middle; 4 such tracks", hold: hold,
+			begin: trouble(f.Origin, Trouble{Truncate: 0.5, Smallest: 64 << 10}), during: s.coldServed,
+		},
+		fault{
+			name: "origin corrupts", did: "one byte changed in every second body; hot tracks read again from an emptied cache", hold: hold,
+			begin: trouble(f.Origin, Trouble{Corrupt: 0.5, Smallest: 64 << 10}), during: s.hotFilledAgain,
+		},
+		fault{
+			name: "disk full on " + c1.Name, did: "every byte of its disk taken, and given back", hold: hold,
+			begin: func(context.Context) (func(context.Context) error, error) {
+				free, err := FillDisk(c1)
+				return func(context.Context) error { return free() }, err
+			},
+			during: s.coldServed,
+		},
+	)
+	for _, role := range []string{RoleTrackCache, RoleDelivery, RoleCatalog} {
+		p := f.Role(role)[len(f.Role(role))-1]
+		out = append(out, fault{
+			name: "partition of " + p.Name, did: "its link taken down: nothing gets in or out, and nobody is told", hold: hold,
+			begin: func(ctx context.Context) (func(context.Context) error, error) {
+				return func(ctx context.Context) error { return f.Cut(ctx, p, false) }, f.Cut(ctx, p, true)
+			},
+		})
+	}
+	return append(
+		out,
+		fault{name: "three nginx reloads", did: "SIGHUP three times, a second apart", hold: hold, begin: func(ctx context.Context) (func(context.Context) error, error) {
+			for range 3 {
+				master, err := s.nginxMaster()
+				if err != nil {
+					return nil, err
+				}
+				if err := syscall.Kill(master, syscall.SIGHUP); err != nil {
+					return nil, err
+				}
+				if err := wait(ctx, time.Second); err != nil {
+					return nil, err
+				}
+			}
+			return nil, nil
+		}},
+		fault{name: "rolling restart", did: "every service's process ended politely and started again, one after the other", begin: func(ctx context.Context) (func(context.Context) error, error) {
+			for _, p := range f.Members() {
+				if err := p.Terminate(ctx); err != nil {
+					return nil, err
+				}
+				if err := p.Start(ctx); err != nil {
+					return nil, err
+				}
+			}
+			return func(context.Context) error { return nil }, nil
+		}},
+	)
+}
+
+// nginxMaster is the process id of nginx itself, below the program that follows the fleet.
+func (s *stage) nginxMaster() (int, error) {
+	below, err := s.f.Nginx().Children()
+	if err == nil && len(below) != 1 {
+		err = fmt.Errorf("nginx has %d masters", len(below))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return below[0], nil
+}
+
+func (s *stage) nginxWorkers() ([]int, error) {
+	master, err := s.nginxMaster()
+	if err != nil {
+		return nil, err
+	}
+	workers, err := children(master)
+	if err == nil && len(workers) == 0 {
+		err = errors.New("nginx has no workers")
+	}
+	return workers, err
+}
+
+// coldRefused asks for tracks that can only come from the origin, and requires a quick and honest answer. The first few
+// find out that it is away; the others are measured.
+func (s *stage) coldRefused(ctx context.Context, o *outcome) error {
+	finders := Try(ctx, s.f.Client(), s.freshCold(4))
+	o.cold = Try(ctx, s.f.Client(), s.freshCold(16))
+	var slowest time.Duration
+	for _, a := range o.cold {
+		slowest = max(slowest, a.Took)
+		if after, err := strconv.Atoi(a.RetryAfter); a.Status != http.StatusServiceUnavailable || err != nil || after < 1 {
+			o.fail("a cold track was answered with %d, Retry-After %q (%v)", a.Status, a.RetryAfter, a.Err)
+			break
+		}
+	}
+	if slowest > maxCold {
+		o.fail("a cold track was refused after %v", slowest)
+	}
+	o.notes = append(o.notes, fmt.Sprintf("cold: 503 with Retry-After after %s (the first four, which find out: %s)", ms(slowest), ms(slowestOf(finders))))
+	return nil
+}
+
+// coldServed asks for tracks that the origin has to deliver, and requires that it comes to that.
+func (s *stage) coldServed(ctx context.Context, o *outcome) error {
+	o.cold = Try(ctx, s.f.Client(), s.freshCold(4))
+	for _, a := range o.cold {
+		if a.Status != http.StatusPartialContent || a.Err != nil {
+			o.fail("a cold track was answered with %d (%v)", a.Status, a.Err)
+			break
+		}
+	}
+	o.notes = append(o.notes, fmt.Sprintf("cold: first 64 KiB right, after %s at most", ms(slowestOf(o.cold))))
+	return nil
+}
+
+// hotFilledAgain takes the disk of one track cache away from under it, so that what is known by digest is fetched anew
+// from an origin that lies.
+func (s *stage) hotFilledAgain(ctx context.Context, o *outcome) error {
+	c := s.f.Role(RoleTrackCache)[1]
+	if err := c.Terminate(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(c.Data, "cache")); err != nil {
+		return err
+	}
+	return c.Start(ctx)
+}
+
+func slowestOf(list []Attempt) time.Duration {
+	var d time.Duration
+	for _, a := range list {
+		d = max(d, a.Took)
+	}
+	return d
+}
+
+func ms(d time.Duration) string {
+	if d >= time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+}
+
+// report writes the table.
+func (s *stage) report(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const from, to = "<!-- table: written by TestFaults -->\n", "<!-- end of the table -->\n"
+	head, rest, ok := strings.Cut(string(text), from)
+	_, tail, ok2 := strings.Cut(rest, to)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no place for the table", file)
+	}
+	var b strings.Builder
+	b.WriteString(head + from + "\n")
+	b.WriteString("| fault | what was done | streams running, cut, with a wrong byte | music stopped | first byte p50 / p99 of a piece | failed requests | writes acknowledged, refused, lost | whole again after | |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
+	for _, o := range s.rows {
+		stopped := "never"
+		if o.load.Stalls > 0 {
+			stopped = fmt.Sprintf("%d times, up to %s", o.load.Stalls, ms(o.load.Longest))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d, %d, %d | %s | %s / %s | %d of %d | %d, %d, %d | %s | %s |\n",
+			o.name, strings.Join(slices.Concat([]string{o.did}, o.notes), "; "),
+			listeners, o.load.Cuts, o.load.Wrong+o.probes.Wrong, stopped,
+			ms(percentile(o.probes.Pieces, 0.5)), ms(percentile(o.probes.Pieces, 0.99)),
+			o.probes.Failed+o.load.Refused()+o.load.Unanswered, o.probes.Failed+len(o.probes.Pieces)+len(o.probes.Lookups)+o.load.Starts+o.load.Refused()+o.load.Unanswered,
+			o.writes.Acknowledged, o.writes.Failed, len(o.lost), ms(o.heal), o.verdict())
+	}
+	b.WriteString("\n" + to + tail)
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
