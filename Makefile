@@ -15,7 +15,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 GO_SOURCES := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -name '*_test.go') go.mod go.sum cmd/tutti/tutti.yml
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' -not -path 'web/e2e/*' -not -name '*.go' 2>/dev/null)
 
-.PHONY: help build run test lint unit race page e2e bench fuzz clean
+.PHONY: help build run cluster test lint unit race page e2e bench fuzz clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,13 @@ run: bin/tutti ## play a demo album, or your own: make run MUSIC=~/Music
 	@./need.sh ffmpeg=ffmpeg
 	@if [ -n "$(MUSIC)" ]; then music="$(MUSIC)"; else music="demo"; bin/tutti demo demo; fi; \
 	exec bin/tutti serve --listen "$(LISTEN)" --data "$(DATA)" --music "$$music"
+
+PORT ?= 4533
+
+cluster: bin/tutti ## a whole fleet on this machine: make cluster MUSIC=~/Music PORT=4533
+	@./need.sh $(FLEET_NEEDS)
+	@go build -o bin/cluster ./e2e/fleet/cluster
+	@exec bin/cluster -bin bin/tutti -music "$(MUSIC)" -port "$(PORT)" -data "$(DATA)/cluster"
 
 test: lint build unit race page e2e ## everything that must hold before a change lands
 
@@ -46,7 +53,8 @@ lint: web/dist/index.html
 	go tool staticcheck ./...
 	@cd web && npm run --silent typecheck && npm run --silent lint
 
-TEST_NEEDS := ffmpeg=ffmpeg ffprobe=ffmpeg strace=strace nginx=nginx-light /usr/lib/python3/dist-packages/mutagen=python3-mutagen
+FLEET_NEEDS := ffmpeg=ffmpeg nginx=nginx-light javac=openjdk-17-jdk-headless mvn=maven ip=iproute2
+TEST_NEEDS := $(FLEET_NEEDS) ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-packages/mutagen=python3-mutagen
 
 unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds
 	@./need.sh $(TEST_NEEDS)
