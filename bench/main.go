@@ -132,7 +132,7 @@ with NAME of %s.
 }
 
 // withoutLibrary are those that need no files of music.
-var withoutLibrary = []string{"api", "hits"}
+var withoutLibrary = []string{"api", "hits", "scale"}
 
 // measurements are what there is to measure, in the order of the page.
 var measurements = []struct {
@@ -145,6 +145,7 @@ var measurements = []struct {
 	{"crowd", one(benchCrowd)},
 	{"idle", one(benchIdle)},
 	{"hits", benchHits},
+	{"scale", benchScale},
 }
 
 func names() (out []string) {
