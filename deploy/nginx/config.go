@@ -193,6 +193,10 @@ func (c Config) valid() error {
 	if c.Dir == "" {
 		return invalid("nginx needs a folder of its own")
 	}
+	// The path of a Unix socket has 107 bytes at most (unix(7)), and nginx takes no quotes around it.
+	if socket := (settings{c}).FillSocket(); len(socket) > 107 || !listenForm.MatchString("unix:"+socket) {
+		return invalid("nginx's folder %q must have a shorter path of letters, digits, dots, dashes and slashes", c.Dir)
+	}
 	for _, n := range []int64{int64(c.RequestRate), int64(c.RequestBurst), int64(c.Connections), c.MaxBody, c.CacheBytes, int64(c.Workers), int64(c.WorkerConnections)} {
 		if n < 0 {
 			return invalid("a limit of nginx's cannot be negative")
@@ -251,6 +255,12 @@ func (s settings) OpenFiles() int { return 3*s.WorkerConnections + 256 }
 func (s settings) KeysZone() string {
 	return strconv.FormatInt(max(4, s.CacheBytes/tutti.ChunkSize/8000+1), 10) + "m"
 }
+
+// FillSocket is where the server listens that fetches slices.
+func (s settings) FillSocket() string { return filepath.Join(s.Dir, "fill.sock") }
+
+// FillTimeout is how long fetching a slice may take at all: three tries, two of them in vain.
+func (s settings) FillTimeout() time.Duration { return 3*s.TrackCacheTimeout + 3*time.Second }
 
 // Scheme is how the members are spoken to.
 func (s settings) Scheme() string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -261,6 +262,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	if _, err := e.Write(ctx); err != nil {
 		return err
 	}
+	if err := removeDeadSocket(ctx, settings{e.c.Config}.FillSocket()); err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
 	cmd := exec.Command(e.program, e.args(e.c.File, "-g", "daemon off;")...) // not CommandContext: its end is to be graceful
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 	stderr, err := cmd.StderrPipe()
@@ -297,6 +301,21 @@ func (e *Edge) Run(ctx context.Context) error {
 	}
 	stop()
 	return e.end(cmd.Process, ended)
+}
+
+// removeDeadSocket removes the socket that a nginx which was killed has left: the next one could not listen there.
+func removeDeadSocket(ctx context.Context, path string) error {
+	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
+		_ = c.Close()
+		return tutti.Errorf(tutti.KindUnavailable, "nginx.Run", "another nginx runs in the folder %s; end it first", filepath.Dir(path))
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return err
 }
 
 // end has nginx finish: no new connections at once, then the streams that run, then all of it.
