@@ -121,8 +121,10 @@ func (c *Catalog) Apply(ctx context.Context, changes []scan.Change) error {
 			return err
 		}
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	const tries = 8 // another node may write in between
 	for try := 0; ; try++ {
 		conflict, err := c.applyLocked(ctx, changes)

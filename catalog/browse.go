@@ -245,10 +245,7 @@ func (c *Catalog) Libraries(_ context.Context, v tutti.Viewer) ([]tutti.Library,
 
 // Counts says how much there is in the libraries that v sees.
 func (c *Catalog) Counts(ctx context.Context, v tutti.Viewer) (tutti.Counts, error) {
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return tutti.Counts{}, err
-	}
+	w := c.glance(v)
 	defer w.done()
 	var n tutti.Counts
 	for i, lib := range w.counts {
@@ -763,10 +760,7 @@ func (c *Catalog) Artists(ctx context.Context, v tutti.Viewer, library, role str
 
 // Genres lists the genres by name.
 func (c *Catalog) Genres(ctx context.Context, v tutti.Viewer) ([]tutti.Genre, error) {
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return nil, err
-	}
+	w := c.glance(v)
 	defer w.done()
 	whole := w.whole()
 	var list []tutti.Genre

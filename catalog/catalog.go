@@ -121,7 +121,7 @@ type Catalog struct {
 	pack      *zstd.Encoder
 	unpack    *zstd.Decoder
 
-	writing sync.Mutex // one change of the catalogue at a time; held while it is made durable
+	writing turn // one change of the catalogue at a time; held while it is made durable
 	journal *journal
 	model   *model // replaced only under writing and swap
 	swap    sync.RWMutex
@@ -181,7 +181,8 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 	if !cfg.SoleWriter {
 		c.journal.shared, c.journal.spread = true, snapshotSpread
 	}
-	c.duty.told = make(chan struct{})
+	c.duty.told, c.duty.asking = make(chan struct{}), newTurn()
+	c.writing = newTurn()
 	if len(c.libraries) > maxLibraries {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "%d libraries are more than %d", len(c.libraries), maxLibraries)
 	}
@@ -201,7 +202,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	c.people.init(c)
-	c.playlists.reading = make(chan struct{}, 1)
+	c.playlists.writing, c.playlists.reading = newTurn(), newTurn()
 	if err := c.playlists.load(ctx, c); err != nil {
 		return nil, err
 	}
@@ -335,8 +336,10 @@ func (c *Catalog) follow(ctx context.Context) {
 
 // Refresh applies the changes that other nodes made since the last call. With SoleWriter there are none.
 func (c *Catalog) Refresh(ctx context.Context) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	return c.refreshLocked(ctx)
 }
 
@@ -408,9 +411,11 @@ func (c *Catalog) Caught(context.Context) error {
 
 // Snapshot writes a snapshot now. Run calls it when enough was logged; backups and tests may.
 func (c *Catalog) Snapshot(ctx context.Context) error {
-	c.writing.Lock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
 	s := c.current().capture()
-	c.writing.Unlock()
+	c.writing.unlock()
 	began := c.clock.Now()
 	err := c.journal.save(ctx, s.seq, s.parts(c.pack))
 	if tutti.IsKind(err, tutti.KindConflict) {

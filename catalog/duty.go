@@ -94,7 +94,7 @@ type duty struct {
 	mu   sync.Mutex
 	told chan struct{} // closed, and replaced, when there is something new
 
-	asking   sync.Mutex
+	asking   turn
 	progress progress  // of another node's scan, as last read
 	read     time.Time // when
 }
@@ -155,8 +155,10 @@ func (c *Catalog) stillScans(ctx context.Context) error {
 	if c.cfg.SoleWriter {
 		return nil
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	if err := c.refreshLocked(ctx); err != nil {
 		return err
 	}
@@ -220,8 +222,10 @@ func (c *Catalog) scanHere(ctx context.Context, fence uint64) error {
 
 // assume makes this node the one whose changes count.
 func (c *Catalog) assume(ctx context.Context, fence uint64) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	err := c.announce(ctx, &notice{Fence: fence}, func(s *state) (bool, error) {
 		if s.Fence > fence {
 			return false, tutti.Errorf(tutti.KindConflict, "catalog: scan", "another node has taken over")
@@ -331,8 +335,10 @@ func (c *Catalog) publishOnce(ctx context.Context, fence uint64, last *tutti.Sca
 	default:
 		return nil
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	return c.announce(ctx, n, func(s *state) (bool, error) {
 		if s.Fence != fence {
 			return false, tutti.Errorf(tutti.KindConflict, "catalog: scan", "another node has taken over")
@@ -368,8 +374,10 @@ func (c *Catalog) sharedStatus(ctx context.Context) tutti.ScanStatus {
 // progressOf asks how far another node's scan has got; where that cannot be had, it is what was last known.
 func (c *Catalog) progressOf(ctx context.Context, s *state) tutti.ScanStatus {
 	d := &c.duty
-	d.asking.Lock()
-	defer d.asking.Unlock()
+	if d.asking.lock(ctx) != nil {
+		return s.Status
+	}
+	defer d.asking.unlock()
 	if now := c.clock.Now(); d.read.IsZero() || now.Sub(d.read) >= progressInterval {
 		var p progress
 		switch _, ok, err := c.getJSON(ctx, "catalog.ScanStatus", progressKey, &p); {
@@ -416,8 +424,10 @@ func (c *Catalog) Scan(ctx context.Context, full bool) (tutti.ScanStatus, error)
 }
 
 func (c *Catalog) ask(ctx context.Context, full bool) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	if err := c.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.writing.unlock()
 	return c.announce(ctx, &notice{Ask: true, Full: full}, func(s *state) (bool, error) {
 		return s.asked() && (s.Full || !full), nil
 	})

@@ -80,3 +80,20 @@ func (l *looks) run(ctx context.Context, g *glimpse, look func(context.Context) 
 		l.mu.Unlock()
 	}
 }
+
+// turn is a lock that is held while the store is asked, so that waiting for it must end when the asker goes away.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+// lock waits for the turn; the error is KindUnavailable, and says that ctx ended.
+func (t turn) lock(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return tutti.Wrap(tutti.KindUnavailable, "catalog: wait", ctx.Err())
+	}
+}
+
+func (t turn) unlock() { <-t }

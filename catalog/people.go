@@ -72,9 +72,9 @@ type person struct {
 	pins    int    // who uses it; guarded by people.mu
 	used    uint64 // when it was last asked for; guarded by people.mu
 
-	turn   chan struct{} // holds a token: one loading, following or writing at a time
-	loaded bool          // guarded by turn and mu
-	saving bool          // a snapshot is being written; guarded by turn
+	turn   turn // holds a token: one loading, following or writing at a time
+	loaded bool // guarded by turn and mu
+	saving bool // a snapshot is being written; guarded by turn
 	looks  looks
 
 	mu    sync.RWMutex // holders of the model's lock may take it, never the other way round
@@ -239,7 +239,7 @@ func (p *people) pin(user tutti.ID) *person {
 		p.evict()
 		pk := partitionOf(user)
 		x = &person{
-			user: user, turn: make(chan struct{}, 1),
+			user: user, turn: newTurn(),
 			journal: &journal{store: p.c.store, clock: p.c.clock, log: pk, pk: pk, shared: !p.c.cfg.SoleWriter},
 		}
 		p.present[user] = x
@@ -291,10 +291,10 @@ func (p *people) evict() {
 func (p *people) refresh(ctx context.Context, x *person) error {
 	if !p.c.cfg.SoleWriter {
 		return x.looks.await(ctx, p.c, func(ctx context.Context) error {
-			if err := x.lock(ctx); err != nil {
+			if err := x.turn.lock(ctx); err != nil {
 				return err
 			}
-			defer x.unlock()
+			defer x.turn.unlock()
 			return p.refreshLocked(ctx, x)
 		})
 	}
@@ -304,24 +304,12 @@ func (p *people) refresh(ctx context.Context, x *person) error {
 	if ok {
 		return nil
 	}
-	if err := x.lock(ctx); err != nil {
+	if err := x.turn.lock(ctx); err != nil {
 		return err
 	}
-	defer x.unlock()
+	defer x.turn.unlock()
 	return p.refreshLocked(ctx, x)
 }
-
-// lock waits for the person's turn.
-func (x *person) lock(ctx context.Context) error {
-	select {
-	case x.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return tutti.Wrap(tutti.KindUnavailable, "catalog: read person", ctx.Err())
-	}
-}
-
-func (x *person) unlock() { <-x.turn }
 
 // refreshLocked reads what other nodes wrote, or everything. The caller has the person's turn.
 func (p *people) refreshLocked(ctx context.Context, x *person) error {
@@ -395,10 +383,10 @@ func (p *people) do(ctx context.Context, user tutti.ID, prepare func(*person) *d
 	}
 	x := p.pin(user)
 	defer p.release(x)
-	if err := x.lock(ctx); err != nil {
+	if err := x.turn.lock(ctx); err != nil {
 		return err
 	}
-	defer x.unlock()
+	defer x.turn.unlock()
 	if !x.loaded {
 		if err := p.refreshLocked(ctx, x); err != nil {
 			return err
@@ -475,9 +463,9 @@ func (p *people) tidy(ctx context.Context, x *person) {
 			p.c.log.WarnContext(p.life, "clearing up after an interrupted snapshot failed; the next one tries again", "user", x.user, "err", err)
 		}
 		save(p.life, seq, notes)
-		if x.lock(p.life) == nil {
+		if x.turn.lock(p.life) == nil {
 			x.saving = false
-			x.unlock()
+			x.turn.unlock()
 		}
 	})
 }
@@ -574,10 +562,7 @@ func (c *Catalog) annotate(ctx context.Context, v tutti.Viewer, op string, ids [
 	if len(ids) > maxDeed {
 		return tutti.Errorf(tutti.KindInvalid, op, "%d things at once are more than %d", len(ids), maxDeed)
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return err
-	}
+	w := c.glance(v)
 	for _, id := range ids {
 		if !w.known(id) {
 			w.done()
@@ -601,10 +586,7 @@ func (c *Catalog) Played(ctx context.Context, v tutti.Viewer, plays ...tutti.Pla
 	if len(plays) > maxDeed {
 		return tutti.Errorf(tutti.KindInvalid, op, "%d plays at once are more than %d", len(plays), maxDeed)
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return err
-	}
+	w := c.glance(v)
 	now := c.clock.Now()
 	d := &deed{Op: "play", At: now.UnixNano()}
 	var r record

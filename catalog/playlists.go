@@ -76,12 +76,12 @@ func decodePlaylist(raw []byte) (*playlist, error) {
 // and precedes the answer, so whatever was acknowledged is seen. A node that is killed in between leaves a change that
 // nobody was promised; everything is read again now and then, and then that is seen as well.
 type playlists struct {
-	writing sync.Mutex
+	writing turn
 	looks   looks
 
-	reading chan struct{} // holds a token: one reads from the store at a time
-	seq     uint64        // the log as far as it was followed; guarded by reading
-	loaded  time.Time     // when everything was read; guarded by reading
+	reading turn      // one reads from the store at a time
+	seq     uint64    // the log as far as it was followed; guarded by reading
+	loaded  time.Time // when everything was read; guarded by reading
 
 	mu   sync.RWMutex
 	byID map[tutti.ID]*playlist
@@ -169,12 +169,10 @@ func (c *Catalog) freshPlaylists(ctx context.Context) error {
 	if c.cfg.SoleWriter {
 		return nil
 	}
-	select {
-	case l.reading <- struct{}{}:
-		defer func() { <-l.reading }()
-	case <-ctx.Done():
-		return tutti.Wrap(tutti.KindUnavailable, "catalog: read playlists", ctx.Err())
+	if err := l.reading.lock(ctx); err != nil {
+		return err
 	}
+	defer l.reading.unlock()
 	if c.clock.Now().Sub(l.loaded) >= playlistsAnew {
 		return l.load(ctx, c)
 	}
@@ -189,7 +187,7 @@ func (c *Catalog) recentPlaylists(ctx context.Context) error {
 	return c.playlists.looks.await(ctx, c, c.freshPlaylists)
 }
 
-// followChanges reads again what the log names. The caller has the token.
+// followChanges reads again what the log names. The caller has reading.
 func (l *playlists) followChanges(ctx context.Context, c *Catalog) error {
 	const op = "catalog: read playlists"
 	last, err := c.store.LastSeq(ctx, playlistsLog)
@@ -388,8 +386,10 @@ func (c *Catalog) SavePlaylist(ctx context.Context, v tutti.Viewer, in tutti.Pla
 	case in.ID != "" && !in.ID.Is(tutti.PrefixPlaylist):
 		return tutti.Playlist{}, notFound(op, in.ID)
 	}
-	c.playlists.writing.Lock()
-	defer c.playlists.writing.Unlock()
+	if err := c.playlists.writing.lock(ctx); err != nil {
+		return tutti.Playlist{}, err
+	}
+	defer c.playlists.writing.unlock()
 	for try := 0; ; try++ {
 		out, err := c.savePlaylist(ctx, op, v, in, name)
 		// Whoever names no version wants the list so whatever it was before.
@@ -474,8 +474,10 @@ func changeable(op string, p *playlist, id tutti.ID, v tutti.Viewer) error {
 // DeletePlaylist deletes a playlist.
 func (c *Catalog) DeletePlaylist(ctx context.Context, v tutti.Viewer, id tutti.ID) error {
 	const op = "catalog.DeletePlaylist"
-	c.playlists.writing.Lock()
-	defer c.playlists.writing.Unlock()
+	if err := c.playlists.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.playlists.writing.unlock()
 	if err := c.freshPlaylists(ctx); err != nil {
 		return err
 	}
@@ -518,8 +520,10 @@ func (c *Catalog) ImportPlaylist(ctx context.Context, library string, in tutti.P
 		return tutti.Errorf(tutti.KindInvalid, op, "%q is not a playlist that can be kept", in.File)
 	}
 	id := scan.PlaylistID(library, in.File)
-	c.playlists.writing.Lock()
-	defer c.playlists.writing.Unlock()
+	if err := c.playlists.writing.lock(ctx); err != nil {
+		return err
+	}
+	defer c.playlists.writing.unlock()
 	if err := c.freshPlaylists(ctx); err != nil {
 		return err
 	}

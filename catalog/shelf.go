@@ -99,10 +99,7 @@ func (c *Catalog) Bookmarks(ctx context.Context, v tutti.Viewer) ([]tutti.Bookma
 	if err != nil {
 		return nil, err
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return nil, err
-	}
+	w := c.glance(v)
 	defer w.done()
 	list = slices.DeleteFunc(list, func(b tutti.Bookmark) bool {
 		_, ok := w.trackSlot(b.Track)
@@ -125,7 +122,7 @@ func (c *Catalog) SaveBookmark(ctx context.Context, v tutti.Viewer, b tutti.Book
 	case len(b.Comment) > maxComment:
 		return tutti.Errorf(tutti.KindInvalid, op, "the comment may have %d bytes", maxComment)
 	}
-	if _, err := c.Track(ctx, v, b.Track); err != nil {
+	if _, err := c.bareTrack(op, v, b.Track); err != nil {
 		return err
 	}
 	k := bookmarkKey(v.User, b.Track)
@@ -194,10 +191,7 @@ func (c *Catalog) Queue(ctx context.Context, v tutti.Viewer) (tutti.Queue, error
 	}
 	current := int(d.varint())
 	q := tutti.Queue{Current: -1, Position: time.Duration(d.varint()), Changed: d.time(), ChangedBy: d.string()}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return empty, err
-	}
+	w := c.glance(v)
 	defer w.done()
 	for i := 0; len(d.b) > 0; i++ {
 		id := tutti.NewID(tutti.PrefixTrack, d.u64())
@@ -240,10 +234,7 @@ func (c *Catalog) SaveQueue(ctx context.Context, v tutti.Viewer, q tutti.Queue) 
 	b = appendVarint(b, int64(q.Position))
 	b = appendVarint(b, c.clock.Now().UnixNano())
 	b = appendString(b, q.ChangedBy)
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return err
-	}
+	w := c.glance(v)
 	for _, id := range q.Tracks {
 		if _, ok := w.trackSlot(id); !ok {
 			w.done()
@@ -478,10 +469,7 @@ func (c *Catalog) shareable(ctx context.Context, v tutti.Viewer, op string, entr
 			}
 		}
 	}
-	w, err := c.look(ctx, v, "")
-	if err != nil {
-		return err
-	}
+	w := c.glance(v)
 	defer w.done()
 	for _, id := range entries {
 		_, track := w.trackSlot(id)
@@ -580,10 +568,7 @@ func (c *Catalog) shareTracks(ctx context.Context, owner tutti.Viewer, entries [
 			lists[id] = p.Tracks
 		}
 	}
-	w, err := c.look(ctx, owner, "")
-	if err != nil {
-		return nil, err
-	}
+	w := c.glance(owner)
 	defer w.done()
 	var slots []uint32
 	add := func(id tutti.ID) {
@@ -600,9 +585,5 @@ func (c *Catalog) shareTracks(ctx context.Context, owner tutti.Viewer, entries [
 			add(t)
 		}
 	}
-	tracks := w.tracksAt(slots[:min(len(slots), maxShareTracks)])
-	for i := range tracks {
-		tracks[i].Annotation = tutti.Annotation{}
-	}
-	return tracks, nil
+	return w.tracksAt(slots[:min(len(slots), maxShareTracks)]), nil
 }
