@@ -416,17 +416,43 @@ func (x *section) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Ranges returns one member's chunks, for filling those of this process. The member answers from its own tiers or the
-// origin and asks no other member, so no request can go in circles. Nothing is retried.
-func (c *Client) Ranges(m tutti.Member) tutti.RangeSource { return rangesOf{c, m} }
+// Ranges returns one member's chunks, for filling those of this process; it is a tutti.Neighbour. The member answers from
+// its own tiers or the origin and asks no other member, so no request can go in circles. Nothing is retried.
+func (c *Client) Ranges(m tutti.Member) tutti.RangeSource { return neighbour{c, m} }
 
-type rangesOf struct {
+type neighbour struct {
 	c *Client
 	m tutti.Member
 }
 
+var _ tutti.Neighbour = neighbour{}
+
+// near asks the one member, once.
+func near[A, B any](ctx context.Context, s neighbour, method string, req *A, do func(wire.TrackCacheClient, context.Context, *A) (*B, error)) (*B, error) {
+	a, err := ask(ctx, s.c, "TrackCache/"+method, class{patience: s.c.c.Read}, []*target{s.c.target(s.m)}, func(ctx context.Context, t *target) (*B, error) {
+		return do(t.cache, ctx, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.end()
+	return a.value, nil
+}
+
+// Held implements tutti.Neighbour.
+func (s neighbour) Held(ctx context.Context, r tutti.Ref, n int64) ([]byte, error) {
+	m, err := near(ctx, s, "Held", &wire.HeldRequest{Ref: toRef(r), Chunks: n}, wire.TrackCacheClient.Held)
+	return m.GetChunks(), err
+}
+
+// Warm implements tutti.Neighbour.
+func (s neighbour) Warm(ctx context.Context, r tutti.Ref, n int64, fetch bool) error {
+	_, err := near(ctx, s, "Warm", &wire.WarmRequest{Ref: toRef(r), Chunk: n, Fetch: fetch}, wire.TrackCacheClient.Warm)
+	return err
+}
+
 // OpenRange implements tutti.RangeSource.
-func (s rangesOf) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag string) (io.ReadCloser, tutti.ObjectInfo, error) {
+func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag string) (io.ReadCloser, tutti.ObjectInfo, error) {
 	const method = "TrackCache/fill"
 	var none tutti.ObjectInfo
 	if err := checkRef(r); err != nil {

@@ -51,7 +51,7 @@ type HandlerConfig struct {
 	TrackCache tutti.TrackCache // serves passes
 	// Ranges answers other members that fill their chunks: from this process's own tiers or the origin. It must ask no
 	// member, or two that each think the other has a chunk would ask each other in circles. Readers that it returns may
-	// implement io.WriterTo to hand files to the kernel.
+	// implement io.WriterTo to hand files to the kernel. Where it is a tutti.Neighbour, the rest of that is offered too.
 	Ranges tutti.RangeSource
 	Store  store.Store
 
@@ -94,8 +94,8 @@ func Handler(c HandlerConfig) *Endpoint {
 	if c.Catalog != nil {
 		mux.Handle(wire.NewCatalogHandler(catalogServer{c.Catalog}, options...))
 	}
-	if c.TrackCache != nil {
-		mux.Handle(wire.NewTrackCacheHandler(trackCacheServer{c.TrackCache}, options...))
+	if neighbour, ok := c.Ranges.(tutti.Neighbour); ok || c.TrackCache != nil {
+		mux.Handle(wire.NewTrackCacheHandler(trackCacheServer{c.TrackCache, neighbour}, options...))
 	}
 	if c.Store != nil {
 		mux.Handle(wire.NewStoreHandler(storeServer{c.Store}, options...))

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -127,7 +128,7 @@ func (b *body) object() error {
 		return tutti.Errorf(tutti.KindUnavailable, op, "this member has no track cache")
 	}
 	ctx := b.r.Context()
-	obj, err := b.s.c.TrackCache.Open(ctx, b.pass.Ref)
+	obj, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,6 +137,23 @@ func (b *body) object() error {
 		b.s.c.Logger.Warn("closing what was sent", slog.Any("error", closeErr))
 	}
 	return err
+}
+
+// maxSize is more than any object has: what begins beyond it was counted from an end that is not known.
+const maxSize = 1 << 50
+
+// open opens the object, telling where reading will begin where that helps.
+func (b *body) open(ctx context.Context) (tutti.Object, error) {
+	size := b.pass.Size
+	if size < 0 {
+		size = math.MaxInt64
+	}
+	s, ok := b.s.c.TrackCache.(tutti.Seeker)
+	part, verdict := parseRange(b.r.Header.Get("Range"), size)
+	if !ok || b.r.Method != http.MethodGet || verdict == rangeUnsatisfiable || part.start > maxSize {
+		return b.s.c.TrackCache.Open(ctx, b.pass.Ref)
+	}
+	return s.OpenAt(ctx, b.pass.Ref, part.start)
 }
 
 func (b *body) send(ctx context.Context, obj tutti.Object) error {
@@ -254,12 +272,12 @@ func (b *body) fill() error {
 	}
 	off, n := int64(0), int64(-1)
 	if header := b.r.Header.Get("Range"); header != "" {
-		part, verdict := parseRange(header, 1<<62)
-		if verdict != rangePart {
-			return tutti.Errorf(tutti.KindInvalid, op, "a fill is for one range")
+		part, verdict := parseRange(header, math.MaxInt64)
+		if verdict != rangePart || part.start > maxSize {
+			return tutti.Errorf(tutti.KindInvalid, op, "a fill is for one range from a place in the object")
 		}
 		off = part.start
-		if part.end < 1<<62 {
+		if part.end < math.MaxInt64 {
 			n = part.length()
 		}
 	}

@@ -257,17 +257,3 @@ func (s catalogServer) Plan(ctx context.Context, m *wire.PlanRequest) (*wire.Pla
 	p, err := s.c.Plan(ctx, fromPlanRequest(m))
 	return oneOf(p, err, toPlan)
 }
-
-// trackCacheServer answers for a track cache, but for its bytes.
-type trackCacheServer struct{ c tutti.TrackCache }
-
-var _ wire.TrackCacheHandler = trackCacheServer{}
-
-func (s trackCacheServer) Prepare(ctx context.Context, m *wire.Ref) (*wire.Readiness, error) {
-	ref := fromRef(m)
-	if err := checkRef(ref); err != nil {
-		return nil, err
-	}
-	r, err := s.c.Prepare(ctx, ref)
-	return one(r, err, toReadiness)
-}

@@ -133,6 +133,10 @@ const (
 	CatalogPlanProcedure = "/tutti.v1.Catalog/Plan"
 	// TrackCachePrepareProcedure is the fully-qualified name of the TrackCache's Prepare RPC.
 	TrackCachePrepareProcedure = "/tutti.v1.TrackCache/Prepare"
+	// TrackCacheHeldProcedure is the fully-qualified name of the TrackCache's Held RPC.
+	TrackCacheHeldProcedure = "/tutti.v1.TrackCache/Held"
+	// TrackCacheWarmProcedure is the fully-qualified name of the TrackCache's Warm RPC.
+	TrackCacheWarmProcedure = "/tutti.v1.TrackCache/Warm"
 	// StoreGetProcedure is the fully-qualified name of the Store's Get RPC.
 	StoreGetProcedure = "/tutti.v1.Store/Get"
 	// StoreBatchGetProcedure is the fully-qualified name of the Store's BatchGet RPC.
@@ -1516,6 +1520,8 @@ func (UnimplementedCatalogHandler) Plan(context.Context, *PlanRequest) (*Plan, e
 // TrackCacheClient is a client for the tutti.v1.TrackCache service.
 type TrackCacheClient interface {
 	Prepare(context.Context, *Ref) (*Readiness, error)
+	Held(context.Context, *HeldRequest) (*HeldResponse, error)
+	Warm(context.Context, *WarmRequest) (*Nothing, error)
 }
 
 // NewTrackCacheClient constructs a client for the tutti.v1.TrackCache service. By default, it uses
@@ -1535,12 +1541,26 @@ func NewTrackCacheClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(trackCacheMethods.ByName("Prepare")),
 			connect.WithClientOptions(opts...),
 		),
+		held: connect.NewClient[HeldRequest, HeldResponse](
+			httpClient,
+			baseURL+TrackCacheHeldProcedure,
+			connect.WithSchema(trackCacheMethods.ByName("Held")),
+			connect.WithClientOptions(opts...),
+		),
+		warm: connect.NewClient[WarmRequest, Nothing](
+			httpClient,
+			baseURL+TrackCacheWarmProcedure,
+			connect.WithSchema(trackCacheMethods.ByName("Warm")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // trackCacheClient implements TrackCacheClient.
 type trackCacheClient struct {
 	prepare *connect.Client[Ref, Readiness]
+	held    *connect.Client[HeldRequest, HeldResponse]
+	warm    *connect.Client[WarmRequest, Nothing]
 }
 
 // Prepare calls tutti.v1.TrackCache.Prepare.
@@ -1552,9 +1572,29 @@ func (c *trackCacheClient) Prepare(ctx context.Context, req *Ref) (*Readiness, e
 	return nil, err
 }
 
+// Held calls tutti.v1.TrackCache.Held.
+func (c *trackCacheClient) Held(ctx context.Context, req *HeldRequest) (*HeldResponse, error) {
+	response, err := c.held.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Warm calls tutti.v1.TrackCache.Warm.
+func (c *trackCacheClient) Warm(ctx context.Context, req *WarmRequest) (*Nothing, error) {
+	response, err := c.warm.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
 // TrackCacheHandler is an implementation of the tutti.v1.TrackCache service.
 type TrackCacheHandler interface {
 	Prepare(context.Context, *Ref) (*Readiness, error)
+	Held(context.Context, *HeldRequest) (*HeldResponse, error)
+	Warm(context.Context, *WarmRequest) (*Nothing, error)
 }
 
 // NewTrackCacheHandler builds an HTTP handler from the service implementation. It returns the path
@@ -1570,10 +1610,26 @@ func NewTrackCacheHandler(svc TrackCacheHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(trackCacheMethods.ByName("Prepare")),
 		connect.WithHandlerOptions(opts...),
 	)
+	trackCacheHeldHandler := connect.NewUnaryHandlerSimple(
+		TrackCacheHeldProcedure,
+		svc.Held,
+		connect.WithSchema(trackCacheMethods.ByName("Held")),
+		connect.WithHandlerOptions(opts...),
+	)
+	trackCacheWarmHandler := connect.NewUnaryHandlerSimple(
+		TrackCacheWarmProcedure,
+		svc.Warm,
+		connect.WithSchema(trackCacheMethods.ByName("Warm")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/tutti.v1.TrackCache/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case TrackCachePrepareProcedure:
 			trackCachePrepareHandler.ServeHTTP(w, r)
+		case TrackCacheHeldProcedure:
+			trackCacheHeldHandler.ServeHTTP(w, r)
+		case TrackCacheWarmProcedure:
+			trackCacheWarmHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -1585,6 +1641,14 @@ type UnimplementedTrackCacheHandler struct{}
 
 func (UnimplementedTrackCacheHandler) Prepare(context.Context, *Ref) (*Readiness, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.TrackCache.Prepare is not implemented"))
+}
+
+func (UnimplementedTrackCacheHandler) Held(context.Context, *HeldRequest) (*HeldResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.TrackCache.Held is not implemented"))
+}
+
+func (UnimplementedTrackCacheHandler) Warm(context.Context, *WarmRequest) (*Nothing, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.TrackCache.Warm is not implemented"))
 }
 
 // StoreClient is a client for the tutti.v1.Store service.

@@ -5378,6 +5378,165 @@ func (x *ShareTracks) GetTracks() []*Track {
 	return nil
 }
 
+// HeldRequest asks which of an object's first chunks a member holds.
+type HeldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Chunks        int64                  `protobuf:"varint,2,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldRequest) Reset() {
+	*x = HeldRequest{}
+	mi := &file_tutti_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldRequest) ProtoMessage() {}
+
+func (x *HeldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldRequest.ProtoReflect.Descriptor instead.
+func (*HeldRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *HeldRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *HeldRequest) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+// HeldResponse has bit i%8 of byte i/8 set for each chunk i that is held.
+type HeldResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chunks        []byte                 `protobuf:"bytes,1,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldResponse) Reset() {
+	*x = HeldResponse{}
+	mi := &file_tutti_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldResponse) ProtoMessage() {}
+
+func (x *HeldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldResponse.ProtoReflect.Descriptor instead.
+func (*HeldResponse) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *HeldResponse) GetChunks() []byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+// WarmRequest says that a chunk will be asked for.
+type WarmRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           *Ref                   `protobuf:"bytes,1,opt,name=ref,proto3" json:"ref,omitempty"`
+	Chunk         int64                  `protobuf:"varint,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Fetch         bool                   `protobuf:"varint,3,opt,name=fetch,proto3" json:"fetch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WarmRequest) Reset() {
+	*x = WarmRequest{}
+	mi := &file_tutti_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WarmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WarmRequest) ProtoMessage() {}
+
+func (x *WarmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WarmRequest.ProtoReflect.Descriptor instead.
+func (*WarmRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *WarmRequest) GetRef() *Ref {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *WarmRequest) GetChunk() int64 {
+	if x != nil {
+		return x.Chunk
+	}
+	return 0
+}
+
+func (x *WarmRequest) GetFetch() bool {
+	if x != nil {
+		return x.Fetch
+	}
+	return false
+}
+
 type Key struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pk            string                 `protobuf:"bytes,1,opt,name=pk,proto3" json:"pk,omitempty"`
@@ -5388,7 +5547,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5400,7 +5559,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5413,7 +5572,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{74}
+	return file_tutti_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Key) GetPk() string {
@@ -5442,7 +5601,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5454,7 +5613,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5467,7 +5626,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{75}
+	return file_tutti_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Item) GetKey() *Key {
@@ -5508,7 +5667,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5520,7 +5679,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5533,7 +5692,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{76}
+	return file_tutti_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Condition) GetAbsent() bool {
@@ -5560,7 +5719,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5572,7 +5731,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5585,7 +5744,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{77}
+	return file_tutti_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Record) GetSeq() uint64 {
@@ -5611,7 +5770,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5782,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5795,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{78}
+	return file_tutti_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *BatchGetRequest) GetKeys() []*Key {
@@ -5658,7 +5817,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5670,7 +5829,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5683,7 +5842,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{79}
+	return file_tutti_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *BatchGetResponse) GetItems() []*Item {
@@ -5712,7 +5871,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5724,7 +5883,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5737,7 +5896,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{80}
+	return file_tutti_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *PutRequest) GetKey() *Key {
@@ -5777,7 +5936,7 @@ type PutResponse struct {
 
 func (x *PutResponse) Reset() {
 	*x = PutResponse{}
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5789,7 +5948,7 @@ func (x *PutResponse) String() string {
 func (*PutResponse) ProtoMessage() {}
 
 func (x *PutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5802,7 +5961,7 @@ func (x *PutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutResponse.ProtoReflect.Descriptor instead.
 func (*PutResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{81}
+	return file_tutti_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *PutResponse) GetVersion() uint64 {
@@ -5822,7 +5981,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5834,7 +5993,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5847,7 +6006,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{82}
+	return file_tutti_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *DeleteRequest) GetKey() *Key {
@@ -5876,7 +6035,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5888,7 +6047,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5901,7 +6060,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{83}
+	return file_tutti_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *QueryRequest) GetPk() string {
@@ -5942,7 +6101,7 @@ type ItemPage struct {
 
 func (x *ItemPage) Reset() {
 	*x = ItemPage{}
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5954,7 +6113,7 @@ func (x *ItemPage) String() string {
 func (*ItemPage) ProtoMessage() {}
 
 func (x *ItemPage) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5967,7 +6126,7 @@ func (x *ItemPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemPage.ProtoReflect.Descriptor instead.
 func (*ItemPage) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{84}
+	return file_tutti_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ItemPage) GetItems() []*Item {
@@ -5995,7 +6154,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6007,7 +6166,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6020,7 +6179,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{85}
+	return file_tutti_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *AppendRequest) GetLog() string {
@@ -6055,7 +6214,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6067,7 +6226,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6080,7 +6239,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{86}
+	return file_tutti_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ReadLogRequest) GetLog() string {
@@ -6113,7 +6272,7 @@ type RecordList struct {
 
 func (x *RecordList) Reset() {
 	*x = RecordList{}
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6125,7 +6284,7 @@ func (x *RecordList) String() string {
 func (*RecordList) ProtoMessage() {}
 
 func (x *RecordList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6138,7 +6297,7 @@ func (x *RecordList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordList.ProtoReflect.Descriptor instead.
 func (*RecordList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{87}
+	return file_tutti_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *RecordList) GetRecords() []*Record {
@@ -6158,7 +6317,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6170,7 +6329,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6183,7 +6342,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{88}
+	return file_tutti_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *LogRequest) GetLog() string {
@@ -6209,7 +6368,7 @@ type LastSeqResponse struct {
 
 func (x *LastSeqResponse) Reset() {
 	*x = LastSeqResponse{}
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6221,7 +6380,7 @@ func (x *LastSeqResponse) String() string {
 func (*LastSeqResponse) ProtoMessage() {}
 
 func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6234,7 +6393,7 @@ func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastSeqResponse.ProtoReflect.Descriptor instead.
 func (*LastSeqResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{89}
+	return file_tutti_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *LastSeqResponse) GetSeq() uint64 {
@@ -6712,7 +6871,16 @@ const file_tutti_proto_rawDesc = "" +
 	"\x06shares\x18\x01 \x03(\v2\x0f.tutti.v1.ShareR\x06shares\"]\n" +
 	"\vShareTracks\x12%\n" +
 	"\x05share\x18\x01 \x01(\v2\x0f.tutti.v1.ShareR\x05share\x12'\n" +
-	"\x06tracks\x18\x02 \x03(\v2\x0f.tutti.v1.TrackR\x06tracks\"%\n" +
+	"\x06tracks\x18\x02 \x03(\v2\x0f.tutti.v1.TrackR\x06tracks\"F\n" +
+	"\vHeldRequest\x12\x1f\n" +
+	"\x03ref\x18\x01 \x01(\v2\r.tutti.v1.RefR\x03ref\x12\x16\n" +
+	"\x06chunks\x18\x02 \x01(\x03R\x06chunks\"&\n" +
+	"\fHeldResponse\x12\x16\n" +
+	"\x06chunks\x18\x01 \x01(\fR\x06chunks\"Z\n" +
+	"\vWarmRequest\x12\x1f\n" +
+	"\x03ref\x18\x01 \x01(\v2\r.tutti.v1.RefR\x03ref\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\x03R\x05chunk\x12\x14\n" +
+	"\x05fetch\x18\x03 \x01(\bR\x05fetch\"%\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02pk\x18\x01 \x01(\tR\x02pk\x12\x0e\n" +
 	"\x02sk\x18\x02 \x01(\tR\x02sk\"\x81\x01\n" +
@@ -6817,10 +6985,12 @@ const file_tutti_proto_rawDesc = "" +
 	"\n" +
 	"ScanStatus\x12\x11.tutti.v1.Nothing\x1a\x14.tutti.v1.ScanStatus\x126\n" +
 	"\tWatchScan\x12\x11.tutti.v1.Nothing\x1a\x14.tutti.v1.ScanStatus0\x01\x12-\n" +
-	"\x04Plan\x12\x15.tutti.v1.PlanRequest\x1a\x0e.tutti.v1.Plan2;\n" +
+	"\x04Plan\x12\x15.tutti.v1.PlanRequest\x1a\x0e.tutti.v1.Plan2\xa4\x01\n" +
 	"\n" +
 	"TrackCache\x12-\n" +
-	"\aPrepare\x12\r.tutti.v1.Ref\x1a\x13.tutti.v1.Readiness2\xf0\x03\n" +
+	"\aPrepare\x12\r.tutti.v1.Ref\x1a\x13.tutti.v1.Readiness\x125\n" +
+	"\x04Held\x12\x15.tutti.v1.HeldRequest\x1a\x16.tutti.v1.HeldResponse\x120\n" +
+	"\x04Warm\x12\x15.tutti.v1.WarmRequest\x1a\x11.tutti.v1.Nothing2\xf0\x03\n" +
 	"\x05Store\x12$\n" +
 	"\x03Get\x12\r.tutti.v1.Key\x1a\x0e.tutti.v1.Item\x12A\n" +
 	"\bBatchGet\x12\x19.tutti.v1.BatchGetRequest\x1a\x1a.tutti.v1.BatchGetResponse\x122\n" +
@@ -6844,7 +7014,7 @@ func file_tutti_proto_rawDescGZIP() []byte {
 	return file_tutti_proto_rawDescData
 }
 
-var file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
 var file_tutti_proto_goTypes = []any{
 	(*Failure)(nil),           // 0: tutti.v1.Failure
 	(*Time)(nil),              // 1: tutti.v1.Time
@@ -6920,23 +7090,26 @@ var file_tutti_proto_goTypes = []any{
 	(*StationList)(nil),       // 71: tutti.v1.StationList
 	(*ShareList)(nil),         // 72: tutti.v1.ShareList
 	(*ShareTracks)(nil),       // 73: tutti.v1.ShareTracks
-	(*Key)(nil),               // 74: tutti.v1.Key
-	(*Item)(nil),              // 75: tutti.v1.Item
-	(*Condition)(nil),         // 76: tutti.v1.Condition
-	(*Record)(nil),            // 77: tutti.v1.Record
-	(*BatchGetRequest)(nil),   // 78: tutti.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),  // 79: tutti.v1.BatchGetResponse
-	(*PutRequest)(nil),        // 80: tutti.v1.PutRequest
-	(*PutResponse)(nil),       // 81: tutti.v1.PutResponse
-	(*DeleteRequest)(nil),     // 82: tutti.v1.DeleteRequest
-	(*QueryRequest)(nil),      // 83: tutti.v1.QueryRequest
-	(*ItemPage)(nil),          // 84: tutti.v1.ItemPage
-	(*AppendRequest)(nil),     // 85: tutti.v1.AppendRequest
-	(*ReadLogRequest)(nil),    // 86: tutti.v1.ReadLogRequest
-	(*RecordList)(nil),        // 87: tutti.v1.RecordList
-	(*LogRequest)(nil),        // 88: tutti.v1.LogRequest
-	(*LastSeqResponse)(nil),   // 89: tutti.v1.LastSeqResponse
-	nil,                       // 90: tutti.v1.Album.DiscTitlesEntry
+	(*HeldRequest)(nil),       // 74: tutti.v1.HeldRequest
+	(*HeldResponse)(nil),      // 75: tutti.v1.HeldResponse
+	(*WarmRequest)(nil),       // 76: tutti.v1.WarmRequest
+	(*Key)(nil),               // 77: tutti.v1.Key
+	(*Item)(nil),              // 78: tutti.v1.Item
+	(*Condition)(nil),         // 79: tutti.v1.Condition
+	(*Record)(nil),            // 80: tutti.v1.Record
+	(*BatchGetRequest)(nil),   // 81: tutti.v1.BatchGetRequest
+	(*BatchGetResponse)(nil),  // 82: tutti.v1.BatchGetResponse
+	(*PutRequest)(nil),        // 83: tutti.v1.PutRequest
+	(*PutResponse)(nil),       // 84: tutti.v1.PutResponse
+	(*DeleteRequest)(nil),     // 85: tutti.v1.DeleteRequest
+	(*QueryRequest)(nil),      // 86: tutti.v1.QueryRequest
+	(*ItemPage)(nil),          // 87: tutti.v1.ItemPage
+	(*AppendRequest)(nil),     // 88: tutti.v1.AppendRequest
+	(*ReadLogRequest)(nil),    // 89: tutti.v1.ReadLogRequest
+	(*RecordList)(nil),        // 90: tutti.v1.RecordList
+	(*LogRequest)(nil),        // 91: tutti.v1.LogRequest
+	(*LastSeqResponse)(nil),   // 92: tutti.v1.LastSeqResponse
+	nil,                       // 93: tutti.v1.Album.DiscTitlesEntry
 }
 var file_tutti_proto_depIdxs = []int32{
 	7,   // 0: tutti.v1.Contributor.artist:type_name -> tutti.v1.ArtistRef
@@ -6952,7 +7125,7 @@ var file_tutti_proto_depIdxs = []int32{
 	1,   // 10: tutti.v1.Track.mod_time:type_name -> tutti.v1.Time
 	1,   // 11: tutti.v1.Track.added:type_name -> tutti.v1.Time
 	9,   // 12: tutti.v1.Track.annotation:type_name -> tutti.v1.Annotation
-	90,  // 13: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
+	93,  // 13: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
 	7,   // 14: tutti.v1.Album.artists:type_name -> tutti.v1.ArtistRef
 	5,   // 15: tutti.v1.Album.date:type_name -> tutti.v1.Date
 	5,   // 16: tutti.v1.Album.original_date:type_name -> tutti.v1.Date
@@ -7043,130 +7216,136 @@ var file_tutti_proto_depIdxs = []int32{
 	31,  // 101: tutti.v1.ShareList.shares:type_name -> tutti.v1.Share
 	31,  // 102: tutti.v1.ShareTracks.share:type_name -> tutti.v1.Share
 	10,  // 103: tutti.v1.ShareTracks.tracks:type_name -> tutti.v1.Track
-	74,  // 104: tutti.v1.Item.key:type_name -> tutti.v1.Key
-	1,   // 105: tutti.v1.Item.expires:type_name -> tutti.v1.Time
-	74,  // 106: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
-	75,  // 107: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
-	74,  // 108: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
-	1,   // 109: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
-	76,  // 110: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
-	74,  // 111: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
-	76,  // 112: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
-	75,  // 113: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
-	77,  // 114: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
-	39,  // 115: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
-	39,  // 116: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
-	40,  // 117: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
-	41,  // 118: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
-	44,  // 119: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
-	40,  // 120: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
-	45,  // 121: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
-	40,  // 122: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
-	43,  // 123: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
-	39,  // 124: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
-	40,  // 125: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
-	39,  // 126: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
-	46,  // 127: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
-	43,  // 128: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
-	42,  // 129: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
-	42,  // 130: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
-	40,  // 131: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
-	40,  // 132: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
-	47,  // 133: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
-	48,  // 134: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
-	49,  // 135: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
-	50,  // 136: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
-	39,  // 137: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
-	39,  // 138: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
-	40,  // 139: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
-	51,  // 140: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
-	40,  // 141: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
-	39,  // 142: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
-	52,  // 143: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
-	40,  // 144: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
-	39,  // 145: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
-	53,  // 146: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
-	39,  // 147: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
-	54,  // 148: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
-	40,  // 149: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
-	39,  // 150: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
-	55,  // 151: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
-	40,  // 152: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
-	56,  // 153: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
-	56,  // 154: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
-	57,  // 155: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
-	2,   // 156: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
-	2,   // 157: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
-	36,  // 158: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
-	34,  // 159: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
-	74,  // 160: tutti.v1.Store.Get:input_type -> tutti.v1.Key
-	78,  // 161: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
-	80,  // 162: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
-	82,  // 163: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
-	83,  // 164: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
-	85,  // 165: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
-	86,  // 166: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
-	88,  // 167: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
-	88,  // 168: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
-	58,  // 169: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
-	24,  // 170: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
-	10,  // 171: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
-	59,  // 172: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
-	59,  // 173: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
-	61,  // 174: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
-	60,  // 175: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
-	62,  // 176: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
-	63,  // 177: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
-	64,  // 178: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
-	15,  // 179: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
-	65,  // 180: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
-	23,  // 181: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
-	66,  // 182: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
-	59,  // 183: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
-	59,  // 184: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
-	67,  // 185: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
-	34,  // 186: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
-	2,   // 187: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
-	2,   // 188: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
-	2,   // 189: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
-	2,   // 190: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
-	68,  // 191: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
-	69,  // 192: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
-	27,  // 193: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
-	27,  // 194: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
-	2,   // 195: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
-	70,  // 196: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
-	2,   // 197: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
-	2,   // 198: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
-	29,  // 199: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
-	2,   // 200: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
-	71,  // 201: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
-	30,  // 202: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
-	2,   // 203: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
-	72,  // 204: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
-	31,  // 205: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
-	2,   // 206: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
-	73,  // 207: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
-	73,  // 208: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
-	32,  // 209: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
-	32,  // 210: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
-	32,  // 211: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
-	37,  // 212: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
-	38,  // 213: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
-	75,  // 214: tutti.v1.Store.Get:output_type -> tutti.v1.Item
-	79,  // 215: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
-	81,  // 216: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
-	2,   // 217: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
-	84,  // 218: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
-	2,   // 219: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
-	87,  // 220: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
-	89,  // 221: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
-	2,   // 222: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
-	169, // [169:223] is the sub-list for method output_type
-	115, // [115:169] is the sub-list for method input_type
-	115, // [115:115] is the sub-list for extension type_name
-	115, // [115:115] is the sub-list for extension extendee
-	0,   // [0:115] is the sub-list for field type_name
+	34,  // 104: tutti.v1.HeldRequest.ref:type_name -> tutti.v1.Ref
+	34,  // 105: tutti.v1.WarmRequest.ref:type_name -> tutti.v1.Ref
+	77,  // 106: tutti.v1.Item.key:type_name -> tutti.v1.Key
+	1,   // 107: tutti.v1.Item.expires:type_name -> tutti.v1.Time
+	77,  // 108: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
+	78,  // 109: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
+	77,  // 110: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
+	1,   // 111: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
+	79,  // 112: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
+	77,  // 113: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
+	79,  // 114: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
+	78,  // 115: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
+	80,  // 116: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
+	39,  // 117: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
+	39,  // 118: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
+	40,  // 119: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
+	41,  // 120: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
+	44,  // 121: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
+	40,  // 122: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
+	45,  // 123: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
+	40,  // 124: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
+	43,  // 125: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
+	39,  // 126: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
+	40,  // 127: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
+	39,  // 128: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
+	46,  // 129: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
+	43,  // 130: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
+	42,  // 131: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
+	42,  // 132: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
+	40,  // 133: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
+	40,  // 134: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
+	47,  // 135: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
+	48,  // 136: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
+	49,  // 137: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
+	50,  // 138: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
+	39,  // 139: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
+	39,  // 140: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
+	40,  // 141: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
+	51,  // 142: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
+	40,  // 143: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
+	39,  // 144: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
+	52,  // 145: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
+	40,  // 146: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
+	39,  // 147: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
+	53,  // 148: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
+	39,  // 149: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
+	54,  // 150: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
+	40,  // 151: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
+	39,  // 152: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
+	55,  // 153: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
+	40,  // 154: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
+	56,  // 155: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
+	56,  // 156: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
+	57,  // 157: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
+	2,   // 158: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
+	2,   // 159: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
+	36,  // 160: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
+	34,  // 161: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
+	74,  // 162: tutti.v1.TrackCache.Held:input_type -> tutti.v1.HeldRequest
+	76,  // 163: tutti.v1.TrackCache.Warm:input_type -> tutti.v1.WarmRequest
+	77,  // 164: tutti.v1.Store.Get:input_type -> tutti.v1.Key
+	81,  // 165: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
+	83,  // 166: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
+	85,  // 167: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
+	86,  // 168: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
+	88,  // 169: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
+	89,  // 170: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
+	91,  // 171: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
+	91,  // 172: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
+	58,  // 173: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
+	24,  // 174: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
+	10,  // 175: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
+	59,  // 176: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
+	59,  // 177: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
+	61,  // 178: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
+	60,  // 179: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
+	62,  // 180: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
+	63,  // 181: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
+	64,  // 182: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
+	15,  // 183: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
+	65,  // 184: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
+	23,  // 185: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
+	66,  // 186: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
+	59,  // 187: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
+	59,  // 188: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
+	67,  // 189: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
+	34,  // 190: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
+	2,   // 191: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
+	2,   // 192: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
+	2,   // 193: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
+	2,   // 194: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
+	68,  // 195: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
+	69,  // 196: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
+	27,  // 197: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
+	27,  // 198: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
+	2,   // 199: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
+	70,  // 200: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
+	2,   // 201: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
+	2,   // 202: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
+	29,  // 203: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
+	2,   // 204: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
+	71,  // 205: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
+	30,  // 206: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
+	2,   // 207: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
+	72,  // 208: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
+	31,  // 209: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
+	2,   // 210: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
+	73,  // 211: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
+	73,  // 212: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
+	32,  // 213: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
+	32,  // 214: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
+	32,  // 215: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
+	37,  // 216: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
+	38,  // 217: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
+	75,  // 218: tutti.v1.TrackCache.Held:output_type -> tutti.v1.HeldResponse
+	2,   // 219: tutti.v1.TrackCache.Warm:output_type -> tutti.v1.Nothing
+	78,  // 220: tutti.v1.Store.Get:output_type -> tutti.v1.Item
+	82,  // 221: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
+	84,  // 222: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
+	2,   // 223: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
+	87,  // 224: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
+	2,   // 225: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
+	90,  // 226: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
+	92,  // 227: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
+	2,   // 228: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
+	173, // [173:229] is the sub-list for method output_type
+	117, // [117:173] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_tutti_proto_init() }
@@ -7175,14 +7354,14 @@ func file_tutti_proto_init() {
 		return
 	}
 	file_tutti_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tutti_proto_msgTypes[76].OneofWrappers = []any{}
+	file_tutti_proto_msgTypes[79].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_proto_rawDesc), len(file_tutti_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   91,
+			NumMessages:   94,
 			NumExtensions: 0,
 			NumServices:   3,
 		},
