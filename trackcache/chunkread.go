@@ -109,7 +109,7 @@ func (o *opened) CopyRange(ctx context.Context, w io.Writer, off, n int64) (tota
 		end = off + n
 	}
 	if off == 0 && end > 0 && o.who == byListener {
-		o.c.heads.played(o.c, o.ref)
+		o.c.played(o.ref)
 	}
 	for again := 0; off < end; {
 		i := off / tutti.ChunkSize

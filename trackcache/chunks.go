@@ -93,7 +93,8 @@ type Chunks struct {
 type object struct {
 	info  tutti.ObjectInfo
 	known bool
-	plays uint8 // starts by listeners, as far as heads care
+	plays uint8 // starts by listeners, up to maxPlays
+	head  bool  // is in the store, or on its way there
 }
 
 const (
@@ -118,7 +119,21 @@ const (
 	byListener  asker = iota
 	byNeighbour       // another member: it gets what we have or the origin has, and no third member is asked
 	byForesight       // nobody yet
+	byOurselves       // to know the bytes, not to play them
 )
+
+// maxPlays is as far as starts are counted: once may be chance, twice is a habit.
+const maxPlays = 2
+
+// played counts a start of an object by a listener.
+func (c *Chunks) played(r tutti.Ref) {
+	c.mu.Lock()
+	o := c.object(r.ID())
+	o.plays = min(o.plays+1, maxPlays)
+	plays := o.plays
+	c.mu.Unlock()
+	c.heads.played(c, r, plays)
+}
 
 // NewChunks returns Chunks over the folder, with what an earlier process kept there. The error is KindConflict where
 // another process uses the folder, KindUnavailable where it cannot be used.
@@ -212,6 +227,8 @@ type chunk struct {
 	ref  tutti.Ref
 	who  asker // for whom the fill began
 	keep bool  // this member owns it
+
+	headed bool // it begins with a head from the store; the fill's own
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when something below changes
@@ -595,6 +612,9 @@ func (c *Chunks) fromOrigin(ctx context.Context, ch *chunk, seal *askedSeal) err
 		case tutti.IsKind(err, tutti.KindConflict):
 			if info, ok := c.described(ch.id.Object); ok {
 				c.forget(ch.id.Object, info)
+			}
+			if ch.headed {
+				c.heads.drop(c, ch.id.Object)
 			}
 			return tutti.Errorf(tutti.KindUnavailable, "trackcache: fill", "the file changed at the origin; try again")
 		case final(err) || try == tries || ctx.Err() != nil || c.guard.isOpen(ch.ref.Library):

@@ -152,13 +152,12 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 		var sound int
 		if sound, err = blocks.check(ch, len(data)); sound > 0 {
 			ch.note(func() { ch.have = sound })
+			ch.headed = true
 			h.read.Add(1)
 			c.stats.bytesHead.Add(int64(sound))
 		}
 	}
 	if err != nil {
-		h.stale.Add(1)
-		h.log.Warn("a head in the store is not what it should be and is removed", "object", ch.id.Object, "err", err)
 		h.drop(c, ch.id.Object)
 		return
 	}
@@ -167,8 +166,10 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 	}
 }
 
-// drop removes a head in the background.
+// drop removes a head that is not of the object, or not any more, in the background.
 func (h *heads) drop(c *Chunks, object string) {
+	h.stale.Add(1)
+	h.log.Warn("a head in the store is not what it should be and is removed", "object", object)
 	c.background(c.hints, &h.skipped, func() {
 		ctx, cancel := within(c.ctx, h.clock, hintLimit)
 		defer cancel()
@@ -181,33 +182,30 @@ func (h *heads) drop(c *Chunks, object string) {
 	})
 }
 
-// played counts a start of an object by a listener, and puts its head into the store when it is time. Only the first
-// owner of the beginning does: it sees all starts, or as many as make no difference.
-func (h *heads) played(c *Chunks, r tutti.Ref) {
-	if !h.on() {
-		return
-	}
-	id := tutti.ChunkID{Object: r.ID()}
+// played puts the head of an object into the store when it has been started so often. Only the first owner of the
+// beginning does: it sees all starts, or as many as make no difference.
+func (h *heads) played(c *Chunks, r tutti.Ref, plays uint8) {
 	due := uint8(2)
 	if h.policy.When == HeadsAlways {
 		due = 1
 	}
-	c.mu.Lock()
-	o := c.object(id.Object)
-	now := o.plays < due
-	if now {
-		o.plays++
-		now = o.plays == due
+	id := tutti.ChunkID{Object: r.ID()}
+	if !h.on() || plays < due || c.rank(id) != 0 {
+		return
 	}
-	c.mu.Unlock()
-	if !now || c.rank(id) != 0 {
+	settled := func(yes bool) (before bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		o := c.object(id.Object)
+		before, o.head = o.head, yes
+		return before
+	}
+	if settled(true) {
 		return
 	}
 	c.background(c.hints, &h.skipped, func() {
 		if !h.write(c, r) {
-			c.mu.Lock()
-			c.object(id.Object).plays = due - 1 // the next start tries again
-			c.mu.Unlock()
+			settled(false) // the next start tries again
 		}
 	})
 }
@@ -232,7 +230,7 @@ func (h *heads) write(c *Chunks, r tutti.Ref) bool {
 	case err != nil && !tutti.IsKind(err, tutti.KindNotFound):
 		return h.lost(err)
 	}
-	obj, err := c.openAt(ctx, "trackcache: write a head", r, 0, byForesight)
+	obj, err := c.openAt(ctx, "trackcache: write a head", r, 0, byOurselves)
 	if err != nil {
 		return h.lost(err)
 	}

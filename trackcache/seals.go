@@ -1,7 +1,9 @@
 package trackcache
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5" // #nosec G501 -- to compare with what object stores say, not against forgery
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,6 +11,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/crc32"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -234,20 +237,25 @@ func (s sums) check(ch *chunk, filled int) (sound int, err error) {
 	return sound, nil
 }
 
-// sealer takes the sums of what is written to it.
-type sealer struct {
-	sums  []byte
-	block hash.Hash
-	n     int64 // in the current block
+// Sealer takes the sums of an original that is written to it, for Chunks.Seal.
+type Sealer struct {
+	sums       []byte
+	block, md5 hash.Hash
+	n          int64 // in the current block
+	size       int64
 }
 
-func newSealer() *sealer { return &sealer{block: sha256.New()} }
+// NewSealer returns a Sealer that has been given nothing.
+func NewSealer() *Sealer { return &Sealer{block: sha256.New(), md5: md5.New()} }
 
-func (s *sealer) Write(p []byte) (int, error) {
+// Write implements io.Writer. It never fails.
+func (s *Sealer) Write(p []byte) (int, error) {
 	total := len(p)
+	s.size += int64(total)
+	_, _ = s.md5.Write(p) // a hash never fails
 	for len(p) > 0 {
 		part := p[:min(int64(len(p)), sealBlock-s.n)]
-		_, _ = s.block.Write(part) // a hash never fails
+		_, _ = s.block.Write(part)
 		s.n += int64(len(part))
 		p = p[len(part):]
 		if s.n == sealBlock {
@@ -257,12 +265,99 @@ func (s *sealer) Write(p []byte) (int, error) {
 	return total, nil
 }
 
-func (s *sealer) end() {
+func (s *Sealer) end() {
 	if s.n > 0 {
 		s.sums = append(s.sums, s.block.Sum(nil)[:sealSum]...)
 		s.block.Reset()
 		s.n = 0
 	}
+}
+
+// Verifies reports whether this member is the one to take an original's seal: the first owner of its beginning, when it
+// has been played twice, because all of it is read for that.
+func (c *Chunks) Verifies(r tutti.Ref) bool {
+	c.mu.Lock()
+	o := c.objects[r.ID()]
+	due := o != nil && o.plays >= maxPlays
+	c.mu.Unlock()
+	return due && c.rank(tutti.ChunkID{Object: r.ID()}) == 0
+}
+
+// OpenToVerify is Open for whoever reads all of an original to know its bytes: it counts as no listening.
+func (c *Chunks) OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
+	const op = "trackcache: verify"
+	if err := c.check(op, r); err != nil {
+		return nil, err
+	}
+	return c.openAt(ctx, op, r, 0, byOurselves)
+}
+
+// Seal keeps what the bytes of an original are, of which an object of OpenToVerify was read as a whole. Where the origin's
+// tag looks like the MD5 of other bytes, the origin is read itself: either its tags are no MD5s, or what lies here is
+// damaged. In the second case the damaged chunks are dropped, and the error is KindUnavailable.
+func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
+	const op = "trackcache.Seal"
+	s.end()
+	id := r.ID()
+	info, ok := c.described(id)
+	if !ok || info.Size != s.size {
+		return tutti.Errorf(tutti.KindUnavailable, op, "the file changed while it was read; try again")
+	}
+	if want := md5Of(info.Tag); want != nil && !bytes.Equal(want, s.md5.Sum(nil)) {
+		if err := c.compare(ctx, r, info, s); err != nil {
+			c.seals.refused.Add(1)
+			return err
+		}
+	}
+	info.ContentType = ""
+	found := &seal{info: info, sums: s.sums}
+	value := found.encode()
+	if c.store == nil || len(value) > store.MaxValue {
+		return nil // an original of more than 2.8 GB goes unsealed
+	}
+	if _, err := c.store.Put(ctx, sealKey(id), value, time.Time{}, store.Always); err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	c.seals.remember(id, knownSeal{found, c.clock.Now()})
+	c.seals.taken.Add(1)
+	return nil
+}
+
+// compare reads an original from the origin and drops the chunks that are not the same.
+func (c *Chunks) compare(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo, s *Sealer) error {
+	const op = "trackcache.Seal"
+	rc, _, err := c.guard.OpenRange(ctx, r, 0, -1, info.Tag)
+	if err != nil {
+		return err
+	}
+	own := NewSealer()
+	_, err = io.Copy(own, rc)
+	if err := errors.Join(err, rc.Close()); err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	own.end()
+	if own.size != s.size {
+		return tutti.Errorf(tutti.KindUnavailable, op, "the file changed while it was read; try again")
+	}
+	var bad int64
+	for i := range sealBlocks(s.size) {
+		if string(own.sums[i*sealSum:(i+1)*sealSum]) == string(s.sums[i*sealSum:(i+1)*sealSum]) {
+			continue
+		}
+		bad++
+		k := tutti.ChunkID{Object: r.ID(), N: i * sealBlock / tutti.ChunkSize}
+		c.disk.drop(k, nil)
+		c.mu.Lock()
+		delete(c.memory, k)
+		c.inMemory.Remove(k)
+		c.mu.Unlock()
+	}
+	if bad == 0 {
+		return nil // the tag is no MD5
+	}
+	c.stats.mismatched.Add(bad)
+	c.log.Error("what was kept of an original is not what the origin has; it was dropped", "library", r.Library, "path", r.Path, "blocks", bad)
+	return tutti.Errorf(tutti.KindUnavailable, op, "%d blocks of the file were damaged on the way; they are fetched again", bad)
 }
 
 // md5Of returns the MD5 that an object store's tag is, for an object that was stored in one piece and not encrypted with

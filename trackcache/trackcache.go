@@ -35,7 +35,7 @@ import (
 // Config is what a Cache needs. Origin, Dir, Clock and Logger are required.
 type Config struct {
 	Origin     tutti.Source // the originals
-	Local      bool         // Origin's files lie on this machine: originals are passed through, never copied
+	Local      bool         // Origin's originals lie on this machine, or it keeps them itself (Chunks): they are passed through
 	Transcoder tutti.Source // makes sound in other formats; nil if none can be made
 
 	Dir         string        // of the cache, made if need be; one process at a time may use it
@@ -193,6 +193,11 @@ func (c *Cache) Close() error {
 	return tutti.Wrap(tutti.KindInternal, "trackcache.Close", c.lock.Close())
 }
 
+// preparer is an origin that makes originals ready itself: Chunks.
+type preparer interface {
+	Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, error)
+}
+
 // crowded is implemented by transcoders that do a few things at a time: they call fn whenever a request has to wait.
 type crowded interface {
 	OnWait(fn func())
@@ -264,13 +269,26 @@ func (c *Cache) check(ctx context.Context, r tutti.Ref) (tutti.Ref, error) {
 // Open implements tutti.Source. An object that has yet to be made is returned with its first bytes; ctx bounds the wait
 // for them, and no more.
 func (c *Cache) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
+	return c.open(ctx, r, c.origin.Open)
+}
+
+// OpenAt implements tutti.Seeker.
+func (c *Cache) OpenAt(ctx context.Context, r tutti.Ref, off int64) (tutti.Object, error) {
+	s, ok := c.origin.(tutti.Seeker)
+	if !ok {
+		return c.Open(ctx, r)
+	}
+	return c.open(ctx, r, func(ctx context.Context, r tutti.Ref) (tutti.Object, error) { return s.OpenAt(ctx, r, off) })
+}
+
+func (c *Cache) open(ctx context.Context, r tutti.Ref, pass func(context.Context, tutti.Ref) (tutti.Object, error)) (tutti.Object, error) {
 	const op = "trackcache.Open"
 	r, err := c.check(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if r.Profile.Original() && c.local {
-		obj, err := c.origin.Open(ctx, r)
+		obj, err := pass(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -321,6 +339,9 @@ func (c *Cache) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, erro
 		return tutti.Readiness{}, err
 	}
 	if r.Profile.Original() && c.local {
+		if p, ok := c.origin.(preparer); ok {
+			return p.Prepare(ctx, r)
+		}
 		obj, err := c.origin.Open(ctx, r)
 		if err != nil {
 			return tutti.Readiness{}, err

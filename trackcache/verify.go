@@ -35,6 +35,14 @@ const (
 	maxTaken  = 1 << 16
 )
 
+// sealing is an origin that keeps what a reading of a whole original found, and says which originals this process is to
+// read: Chunks.
+type sealing interface {
+	Verifies(r tutti.Ref) bool
+	OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, error)
+	Seal(ctx context.Context, r tutti.Ref, s *Sealer) error
+}
+
 func newVerifier(c Config) *verifier {
 	v := &verifier{
 		origin: c.Origin, onHash: c.OnHash, want: c.WantHash, rate: c.HashRate, clock: c.Clock, log: c.Logger,
@@ -48,6 +56,9 @@ func newVerifier(c Config) *verifier {
 
 // offer queues an original for its hash, unless it has been. It never waits.
 func (v *verifier) offer(r tutti.Ref) {
+	if s, ok := v.origin.(sealing); ok && !s.Verifies(r) {
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r.Version == "" || v.taken[r.Version] || v.want != nil && !v.want(r) {
@@ -85,14 +96,27 @@ func (v *verifier) run(ctx context.Context) {
 }
 
 func (v *verifier) hash(ctx context.Context, r tutti.Ref) (sum [sha256.Size]byte, err error) {
-	obj, err := v.origin.Open(ctx, r)
+	open := v.origin.Open
+	keeps, seals := v.origin.(sealing)
+	if seals {
+		open = keeps.OpenToVerify
+	}
+	obj, err := open(ctx, r)
 	if err != nil {
 		return sum, err
 	}
 	w := pacedHash{v: v, ctx: ctx, Hash: sha256.New()}
-	_, err = obj.CopyRange(ctx, w, 0, -1)
+	var to io.Writer = w
+	sealer := NewSealer()
+	if seals {
+		to = io.MultiWriter(sealer, w)
+	}
+	_, err = obj.CopyRange(ctx, to, 0, -1)
 	if cerr := obj.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil && seals {
+		err = keeps.Seal(ctx, r, sealer)
 	}
 	w.Sum(sum[:0])
 	return sum, err
