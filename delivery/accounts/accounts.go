@@ -17,8 +17,15 @@
 // # Several processes
 //
 // What this process changes it sees at once. Accounts, keys and sessions are otherwise taken from memory for up to a
-// second before the store is asked again, so a change made by another process (`tutti user`) takes effect
-// within a second.
+// second before the store is asked again, so a change made by another process (another delivery node, `tutti user`)
+// takes effect within a second. All processes must have the same key file; see Config.Shared.
+//
+// While the store is away, whoever it last spoke well of in the five minutes before is let in from memory, so that the
+// music plays on; nobody signs in anew and nothing can be changed. Whom this process knows to have been shown out stays
+// out. An admission writes nothing, but when a session or an app key was last used, to the hour.
+//
+// Failed sign-ins are counted in each process, and those from one network by all processes of a fleet together; see
+// ledger.
 package accounts
 
 import (
@@ -46,6 +53,11 @@ type Config struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger // nil: slog.Default()
 	KeyFile string       // where the key that encrypts recoverable secrets lies; made on first use
+
+	// Shared says that other processes let people in by the same store. Then the key file must be the one that they
+	// have: New returns KindInvalid, and a message that says what to copy, for another one, or for none where there is one
+	// already. Without Shared, a key file that was lost is made anew.
+	Shared bool
 }
 
 // Accounts implements tutti.Accounts and tutti.Door. It starts no goroutines and needs no closing.
@@ -56,6 +68,7 @@ type Accounts struct {
 	hasher   *hasher
 	vault    *vault
 	limiter  *limiter
+	ledger   *ledger   // nil: not shared
 	replaced time.Time // when the key file was last found replaced; zero: never
 	dummy    record    // stands in for users that do not exist, so that looking for them takes as long
 
@@ -72,37 +85,32 @@ var (
 )
 
 // New opens the accounts in a store. It makes the key file if there is none, and returns KindInvalid if the file is
-// damaged and KindUnavailable if it or the store cannot be read.
+// damaged or, of a fleet, not the fleet's, and KindUnavailable if it or the store cannot be read.
 func New(ctx context.Context, c Config) (*Accounts, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
-	}
-	key, err := loadKey(c.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	v, err := newVault(key)
-	if err != nil {
-		return nil, tutti.Wrap(tutti.KindInternal, "accounts.New", err)
 	}
 	a := &Accounts{
 		store:   c.Store,
 		clock:   c.Clock,
 		logger:  c.Logger,
 		hasher:  newHasher(),
-		vault:   v,
 		limiter: newLimiter(c.Clock),
 	}
 	a.users.clock, a.sessions.clock, a.appKeys.clock = c.Clock, c.Clock, c.Clock
-	if a.replaced, err = a.noteKey(ctx); err != nil {
+	key, err := a.openVault(ctx, c)
+	if err != nil {
 		return nil, err
+	}
+	if c.Shared {
+		a.ledger = newLedger(a, key)
 	}
 	p := cost
 	p.salt, p.hash = make([]byte, saltLen), make([]byte, hashLen)
 	rand.Read(p.salt) // never fails: crypto/rand ends the program instead
 	rand.Read(p.hash)
 	a.dummy = record{ID: tutti.NewID(tutti.PrefixUser, 0), Hash: p.String()}
-	a.dummy.Sealed = v.seal(a.dummy.ID, rand.Text())
+	a.dummy.Sealed = a.vault.seal(a.dummy.ID, rand.Text())
 	return a, nil
 }
 
@@ -148,7 +156,7 @@ type account struct {
 // load returns who has a folded name. For a name that nobody has it returns an account that does not exist, after the
 // same work. fresh asks the store even if memory has the answer.
 func (a *Accounts) load(ctx context.Context, key string, fresh bool) (*account, error) {
-	return a.users.get(key, fresh, func(old *account) (*account, error) {
+	return a.users.get(ctx, key, fresh, func(ctx context.Context, old *account) (*account, error) {
 		it, err := a.store.Get(ctx, store.Key{PK: usersPK, SK: key})
 		acc := &account{record: a.dummy, key: key}
 		switch {

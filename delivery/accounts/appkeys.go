@@ -83,12 +83,12 @@ func parseAppKey(secret string) (user tutti.ID, id string, ok bool) {
 func (a *Accounts) admitAppKey(ctx context.Context, c tutti.Credentials) (tutti.User, error) {
 	const op = "accounts.Admit"
 	at := a.attempt(tutti.Credentials{From: c.From}, c.AppKey, false)
-	if err := a.holdUp(op, at); err != nil {
+	if err := a.holdUp(ctx, op, at); err != nil {
 		return tutti.User{}, err
 	}
 	k, acc, err := a.appKey(ctx, c.AppKey)
 	if tutti.IsKind(err, tutti.KindNotFound) {
-		return tutti.User{}, a.refuse(op, at, wrongKey)
+		return tutti.User{}, a.refuse(ctx, op, at, wrongKey)
 	}
 	if err != nil {
 		return tutti.User{}, err
@@ -97,7 +97,7 @@ func (a *Accounts) admitAppKey(ctx context.Context, c tutti.Credentials) (tutti.
 	if now := a.clock.Now(); now.Sub(time.Unix(k.LastUsed, 0)) >= seenEvery {
 		used := *k
 		used.LastUsed = now.Unix()
-		err := a.writeAppKey(ctx, &used, store.IfVersion(k.version))
+		err := a.note(ctx, func(ctx context.Context) error { return a.writeAppKey(ctx, &used, store.IfVersion(k.version)) })
 		switch {
 		case err == nil:
 			a.appKeys.replace(k.Hash, k, &used)
@@ -105,6 +105,8 @@ func (a *Accounts) admitAppKey(ctx context.Context, c tutti.Credentials) (tutti.
 			a.appKeys.forget(k.Hash)
 		default: // a full disk must not keep anybody out
 			a.logger.Warn("could not note the use of an app key", "user", acc.ID, "key", k.id, "error", err)
+			used.version = k.version // until the store is asked again, it is not tried again
+			a.appKeys.replace(k.Hash, k, &used)
 		}
 	}
 	return acc.user(), nil
@@ -119,7 +121,7 @@ func (a *Accounts) appKey(ctx context.Context, secret string) (*appKey, *account
 		return nil, nil, none
 	}
 	hash := hashSecret(secret)
-	k, err := a.appKeys.get(hash, false, func(*appKey) (*appKey, error) {
+	k, err := a.appKeys.get(ctx, hash, false, func(ctx context.Context, _ *appKey) (*appKey, error) {
 		it, err := a.store.Get(ctx, store.Key{PK: appKeysPK(user), SK: id})
 		if err != nil {
 			return nil, err

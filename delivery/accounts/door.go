@@ -17,13 +17,18 @@ import (
 )
 
 // refuse counts a failure and says so in words that are the same for every reason.
-func (a *Accounts) refuse(op string, at attempt, message string) error {
-	a.limiter.failed(at)
+func (a *Accounts) refuse(ctx context.Context, op string, at attempt, message string) error {
+	if a.limiter.failed(at) && a.ledger != nil {
+		a.ledger.tell(ctx, at.addr)
+	}
 	return tutti.Errorf(tutti.KindUnauthorised, op, "%s", message)
 }
 
 // holdUp returns KindExhausted while the attempt has to wait.
-func (a *Accounts) holdUp(op string, at attempt) error {
+func (a *Accounts) holdUp(ctx context.Context, op string, at attempt) error {
+	if a.ledger != nil && !a.limiter.known(at) {
+		a.ledger.ask(ctx, at.addr)
+	}
 	d := a.limiter.wait(at)
 	if d <= 0 {
 		return nil
@@ -58,12 +63,12 @@ func (a *Accounts) Admit(ctx context.Context, c tutti.Credentials) (tutti.User, 
 	case c.Session != "":
 		const op = "accounts.Admit"
 		at := a.attempt(c, c.Session, false)
-		if err := a.holdUp(op, at); err != nil {
+		if err := a.holdUp(ctx, op, at); err != nil {
 			return tutti.User{}, err
 		}
 		s, err := a.Session(ctx, c.Session)
 		if tutti.IsKind(err, tutti.KindUnauthorised) {
-			return tutti.User{}, a.refuse(op, at, noSession)
+			return tutti.User{}, a.refuse(ctx, op, at, noSession)
 		}
 		if err != nil {
 			return tutti.User{}, err
@@ -72,6 +77,13 @@ func (a *Accounts) Admit(ctx context.Context, c tutti.Credentials) (tutti.User, 
 		return s.User, nil
 	}
 	return tutti.User{}, tutti.Errorf(tutti.KindUnauthorised, "accounts.Admit", "sign in first")
+}
+
+// note writes something that is good to know and that nobody waits for.
+func (a *Accounts) note(ctx context.Context, write func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return write(ctx)
 }
 
 // attempt describes who is at the door. name is who they claim to be.
@@ -90,7 +102,7 @@ func (a *Accounts) admitName(ctx context.Context, c tutti.Credentials) (tutti.Us
 		key = "\u200b" // which fold never returns
 	}
 	at := a.attempt(c, key, true)
-	if err := a.holdUp(op, at); err != nil {
+	if err := a.holdUp(ctx, op, at); err != nil {
 		return tutti.User{}, err
 	}
 	acc, err := a.load(ctx, key, false)
@@ -113,7 +125,7 @@ func (a *Accounts) admitName(ctx context.Context, c tutti.Credentials) (tutti.Us
 		}
 	}
 	if !right || !acc.exists {
-		return tutti.User{}, a.refuse(op, at, message)
+		return tutti.User{}, a.refuse(ctx, op, at, message)
 	}
 	a.limiter.succeeded(at)
 	return acc.user(), nil
@@ -223,7 +235,7 @@ func (a *Accounts) SignIn(ctx context.Context, c tutti.Credentials, userAgent st
 		key = "\u200b" // which fold never returns
 	}
 	at := a.attempt(c, key, true)
-	if err := a.holdUp(op, at); err != nil {
+	if err := a.holdUp(ctx, op, at); err != nil {
 		return tutti.Session{}, err
 	}
 	acc, err := a.load(ctx, key, true)
@@ -235,7 +247,7 @@ func (a *Accounts) SignIn(ctx context.Context, c tutti.Credentials, userAgent st
 		return tutti.Session{}, err
 	}
 	if !right || !acc.exists {
-		return tutti.Session{}, a.refuse(op, at, wrongPassword)
+		return tutti.Session{}, a.refuse(ctx, op, at, wrongPassword)
 	}
 	a.limiter.succeeded(at)
 	if stale || acc.opened != nil {
@@ -289,7 +301,7 @@ func (a *Accounts) Session(ctx context.Context, secret string) (tutti.Session, e
 	if now.Sub(time.Unix(s.LastSeen, 0)) >= seenEvery {
 		seen := *s
 		seen.LastSeen, seen.expires = now.Unix(), now.Add(sessionLife).UTC().Truncate(time.Second)
-		err := a.writeSession(ctx, &seen, store.IfVersion(s.version))
+		err := a.note(ctx, func(ctx context.Context) error { return a.writeSession(ctx, &seen, store.IfVersion(s.version)) })
 		switch {
 		case err == nil:
 			a.sessions.replace(s.hash, s, &seen)
@@ -298,6 +310,8 @@ func (a *Accounts) Session(ctx context.Context, secret string) (tutti.Session, e
 			a.sessions.forget(s.hash)
 		default: // a full disk must not sign anybody out
 			a.logger.Warn("could not prolong a session", "user", acc.ID, "error", err)
+			seen.version, seen.expires = s.version, s.expires // until the store is asked again, it is not tried again
+			a.sessions.replace(s.hash, s, &seen)
 		}
 	}
 	return s.words(acc.user()), nil
@@ -311,7 +325,7 @@ func (a *Accounts) session(ctx context.Context, secret string) (*session, *accou
 		return nil, nil, tutti.Errorf(tutti.KindNotFound, op, noSession)
 	}
 	hash := hashSecret(secret)
-	s, err := a.sessions.get(hash, false, func(*session) (*session, error) {
+	s, err := a.sessions.get(ctx, hash, false, func(ctx context.Context, _ *session) (*session, error) {
 		it, err := a.store.Get(ctx, store.Key{PK: sessionsPK(user), SK: hash})
 		if err != nil {
 			return nil, err

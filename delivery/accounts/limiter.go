@@ -32,7 +32,7 @@ const (
 // For keys and sessions the name is the credential itself, so that those in use go on working; a guess at one counts
 // against its address alone. A guess that repeats the one before it is refused but not counted: it teaches its maker
 // nothing, and an app that holds an old password repeats it for days. Everything is kept in memory, bounded, and forgotten
-// with the process.
+// with the process; what is counted by address is shared with the other processes of a fleet (ledger).
 type limiter struct {
 	clock clock.Clock
 	seed  maphash.Seed
@@ -62,6 +62,10 @@ type bucket struct {
 	used     time.Time
 	guess    uint64 // the latest
 	good     bool   // a pair that has succeeded
+
+	// Of an address, in a fleet:
+	version uint64    // of the ledger's item, as last known; 0: there was none
+	told    time.Time // when the ledger was last asked
 }
 
 // attempt is somebody at the door.
@@ -146,28 +150,46 @@ func (l *limiter) succeeded(at attempt) {
 	b.good, b.failures, b.until, b.used = true, 0, time.Time{}, now
 }
 
-// failed counts a failure.
-func (l *limiter) failed(at attempt) {
+// known reports whether the attempt's pair is one that has succeeded.
+func (l *limiter) known(at attempt) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.good(at, l.clock.Now()) != nil
+}
+
+// failed counts a failure. It reports whether that counts against the address.
+func (l *limiter) failed(at attempt) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	if b := l.good(at, now); b != nil {
 		b.count(at.guess, now, maxAddrDelay)
-		return
+		return false
 	}
+	counted := false
 	for k, longest := range at.keys() {
-		l.bucket(k, now).count(at.guess, now, longest)
+		if l.bucket(k, now).count(at.guess, now, longest) && k.kind == byAddr {
+			counted = true
+		}
 	}
+	return counted
 }
 
-func (b *bucket) count(guess uint64, now time.Time, longest time.Duration) {
+// count reports whether the failure was one that counts.
+func (b *bucket) count(guess uint64, now time.Time, longest time.Duration) bool {
 	b.forgive(now)
 	b.used = now
 	if b.failures > 0 && guess == b.guess {
-		return
+		return false
 	}
 	b.guess = guess
 	b.failures++
+	b.delay(now, longest)
+	return true
+}
+
+// delay sets how long is refused after the latest failure.
+func (b *bucket) delay(now time.Time, longest time.Duration) {
 	if over := b.failures - freeFailures; over > 0 {
 		b.until = now.Add(min(firstDelay<<min(over-1, 20), longest))
 	}

@@ -146,43 +146,70 @@ type keyNote struct {
 
 var keyNoteKey = store.Key{PK: "accounts/key", SK: "current"}
 
-// noteKey compares the key with the one that the store remembers. It returns when it was last replaced, zero for never.
-func (a *Accounts) noteKey(ctx context.Context) (time.Time, error) {
-	const op = "accounts.noteKey"
+// openVault reads the key file, or makes one, and compares the key with the one that the store remembers. It fills
+// a.vault and a.replaced, and returns the key.
+func (a *Accounts) openVault(ctx context.Context, c Config) ([]byte, error) {
+	const op = "accounts.openVault"
 	for {
-		it, err := a.store.Get(ctx, keyNoteKey)
-		cond, note := store.IfAbsent, keyNote{}
-		switch {
-		case err == nil:
-			cond = store.IfVersion(it.Version)
-			if err := json.Unmarshal(it.Value, &note); err != nil {
-				return time.Time{}, tutti.Wrap(tutti.KindInternal, op, fmt.Errorf("read what is known of the key: %w", err))
-			}
-		case !tutti.IsKind(err, tutti.KindNotFound):
-			return time.Time{}, tutti.Wrap(tutti.KindUnavailable, op, err)
+		note, cond, err := a.keyNote(ctx)
+		if err != nil {
+			return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 		}
-		id := hex.EncodeToString(a.vault.id[:])
-		if note.KeyID != id {
+		if c.Shared && note.KeyID != "" {
+			// To make one now would only lead to the message about two different ones at the next start.
+			if _, err := os.Stat(c.KeyFile); errors.Is(err, fs.ErrNotExist) {
+				return nil, tutti.Errorf(tutti.KindInvalid, op, "there is no key file %s, and the fleet has one (%s): copy it from a delivery node that works; %s", c.KeyFile, note.KeyID, lostKey)
+			}
+		}
+		key, err := loadKey(c.KeyFile)
+		if err != nil {
+			return nil, err
+		}
+		if a.vault, err = newVault(key); err != nil {
+			return nil, tutti.Wrap(tutti.KindInternal, op, err)
+		}
+		if id := hex.EncodeToString(a.vault.id[:]); note.KeyID != id {
 			if note.KeyID != "" {
+				if c.Shared {
+					return nil, tutti.Errorf(tutti.KindInvalid, op, "the key file %s (%s) is not the fleet's (%s): copy that from a delivery node that works; %s", c.KeyFile, id, note.KeyID, lostKey)
+				}
 				note.Replaced = a.clock.Now().Unix()
 				a.logger.Warn("the key file was replaced: apps that sign in with a token get in again after their user has signed in with a password once")
 			}
 			note.KeyID = id
 			value, err := json.Marshal(note)
 			if err != nil {
-				return time.Time{}, tutti.Wrap(tutti.KindInternal, op, err)
+				return nil, tutti.Wrap(tutti.KindInternal, op, err)
 			}
 			_, err = a.store.Put(ctx, keyNoteKey, value, time.Time{}, cond)
-			if tutti.IsKind(err, tutti.KindConflict) {
+			if tutti.IsKind(err, tutti.KindConflict) { // another process was first
 				continue
 			}
 			if err != nil {
-				return time.Time{}, tutti.Wrap(tutti.KindUnavailable, op, err)
+				return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 			}
 		}
-		if note.Replaced == 0 {
-			return time.Time{}, nil
+		if note.Replaced != 0 {
+			a.replaced = time.Unix(note.Replaced, 0).UTC()
 		}
-		return time.Unix(note.Replaced, 0).UTC(), nil
+		return key, nil
 	}
+}
+
+// lostKey is what to do when there is nothing to copy.
+const lostKey = "if no node has it any more, start tutti once with all roles in one process on the same store: that makes its own key the one that counts, and everybody's apps get in again after they have signed in with their password"
+
+// keyNote returns what the store remembers of the key, and the condition under which that is so.
+func (a *Accounts) keyNote(ctx context.Context) (note keyNote, cond store.Condition, err error) {
+	it, err := a.store.Get(ctx, keyNoteKey)
+	switch {
+	case tutti.IsKind(err, tutti.KindNotFound):
+		return note, store.IfAbsent, nil
+	case err != nil:
+		return note, cond, err
+	}
+	if err := json.Unmarshal(it.Value, &note); err != nil {
+		return note, cond, tutti.Wrap(tutti.KindInternal, "accounts.keyNote", fmt.Errorf("read what is known of the key: %w", err))
+	}
+	return note, store.IfVersion(it.Version), nil
 }

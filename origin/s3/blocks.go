@@ -11,8 +11,8 @@ const (
 	headBlock = 256 << 10
 	tailBlock = 192 << 10 // as far from the end as the last page of an Ogg file is looked for (audio.Fingerprint)
 	someBlock = 64 << 10  // what the readers of package audio take at a time
-	longBlock = 1 << 20 // the most that is read ahead, and the least that is not kept
-	maxBlocks = 4 << 20 // bytes kept of a file
+	longBlock = 1 << 20   // the most that is read ahead, and the least that is not kept
+	maxBlocks = 4 << 20   // bytes kept of a file
 )
 
 // blocks are the parts of a file that were read lately.

@@ -123,11 +123,6 @@ func open(t testing.TB, c s3.Config) *s3.Origin {
 	return o
 }
 
-// single is an origin of one bucket.
-func single(t testing.TB, bucket string) *s3.Origin {
-	return open(t, s3.Config{Libraries: []s3.Library{{ID: "1", Name: "Music", Bucket: bucket}}})
-}
-
 // content is bytes that differ everywhere within a few MiB.
 func content(n int) []byte {
 	b := make([]byte, n)
