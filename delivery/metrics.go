@@ -20,6 +20,9 @@ type Metrics struct {
 	firstByte *prometheus.HistogramVec
 	active    prometheus.Gauge
 	covers    prometheus.Counter
+
+	redirects       *prometheus.CounterVec
+	redirectedBytes prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them. It panics if reg has some of that name already, as a second
@@ -50,10 +53,17 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"kind"}),
 		active: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tutti_streams_active", Help: "Audio responses being sent now."}),
 		covers: prometheus.NewCounter(prometheus.CounterOpts{Name: "tutti_covers_total", Help: "Pictures sent."}),
+		redirects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tutti_stream_redirects_total", Help: "Requests for audio whose bytes the proxy in front fetches from the track cache itself, by kind.",
+		}, []string{"kind"}),
+		redirectedBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tutti_stream_redirected_bytes_total", Help: "Bytes that the proxy in front was sent for, where it is known how many; the listener may have left before.",
+		}),
 	}
-	reg.MustRegister(m.requests, m.duration, m.inFlight, m.panics, m.starts, m.ends, m.bytes, m.firstByte, m.active, m.covers)
+	reg.MustRegister(m.redirects, m.redirectedBytes, m.requests, m.duration, m.inFlight, m.panics, m.starts, m.ends, m.bytes, m.firstByte, m.active, m.covers)
 	for _, kind := range []string{kindOriginal, kindTranscode} { // rates need a zero to start from
 		m.starts.WithLabelValues(kind)
+		m.redirects.WithLabelValues(kind)
 		m.bytes.WithLabelValues(kind)
 	}
 	for _, result := range []string{"complete", "left", "stalled", "failed"} {

@@ -40,7 +40,18 @@ type StreamerConfig struct {
 	Digest func(ctx context.Context, v tutti.Version) []byte
 	// Stall is how long a listener may take nothing at all before it is dropped; 0 is DefaultStall, less is for ever.
 	Stall time.Duration
+	// Accel, where it is set, has the proxy in front fetch the bytes from the track cache itself: it returns the address to
+	// send the proxy to (X-Accel-Redirect), and false where the request did not come through such a proxy. The pass names
+	// what is to be sent; its Size is -1 for what is still being made, and for whatever else goes out whole.
+	Accel func(r *http.Request, p tutti.Pass) (location string, ok bool)
+	// Remember is how long a plan is good for further requests of the same user for the same thing: the many ranges that
+	// a running player asks for then cost no round trip. 0 is not at all, as in one process, where a plan costs nothing.
+	Remember time.Duration
 }
+
+// DefaultRemember is a Remember for a fleet: long enough for a player that asks for a range a second, and short enough
+// that a file which was replaced or hidden is gone from its listeners at once as people see it.
+const DefaultRemember = 5 * time.Second
 
 // DefaultStall lets a player be paused for longer than a coffee takes: one that has filled its buffer takes nothing
 // until it is resumed. A player that was dropped asks again, with Range, from where it was.
@@ -57,7 +68,10 @@ const DefaultStall = 10 * time.Minute
 // ignored, which §14.2 allows and every player copes with. Where the listener asked for an estimated length
 // (Options.EstimateLength), that length is declared: what is made beyond it is not sent, and where it turns out too
 // long the connection ends early. Once such bytes are complete they are answered like any others.
-type Streamer struct{ c StreamerConfig }
+type Streamer struct {
+	c     StreamerConfig
+	plans planMemory
+}
 
 var _ Bytes = (*Streamer)(nil)
 
@@ -66,7 +80,7 @@ func NewStreamer(c StreamerConfig) *Streamer {
 	if c.Stall == 0 {
 		c.Stall = DefaultStall
 	}
-	return &Streamer{c: c}
+	return &Streamer{c: c, plans: planMemory{clock: c.Clock, good: c.Remember, by: make(map[planKey]planned)}}
 }
 
 // ServeTrack implements Bytes.
@@ -75,11 +89,15 @@ func (s *Streamer) ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.
 	if err != nil {
 		return err
 	}
+	if a.redirect() {
+		return nil
+	}
 	if r.Method == http.MethodHead && a.size < 0 {
 		a.head(-1, validators{}) // opening would set a transcoder to work for a listener who asked for no audio
 		return nil
 	}
 	if err := a.open(); err != nil {
+		s.plans.forget(a.key)
 		return err
 	}
 	a.deliver()
@@ -126,9 +144,11 @@ type answer struct {
 	ref tutti.Ref
 	obj tutti.Object
 
+	key         planKey
 	kind        string // of audio, for metrics; "" for a picture
 	start       time.Time
-	size        int64 // as planned
+	size        int64     // as planned
+	modified    time.Time // of the original, as planned
 	contentType string
 	caching     string
 	disposition string
@@ -148,23 +168,31 @@ func (s *Streamer) planTrack(w http.ResponseWriter, r *http.Request, req tutti.P
 	} else {
 		a.start = s.c.Clock.Now()
 	}
-	end := a.span("plan")
-	plan, err := s.c.Catalog.Plan(a.ctx, req)
-	end(err)
-	if err != nil {
-		return nil, err
+	a.key = keyOf(req)
+	p, known := s.plans.get(a.key)
+	if !known {
+		end := a.span("plan")
+		plan, err := s.c.Catalog.Plan(a.ctx, req)
+		end(err)
+		if err != nil {
+			return nil, err
+		}
+		p = planned{
+			ref: plan.Ref, size: plan.Size, estimate: plan.EstimatedSize, modified: plan.Track.ModTime, contentType: plan.ContentType,
+			name: fileName(&plan.Track, plan.Suffix, plan.Ref.Profile.Original()), duration: plan.Track.Duration - plan.Ref.Profile.Offset,
+		}
+		s.plans.put(a.key, p)
 	}
-	a.ref, a.size, a.contentType = plan.Ref, plan.Size, plan.ContentType
-	if plan.Ref.Profile.Original() {
+	a.ref, a.size, a.modified, a.contentType, a.duration = p.ref, p.size, p.modified, p.contentType, p.duration
+	if p.ref.Profile.Original() {
 		a.kind = kindOriginal
 	}
 	if o.Download {
-		a.disposition = attachment(fileName(&plan.Track, plan.Suffix, a.kind == kindOriginal))
+		a.disposition = attachment(p.name)
 	}
 	if o.EstimateLength {
-		a.estimate = plan.EstimatedSize
+		a.estimate = p.estimate
 	}
-	a.duration = plan.Track.Duration - plan.Ref.Profile.Offset
 	return a, nil
 }
 
@@ -263,7 +291,23 @@ func (a *answer) begin() (part span, body bool) {
 		return span{0, -1}, a.r.Method != http.MethodHead
 	}
 	a.estimate = 0
-	v := validators{etag: etag(a.ref, a.obj), modified: a.obj.ModTime()}
+	v := validators{etag: etag(a.ref, size, a.obj.ModTime()), modified: a.obj.ModTime()}
+	part, status := a.choose(size, v)
+	switch status {
+	case http.StatusOK:
+		a.head(size, v)
+		return part, a.r.Method != http.MethodHead
+	case http.StatusPartialContent:
+		a.w.Header().Set("Content-Range", part.contentRange(size))
+		a.writeHeader(status, part.length, v)
+		return part, true
+	}
+	return span{}, false
+}
+
+// choose evaluates the conditions of the request for an object of size bytes, and its Range. It returns the part to send
+// and 200 or 206; any other status has been answered.
+func (a *answer) choose(size int64, v validators) (span, int) {
 	h := a.w.Header()
 	switch v.check(a.r) {
 	case notModified:
@@ -271,10 +315,10 @@ func (a *answer) begin() (part span, body bool) {
 		h.Set("Cache-Control", a.caching)
 		v.set(h)
 		a.w.WriteHeader(http.StatusNotModified)
-		return span{}, false
+		return span{}, http.StatusNotModified
 	case failedBefore:
 		a.w.WriteHeader(http.StatusPreconditionFailed)
-		return span{}, false
+		return span{}, http.StatusPreconditionFailed
 	}
 	if header := a.r.Header.Get("Range"); header != "" && a.r.Method == http.MethodGet && v.rangeApplies(a.r.Header) {
 		part, verdict := parseRange(header, size)
@@ -284,15 +328,12 @@ func (a *answer) begin() (part span, body bool) {
 			h.Set("Accept-Ranges", "bytes")
 			h.Set("Content-Length", "0")
 			a.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
-			return span{}, false
+			return span{}, http.StatusRequestedRangeNotSatisfiable
 		case rangePart:
-			h.Set("Content-Range", part.contentRange(size))
-			a.writeHeader(http.StatusPartialContent, part.length, v)
-			return part, true
+			return part, http.StatusPartialContent
 		}
 	}
-	a.head(size, v)
-	return span{0, size}, a.r.Method != http.MethodHead
+	return span{0, size}, http.StatusOK
 }
 
 // head writes the header of a 200 for size bytes, or for an unknown number of them (-1).
@@ -305,20 +346,7 @@ func (a *answer) head(size int64, v validators) {
 
 func (a *answer) writeHeader(status int, length int64, v validators) {
 	h := a.w.Header()
-	h.Set("Content-Type", a.contentType)
-	h.Set("Cache-Control", a.caching)
-	if a.disposition != "" {
-		h.Set("Content-Disposition", a.disposition)
-	}
-	if a.kind == kindOriginal && a.s.c.Digest != nil {
-		if sum := a.s.c.Digest(a.ctx, a.ref.Version); sum != nil {
-			// Of the whole, whatever part of it is sent: RFC 9530 §3.
-			h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
-		}
-	}
-	if a.duration > 0 {
-		h.Set("X-Content-Duration", strconv.FormatFloat(a.duration.Seconds(), 'f', 3, 64))
-	}
+	a.describe(h)
 	v.set(h)
 	if length >= 0 {
 		h.Set("Accept-Ranges", "bytes")
@@ -330,6 +358,29 @@ func (a *answer) writeHeader(status int, length int64, v validators) {
 		plain.raw = true
 	}
 	a.w.WriteHeader(status)
+}
+
+// describe sets the fields that say what the bytes are, whoever sends them.
+func (a *answer) describe(h http.Header) {
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", a.caching)
+	if a.disposition != "" {
+		h.Set("Content-Disposition", a.disposition)
+	}
+	if sum := a.digest(); sum != nil {
+		// Of the whole, whatever part of it is sent: RFC 9530 §3.
+		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
+	}
+	if a.duration > 0 {
+		h.Set("X-Content-Duration", strconv.FormatFloat(a.duration.Seconds(), 'f', 3, 64))
+	}
+}
+
+func (a *answer) digest() []byte {
+	if a.kind != kindOriginal || a.s.c.Digest == nil {
+		return nil
+	}
+	return a.s.c.Digest(a.ctx, a.ref.Version)
 }
 
 // copy sends the body.
@@ -380,12 +431,12 @@ func (a *answer) span(name string) (end func(error)) {
 
 // etag names exactly these bytes. Originals are named by their version, which changes with the file. Two runs of a
 // transcoder need not agree on every byte, so what was made is named by when it was made as well.
-func etag(ref tutti.Ref, obj tutti.Object) string {
+func etag(ref tutti.Ref, size int64, modified time.Time) string {
 	id := make([]byte, 0, 128)
 	id = append(id, ref.Key()...)
-	id = strconv.AppendInt(append(id, '/'), obj.Size(), 10)
+	id = strconv.AppendInt(append(id, '/'), size, 10)
 	if !ref.Profile.Original() {
-		id = strconv.AppendInt(append(id, '/'), obj.ModTime().UnixNano(), 10)
+		id = strconv.AppendInt(append(id, '/'), modified.UnixNano(), 10)
 	}
 	sum := sha256.Sum256(id)
 	var out [2 + 22]byte // 16 bytes in base64 and two quotes
