@@ -35,11 +35,13 @@ const (
 	maxTaken  = 1 << 16
 )
 
-// sealing is an origin that keeps what a reading of a whole original found, and says which originals this process is to
-// read: Chunks.
-type sealing interface {
+// Sealing is what an Origin may be besides: one that says which originals this process is to read for their hash, and
+// keeps what the reading found of their parts. Chunks are.
+type Sealing interface {
 	Verifies(r tutti.Ref) bool
+	// OpenToVerify is Open for that reading, which counts as no listening.
 	OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, error)
+	// Seal keeps the sums of all bytes of the original. With an error the reading counts for nothing.
 	Seal(ctx context.Context, r tutti.Ref, s *Sealer) error
 }
 
@@ -56,7 +58,7 @@ func newVerifier(c Config) *verifier {
 
 // offer queues an original for its hash, unless it has been. It never waits.
 func (v *verifier) offer(r tutti.Ref) {
-	if s, ok := v.origin.(sealing); ok && !s.Verifies(r) {
+	if s, ok := v.origin.(Sealing); ok && !s.Verifies(r) {
 		return
 	}
 	v.mu.Lock()
@@ -97,7 +99,7 @@ func (v *verifier) run(ctx context.Context) {
 
 func (v *verifier) hash(ctx context.Context, r tutti.Ref) (sum [sha256.Size]byte, err error) {
 	open := v.origin.Open
-	keeps, seals := v.origin.(sealing)
+	keeps, seals := v.origin.(Sealing)
 	if seals {
 		open = keeps.OpenToVerify
 	}

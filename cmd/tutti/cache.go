@@ -107,6 +107,27 @@ func (s *shelves) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, er
 	return ready, tutti.Wrap(tutti.KindUnavailable, "prepare", obj.Close())
 }
 
+// Verifies reports whether this process is the one to take the hash of an original: of what lies in its own folders it is.
+func (s *shelves) Verifies(r tutti.Ref) bool { return !s.buckets[r.Library] || s.chunks.Verifies(r) }
+
+// OpenToVerify opens an original for that.
+func (s *shelves) OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
+	if s.buckets[r.Library] {
+		return s.chunks.OpenToVerify(ctx, r)
+	}
+	return s.folders.Open(ctx, r)
+}
+
+// Seal keeps what the reading found, for chunks to be compared with.
+func (s *shelves) Seal(ctx context.Context, r tutti.Ref, sums *trackcache.Sealer) error {
+	if s.buckets[r.Library] {
+		return s.chunks.Seal(ctx, r, sums)
+	}
+	return nil
+}
+
+var _ trackcache.Sealing = (*shelves)(nil)
+
 // What a unit of DynamoDB costs on demand, in dollars: us-east-1, standard class, since November 2024
 // (https://aws.amazon.com/dynamodb/pricing/on-demand/, read in November 2026).
 const (
