@@ -187,7 +187,7 @@ func (n *node) openStore(ctx context.Context) (store.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return peer.OpenStore(ctx, a.Elsewhere, peer.StoreConfig{Keys: n.keys, TLS: tls, Clock: n.clock})
+		return peer.OpenStore(ctx, a.Elsewhere, peer.StoreConfig{Keys: n.keys, TLS: tls, Clock: n.clock, Logger: n.logger})
 	case a.Table != "":
 		return nil, errors.New("not yet")
 	}
