@@ -100,3 +100,19 @@ func (j *Joined) Watch(ctx context.Context, library string, fn func(dir string))
 	}
 	return o.Watch(ctx, library, fn)
 }
+
+// LocalPath is where a file lies on this machine, for origins whose files do; see folder.Origin.
+func (j *Joined) LocalPath(library, path string) (file string, ok bool) {
+	if o, here := j.by[library].(interface {
+		LocalPath(library, path string) (file string, ok bool)
+	}); here {
+		return o.LocalPath(library, path)
+	}
+	return "", false
+}
+
+// Watchable reports whether Watch is worth trying for a library: not for one whose origin says that it never is.
+func (j *Joined) Watchable(library string) bool {
+	o, says := j.by[library].(interface{ Watchable(library string) bool })
+	return !says || o.Watchable(library)
+}

@@ -85,3 +85,30 @@ func TestJoinServesEachLibraryFromItsOrigin(t *testing.T) {
 		t.Errorf("a library that is not there: %v", err)
 	}
 }
+
+// still is an origin that can never be watched, and whose files lie elsewhere.
+type still struct{ tutti.Origin }
+
+func (still) Watchable(string) bool { return false }
+
+// TestJoinKnowsWhoCanDoMore: what some origins can do and others cannot is asked of the library's own.
+func TestJoinKnowsWhoCanDoMore(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if err := os.WriteFile(filepath.Join(dir, "x.flac"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j := origin.Join(openFolder(t, "1", a), still{openFolder(t, "2", b)})
+	if file, ok := j.LocalPath("1", "x.flac"); !ok || file != filepath.Join(a, "x.flac") {
+		t.Errorf("the folder's file is at %q, %v", file, ok)
+	}
+	for _, library := range []string{"2", "none"} {
+		if file, ok := j.LocalPath(library, "x.flac"); ok {
+			t.Errorf("library %s: a file that lies elsewhere is at %q", library, file)
+		}
+	}
+	if !j.Watchable("1") || j.Watchable("2") {
+		t.Errorf("watchable: %v and %v, want the first alone", j.Watchable("1"), j.Watchable("2"))
+	}
+}
