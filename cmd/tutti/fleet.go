@@ -16,6 +16,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/delivery/accounts"
 	"tutti/peer"
 	"tutti/peer/members"
 )
@@ -23,6 +24,7 @@ import (
 type fleetCmd struct {
 	Key     fleetKeyCmd     `cmd:"" help:"Make a file with a new key for the processes of a fleet to share."`
 	Members fleetMembersCmd `cmd:"" help:"Say who is in the fleet and in which state."`
+	Forget  fleetForgetCmd  `cmd:"" name:"forget-secret" help:"Forget which secret file is the fleet's, when it is lost: the next process to start makes a new one, and apps that sign in by token get in again after their user has signed in on the page."`
 }
 
 type fleetKeyCmd struct {
@@ -35,6 +37,22 @@ func (c fleetKeyCmd) Run(std *streams) error {
 		return err
 	}
 	_, err := fmt.Fprintf(std.out, "%s: a new key; copy it to every process of the fleet and name it there with --fleet-key-file\n", c.File)
+	return err
+}
+
+type fleetForgetCmd struct{}
+
+// Run is for the day on which no node has the secret file any more.
+func (fleetForgetCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog.Logger) (err error) {
+	n := newNode(s, logger)
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.build(ctx, "store"); err != nil {
+		return err
+	}
+	if err := accounts.ForgetKey(ctx, n.store, n.clock); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(std.out, "forgotten; start one node, and copy its secret file to the others before they start")
 	return err
 }
 

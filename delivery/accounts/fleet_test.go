@@ -73,13 +73,30 @@ func TestOneKey(t *testing.T) {
 	if _, err := a.Admit(h.ctx, byToken("anna", goodPassword, "salt", home)); err != nil {
 		t.Errorf("a token at the node that was given the key: %v", err)
 	}
-	// Lost everywhere: one process by itself makes its key the one that counts.
-	if err := os.Remove(ours); err != nil {
+	// Lost everywhere.
+	for _, file := range []string{ours, theirs} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused("a key file that was lost")
+	if err := ForgetKey(h.ctx, h.store, h.clock); err != nil {
 		t.Fatal(err)
 	}
-	h.another()
-	refused("the old key, after it was replaced")
-	h.colleague()
+	if a, err = h.node(theirs); err != nil {
+		t.Fatal(err)
+	}
+	_, err = a.Admit(h.ctx, byToken("anna", goodPassword, "salt", home))
+	h.wantKind(err, tutti.KindUnauthorised, "a token under a new key")
+	if m := tutti.Message(err); !strings.Contains(m, "replaced on 2024-02-29") {
+		t.Errorf("the user is told %q", m)
+	}
+	if _, err := a.SignIn(h.ctx, byPassword("anna", goodPassword, home), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Admit(h.ctx, byToken("anna", goodPassword, "salt", home)); err != nil {
+		t.Errorf("a token after signing in: %v", err)
+	}
 }
 
 // TestFirstNodes: of two nodes with key files of their own that start on an empty store, one may go on.

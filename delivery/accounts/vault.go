@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/clock"
 	"tutti/store"
 )
 
@@ -197,7 +198,20 @@ func (a *Accounts) openVault(ctx context.Context, c Config) ([]byte, error) {
 }
 
 // lostKey is what to do when there is nothing to copy.
-const lostKey = "if no node has it any more, start tutti once with all roles in one process on the same store: that makes its own key the one that counts, and everybody's apps get in again after they have signed in with their password"
+const lostKey = "if no node has it any more, say `tutti fleet forget-secret`, after which the first node to start makes a new one"
+
+// ForgetKey makes the store forget which key file is the fleet's, for the case that it is lost: the next process to
+// start makes its own the one that counts. Users' tokens then work again after they have signed in with their password
+// once; passwords and app keys are not touched.
+func ForgetKey(ctx context.Context, s store.Store, c clock.Clock) error {
+	const op = "accounts.ForgetKey"
+	value, err := json.Marshal(keyNote{Replaced: c.Now().Unix()})
+	if err != nil {
+		return tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	_, err = s.Put(ctx, keyNoteKey, value, time.Time{}, store.Always)
+	return tutti.Wrap(tutti.KindUnavailable, op, err)
+}
 
 // keyNote returns what the store remembers of the key, and the condition under which that is so.
 func (a *Accounts) keyNote(ctx context.Context) (note keyNote, cond store.Condition, err error) {
