@@ -108,7 +108,7 @@ func newStage(t *testing.T) *stage {
 	must(t, err)
 	f, err := Start(ctx, Config{
 		Bin: program(t), Dir: filepath.Join(dir, "fleet"), Music: music, Upload: true, Memory: true,
-		Isolated: true, Proxies: true, Disk: diskBytes,
+		Engine: Engine(os.Getenv("TUTTI_FLEET_ENGINE")), Isolated: true, Proxies: true, Disk: diskBytes,
 		Args: map[string][]string{
 			RoleTrackCache: {"--cache-size", "128MiB", "--cache-memory", "16MiB"},
 			// nginx's own cache is kept smaller than what is hot, so that the track caches are needed all the time.

@@ -403,7 +403,6 @@ func (f *Fleet) member(role string) (*Process, error) {
 		ready: func(ctx context.Context, p *Process) error { return reachable(ctx, "http://"+p.Address+"/readyz") },
 	}
 	f.members = append(f.members, p)
-	f.later(p.Terminate)
 	return p, nil
 }
 
@@ -478,7 +477,6 @@ func (f *Fleet) front(ctx context.Context) error {
 			return client.Call(ctx, "ping", nil, "", nil)
 		},
 	}
-	f.later(f.nginx.Terminate)
 	return f.nginx.Start(ctx)
 }
 
@@ -600,12 +598,33 @@ func (f *Fleet) WriteTable() error {
 	return os.Rename(name+".new", name)
 }
 
-// Stop takes the fleet down, in the opposite order to that in which it came up, and returns what went wrong: also a
-// process that ended by itself before.
+// Stop takes the fleet down, those first that need the others, and returns what went wrong: also a process that ended by
+// itself before.
 func (f *Fleet) Stop(ctx context.Context) error {
 	var errs []error
+	var first, second, last []*Process
 	for _, p := range f.members {
 		errs = append(errs, p.Unexpected())
+		switch {
+		case p.Role != RoleCatalog:
+			first = append(first, p)
+		case f.engine == nil && last == nil: // it keeps the state of all others
+			last = append(last, p)
+		default:
+			second = append(second, p)
+		}
+	}
+	if f.nginx != nil {
+		errs = append(errs, f.nginx.Unexpected(), f.nginx.Terminate(ctx))
+	}
+	for _, group := range [][]*Process{first, second, last} {
+		var wg sync.WaitGroup
+		ended := make([]error, len(group))
+		for i, p := range group {
+			wg.Go(func() { ended[i] = p.Terminate(ctx) })
+		}
+		wg.Wait()
+		errs = append(errs, ended...)
 	}
 	for _, undo := range slices.Backward(f.undo) {
 		errs = append(errs, undo(ctx))

@@ -51,7 +51,7 @@ type Stats struct {
 	Cuts       int           // bodies that ended early or with an error
 	Stalls     int           // times that the music stopped because nothing was left to play
 	Longest    time.Duration // the longest of these
-	Statuses   map[int]int   // of answers that were neither 200 nor 206
+	Statuses   map[int]int   // of answers that had no music: neither 200 nor 206, or 200 and a document that says why
 	Unanswered int           // requests that got no answer: refused or reset connections
 	Examples   []string      // the first few things that went wrong, with their time
 }
@@ -89,7 +89,7 @@ func percentile(d []time.Duration, share float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
 }
 
-// Refused is how many answers were neither 200 nor 206.
+// Refused is how many answers had no music.
 func (s *Stats) Refused() int {
 	n := 0
 	for _, k := range s.Statuses {
@@ -228,7 +228,9 @@ func (p *player) request(ctx context.Context, f *os.File) (again bool, pause tim
 		return true, 100 * time.Millisecond
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
+	// OpenSubsonic says most of what goes wrong with a status of 200 and a document.
+	document := strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent || document {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 200)) // for the message; what cannot be read is not in it
 		l.note(func(s *Stats) { s.Statuses[resp.StatusCode]++ }, "%s at %d: %s after %v: %s", p.track.Title, from, resp.Status, time.Since(asked).Round(time.Millisecond), bytes.TrimSpace(b))
 		after, err := strconv.Atoi(resp.Header.Get("Retry-After"))
