@@ -128,6 +128,7 @@ type Catalog struct {
 	snap    chan struct{} // a snapshot is due
 
 	reach  *reach
+	guard  *guarded // what store is where SoleWriter is false
 	duty   duty
 	caught atomic.Int64 // Unix nanoseconds of the latest look at the log that found nothing unread
 	loads  atomic.Int64
@@ -175,7 +176,8 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		descs:     newDescs(),
 	}
 	if !cfg.SoleWriter {
-		c.store = &guarded{cfg.Store, c.reach}
+		c.guard = &guarded{cfg.Store, c.reach}
+		c.store = c.guard
 	}
 	c.journal = &journal{store: c.store, clock: cfg.Clock, log: catalogLog, pk: "catalog"}
 	if !cfg.SoleWriter {
@@ -324,10 +326,24 @@ func (c *Catalog) wantSnapshot() {
 	}
 }
 
+// playlistsTurn is after how many looks at the catalogue's log there is one at that of the playlists. Requests look for
+// themselves; this is for what they are told while the store is away.
+const playlistsTurn = 20
+
 // follow applies what other nodes append, within Tuning.Follow. It is what a node does when nobody asks it anything: one
 // question to the store, twice a second.
 func (c *Catalog) follow(ctx context.Context) {
-	for clock.Sleep(ctx, c.clock, c.cfg.Tuning.Follow) == nil {
+	c.reach.tended.Store(true)
+	defer c.reach.tended.Store(false)
+	for n := 1; clock.Sleep(ctx, c.clock, c.cfg.Tuning.Follow) == nil; n++ {
+		if c.reach.out() && c.guard.ask(ctx) != nil {
+			continue
+		}
+		if n%playlistsTurn == 0 {
+			if err := c.freshPlaylists(ctx); err != nil && ctx.Err() == nil && !tutti.IsKind(err, tutti.KindUnavailable) {
+				c.log.ErrorContext(ctx, "the playlists cannot be followed", "err", err)
+			}
+		}
 		if err := c.Refresh(ctx); err != nil && ctx.Err() == nil && !tutti.IsKind(err, tutti.KindUnavailable) {
 			c.log.ErrorContext(ctx, "the catalogue's log cannot be followed; what this node says of the library is out of date", "err", err)
 		}

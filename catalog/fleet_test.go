@@ -180,7 +180,8 @@ func (l *link) LastSeq(ctx context.Context, log string) (uint64, error) {
 	return l.Faulty.LastSeq(ctx, log)
 }
 
-// gatedBook lets a test in before a scan's changes are applied.
+// gatedBook lets a test in before a scan's changes are applied. They are then applied whatever has become of the scan: a
+// process that goes on after it was stopped may do a lot before its timers tell it that time has passed.
 type gatedBook struct {
 	scan.Book
 	n *node
@@ -189,6 +190,7 @@ type gatedBook struct {
 func (b gatedBook) Apply(ctx context.Context, changes []scan.Change) error {
 	if fn := b.n.gate.Load(); fn != nil {
 		(*fn)()
+		ctx = context.WithoutCancel(ctx)
 	}
 	err := b.Book.Apply(ctx, changes)
 	if err == nil {

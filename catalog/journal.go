@@ -279,6 +279,10 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	j.mu.Lock()
 	former, version, covered := j.manifest, j.version, j.logged
 	j.mu.Unlock()
+	if version != 0 && former.seq > seq {
+		// The log behind it may be gone already: an older snapshot would lose what was in it.
+		return tutti.Errorf(tutti.KindConflict, op, "another node has written a newer snapshot")
+	}
 	var random [8]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return err

@@ -24,30 +24,27 @@ type glimpse struct {
 func newGlimpse() *glimpse { return &glimpse{done: make(chan struct{})} }
 
 // await waits for a look that begins now or later, but no longer than Tuning.Wait, and not at all while the store is
-// away. It returns nil also where there was no answer in time: what is in memory is then what there is. Errors other than
-// KindUnavailable are look's.
-func (l *looks) await(ctx context.Context, c *Catalog, look func(context.Context) error) error {
+// away. fresh is false where there was no answer in time: what is in memory is then what there is. Errors are look's,
+// other than KindUnavailable, or that ctx ended.
+func (l *looks) await(ctx context.Context, c *Catalog, look func(context.Context) error) (fresh bool, err error) {
 	if c.reach.away() {
 		c.people.stale.Add(1)
-		return nil
+		return false, nil
 	}
 	g := l.join(c, look)
 	wait := c.clock.NewTimer(c.cfg.Tuning.Wait)
 	defer wait.Stop()
 	select {
 	case <-g.done:
-		if g.err == nil {
-			return nil
-		}
-		if !tutti.IsKind(g.err, tutti.KindUnavailable) {
-			return g.err
+		if g.err == nil || !tutti.IsKind(g.err, tutti.KindUnavailable) {
+			return true, g.err
 		}
 	case <-wait.C():
 	case <-ctx.Done():
-		return tutti.Wrap(tutti.KindUnavailable, "catalog: look at the store", ctx.Err())
+		return false, tutti.Wrap(tutti.KindUnavailable, "catalog: look at the store", ctx.Err())
 	}
 	c.people.stale.Add(1)
-	return nil
+	return false, nil
 }
 
 func (l *looks) join(c *Catalog, look func(context.Context) error) *glimpse {

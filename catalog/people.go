@@ -290,13 +290,14 @@ func (p *people) evict() {
 
 func (p *people) refresh(ctx context.Context, x *person) error {
 	if !p.c.cfg.SoleWriter {
-		return x.looks.await(ctx, p.c, func(ctx context.Context) error {
+		_, err := x.looks.await(ctx, p.c, func(ctx context.Context) error {
 			if err := x.turn.lock(ctx); err != nil {
 				return err
 			}
 			defer x.turn.unlock()
 			return p.refreshLocked(ctx, x)
 		})
+		return err
 	}
 	x.mu.RLock()
 	ok := x.loaded

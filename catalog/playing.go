@@ -35,6 +35,7 @@ type nowEntry struct {
 	tutti.Playing
 	until   time.Time
 	written time.Time // when other nodes were told; zero: they could not be
+	version uint64    // of the item that tells them
 }
 
 const (
@@ -102,23 +103,31 @@ func (c *Catalog) NowPlaying(ctx context.Context, v tutti.Viewer, p tutti.Playin
 		left = time.Hour
 	}
 	key, e := nowKey{v.User, p.Player}, nowEntry{Playing: p, until: now.Add(left)}
-	news, err := c.now.set(op, key, e, now)
-	if err != nil || !news || c.cfg.SoleWriter {
+	former, err := c.now.set(op, key, e, now)
+	if err != nil || c.cfg.SoleWriter {
 		return err
 	}
-	if err := c.tellPlaying(ctx, op, key, &e); err != nil {
+	if former.tells(&e) {
+		// As long as it is what is there: the player may have come through another node meanwhile. To look costs a fifth of
+		// what writing does.
+		if item, err := c.store.Get(ctx, key.item()); err == nil && item.Version == former.version {
+			c.now.keep(key, former)
+			return nil
+		}
+	}
+	if e.version, err = c.tellPlaying(ctx, op, key, &e); err != nil {
 		if !tutti.IsKind(err, tutti.KindUnavailable) {
 			return err
 		}
 		return nil
 	}
-	c.now.wrote(key, p.ReportedAt, now)
+	e.written = now
+	c.now.keep(key, e)
 	return nil
 }
 
-// set remembers e, or forgets the player where e says that it stopped. news is false where what other nodes were told
-// says all that e does, which is then what is remembered.
-func (n *nowPlaying) set(op string, key nowKey, e nowEntry, now time.Time) (news bool, err error) {
+// set remembers e, or forgets the player where e says that it stopped, and returns what was remembered before.
+func (n *nowPlaying) set(op string, key nowKey, e nowEntry, now time.Time) (former nowEntry, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.list == nil {
@@ -137,21 +146,18 @@ func (n *nowPlaying) set(op string, key nowKey, e nowEntry, now time.Time) (news
 	case e.State == "stopped":
 		delete(n.list, key)
 	case !known && players >= maxPlayers:
-		return false, tutti.Errorf(tutti.KindExhausted, op, "more than %d players report at once", maxPlayers)
-	case known && former.tells(&e):
-		return false, nil
+		return former, tutti.Errorf(tutti.KindExhausted, op, "more than %d players report at once", maxPlayers)
 	default:
 		n.list[key] = e
 	}
-	return true, nil
+	return former, nil
 }
 
-// wrote notes that the other nodes were told of a report.
-func (n *nowPlaying) wrote(key nowKey, report, now time.Time) {
+// keep remembers what other nodes know, unless the player has stopped or reported again meanwhile.
+func (n *nowPlaying) keep(key nowKey, e nowEntry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if e, ok := n.list[key]; ok && e.ReportedAt.Equal(report) {
-		e.written = now
+	if now, ok := n.list[key]; ok && now.Track.ID == e.Track.ID && now.State == e.State {
 		n.list[key] = e
 	}
 }
@@ -163,21 +169,29 @@ func (e *nowEntry) tells(next *nowEntry) bool {
 	if e.State != "paused" {
 		at += time.Duration(float64(passed) * e.Rate)
 	}
-	return !e.written.IsZero() && next.ReportedAt.Sub(e.written) < playingInterval &&
+	return next.State != "stopped" && !e.written.IsZero() && next.ReportedAt.Sub(e.written) < playingInterval &&
 		e.Track.ID == next.Track.ID && e.State == next.State && e.Rate == next.Rate && (at-next.Position).Abs() <= seekTolerance
 }
 
-func (c *Catalog) tellPlaying(ctx context.Context, op string, key nowKey, e *nowEntry) error {
+// tellPlaying lets the other nodes know, and returns the version of the item that does.
+func (c *Catalog) tellPlaying(ctx context.Context, op string, key nowKey, e *nowEntry) (version uint64, err error) {
 	if e.State == "stopped" {
-		if err := c.store.Delete(ctx, key.item(), store.Always); err != nil {
-			return tutti.Wrap(tutti.KindOf(err), op, err)
+		err = c.store.Delete(ctx, key.item(), store.Always)
+	} else {
+		var value []byte
+		value, err = json.Marshal(playingItem{
+			User: e.User, Player: e.Player, Track: e.Track.ID, State: e.State, Position: int64(e.Position), Rate: e.Rate,
+			At: e.ReportedAt.UnixNano(), Until: e.until.UnixNano(),
+		})
+		if err != nil {
+			return 0, tutti.Wrap(tutti.KindInternal, op, err)
 		}
-		return nil
+		version, err = c.store.Put(ctx, key.item(), value, e.until.Add(time.Second), store.Always)
 	}
-	return c.putJSON(ctx, op, key.item(), playingItem{
-		User: e.User, Player: e.Player, Track: e.Track.ID, State: e.State, Position: int64(e.Position), Rate: e.Rate,
-		At: e.ReportedAt.UnixNano(), Until: e.until.UnixNano(),
-	}, e.until.Add(time.Second), store.Always)
+	if err != nil {
+		return 0, tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	return version, nil
 }
 
 // known returns what this node knows of players.

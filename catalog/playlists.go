@@ -179,10 +179,11 @@ func (c *Catalog) freshPlaylists(ctx context.Context) error {
 	return l.followChanges(ctx, c)
 }
 
-// recentPlaylists is freshPlaylists for somebody who reads, and does not wait for a store that is away.
-func (c *Catalog) recentPlaylists(ctx context.Context) error {
+// recentPlaylists is freshPlaylists for somebody who reads, and does not wait for a store that is away; fresh is false
+// where it is.
+func (c *Catalog) recentPlaylists(ctx context.Context) (fresh bool, err error) {
 	if c.cfg.SoleWriter {
-		return nil
+		return true, nil
 	}
 	return c.playlists.looks.await(ctx, c, c.freshPlaylists)
 }
@@ -316,7 +317,7 @@ func (w *view) describe(p *playlist, tracks bool) tutti.Playlist {
 
 // Playlists lists the playlists that v may see, by name, without their tracks.
 func (c *Catalog) Playlists(ctx context.Context, v tutti.Viewer) ([]tutti.Playlist, error) {
-	if err := c.recentPlaylists(ctx); err != nil {
+	if _, err := c.recentPlaylists(ctx); err != nil {
 		return nil, err
 	}
 	c.playlists.mu.RLock()
@@ -349,10 +350,14 @@ func (c *Catalog) Playlists(ctx context.Context, v tutti.Viewer) ([]tutti.Playli
 
 // Playlist returns a playlist with its tracks.
 func (c *Catalog) Playlist(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Playlist, error) {
-	if err := c.recentPlaylists(ctx); err != nil {
+	fresh, err := c.recentPlaylists(ctx)
+	if err != nil {
 		return tutti.Playlist{}, err
 	}
 	p := c.playlists.get(id)
+	if p == nil && !fresh {
+		return tutti.Playlist{}, tutti.Errorf(tutti.KindUnavailable, "catalog.Playlist", "the database does not answer; this playlist cannot be read now")
+	}
 	if p == nil || !p.visible(v) {
 		return tutti.Playlist{}, notFound("catalog.Playlist", id)
 	}

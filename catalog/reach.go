@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tutti"
@@ -14,10 +15,11 @@ import (
 // reach knows whether the store answers. A catalogue whose store is elsewhere must not wait for it while it is away:
 // what is in memory is answered from there, and what is not is refused at once. It is a circuit breaker (M. Nygard,
 // "Release It!", 2007): after a few calls in a row to which the store had no answer, further ones are not made, but for
-// one now and then that finds out whether it is back.
+// one now and then that finds out whether it is back: the follower's, or, while none runs, whichever comes first.
 type reach struct {
-	clock clock.Clock
-	log   *slog.Logger
+	clock  clock.Clock
+	log    *slog.Logger
+	tended atomic.Bool // a follower runs
 
 	mu     sync.Mutex
 	misses int       // calls in a row without an answer
@@ -30,7 +32,7 @@ const (
 	probeEvery = 400 * time.Millisecond // less than Tuning.Follow, so that each look of a follower is one
 
 	// patience is how long a call may take: whatever has not come until then was lost.
-	patience = 5 * time.Second
+	patience = 3 * time.Second
 	// lookPatience is the same for the question how far a log goes, which is what a follower asks all the time.
 	lookPatience = time.Second
 )
@@ -39,7 +41,7 @@ const (
 func (r *reach) away() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.misses >= awayAfter && r.clock.Now().Before(r.probe)
+	return r.misses >= awayAfter && (r.tended.Load() || r.clock.Now().Before(r.probe))
 }
 
 // out reports whether the store counts as away.
@@ -57,7 +59,7 @@ func (r *reach) allow(op string) error {
 		return nil
 	}
 	now := r.clock.Now()
-	if now.Before(r.probe) {
+	if r.tended.Load() || now.Before(r.probe) {
 		return tutti.Errorf(tutti.KindUnavailable, op, "the database has not answered for %s; music plays, but nothing can be kept now",
 			now.Sub(r.since).Round(time.Second))
 	}
@@ -103,6 +105,11 @@ func call[T any](ctx context.Context, g *guarded, op string, limit time.Duration
 		var zero T
 		return zero, err
 	}
+	return try(ctx, g, limit, fn)
+}
+
+// try makes a call to the store.
+func try[T any](ctx context.Context, g *guarded, limit time.Duration, fn func(context.Context) (T, error)) (T, error) {
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := g.reach.clock.AfterFunc(limit, cancel)
@@ -114,6 +121,12 @@ func call[T any](ctx context.Context, g *guarded, op string, limit time.Duration
 
 func act(ctx context.Context, g *guarded, op string, fn func(context.Context) error) error {
 	_, err := call(ctx, g, op, patience, func(ctx context.Context) (struct{}, error) { return struct{}{}, fn(ctx) })
+	return err
+}
+
+// ask makes a call that finds out whether the store answers.
+func (g *guarded) ask(ctx context.Context) error {
+	_, err := try(ctx, g, lookPatience, func(ctx context.Context) (uint64, error) { return g.store.LastSeq(ctx, catalogLog) })
 	return err
 }
 
