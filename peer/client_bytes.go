@@ -481,7 +481,7 @@ func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag
 	}
 	resp := a.value
 	info := tutti.ObjectInfo{Size: resp.ContentLength, ContentType: resp.Header.Get("Content-Type")}
-	ok := resp.ContentLength >= 0
+	ok := resp.ContentLength >= 0 || off == 0 && n < 0 // without a length: it is still being made
 	if resp.StatusCode == http.StatusPartialContent {
 		var got span
 		got, info.Size, ok = parseContentRange(resp.Header.Get("Content-Range"))
@@ -519,6 +519,14 @@ type filling struct {
 func (f *filling) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, io.EOF
+	}
+	if f.left < 0 { // until the end of a chunked body, which says whether it is the end
+		n, err := f.from.Read(p)
+		if errors.Is(err, io.EOF) {
+			f.left = 0
+			return n, io.EOF
+		}
+		return n, tutti.Wrap(tutti.KindUnavailable, f.op, err)
 	}
 	n, err := f.from.Read(p[:min(int64(len(p)), f.left)])
 	f.left -= int64(n)

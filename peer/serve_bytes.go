@@ -305,7 +305,10 @@ func (b *body) pour(reader io.Reader, info tutti.ObjectInfo, off, n int64) error
 		part.end = off + n
 	}
 	h := b.w.Header()
-	if part.length() <= 0 && (off > 0 || n >= 0) {
+	if info.Size < 0 && (off > 0 || n >= 0) {
+		return tutti.Errorf(tutti.KindUnavailable, "peer: fill", "what is still being made can only be had from its beginning to its end")
+	}
+	if info.Size >= 0 && part.length() <= 0 && (off > 0 || n >= 0) {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(info.Size, 10))
 		h.Set("Content-Length", "0")
 		b.status = http.StatusRequestedRangeNotSatisfiable
@@ -321,6 +324,11 @@ func (b *body) pour(reader io.Reader, info tutti.ObjectInfo, off, n int64) error
 	}
 	if info.ContentType != "" {
 		h.Set("Content-Type", info.ContentType)
+	}
+	if info.Size < 0 { // still being made
+		b.status, b.left = http.StatusOK, -1
+		_, err := io.Copy(b, reader)
+		return err
 	}
 	h.Set("Content-Length", strconv.FormatInt(part.length(), 10))
 	b.status, b.left = http.StatusOK, part.length()

@@ -41,6 +41,7 @@ type blob struct {
 	written     int64 // bytes that can be read, without a gap from 0
 	done        bool  // complete
 	err         error // the fill failed
+	lent        bool  // another member makes it, as far as is known
 	sums        []uint32
 	trusted     []bool // chunks that this process has written or checked
 	progress    func() float64

@@ -268,17 +268,20 @@ func (c *Chunks) openRange(ctx context.Context, r tutti.Ref, off, n int64, tag s
 	return &rangeReader{ctx: ctx, o: o, off: off, left: n}, o.info, nil
 }
 
-// rangeReader reads a range of an opened object. Its WriteTo keeps the way to sendfile open.
+// rangeReader reads a range of an opened object; a negative left is all there is. Its WriteTo keeps the way to sendfile
+// open.
 type rangeReader struct {
 	ctx       context.Context
-	o         *opened
+	o         tutti.Object
 	off, left int64
 }
 
 func (r *rangeReader) WriteTo(w io.Writer) (int64, error) {
 	n, err := r.o.CopyRange(r.ctx, w, r.off, r.left)
 	r.off += n
-	r.left -= n
+	if r.left >= 0 {
+		r.left -= n
+	}
 	return n, err
 }
 
@@ -287,13 +290,18 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	if int64(len(p)) > r.left {
-		p = p[:r.left]
+	if r.left > 0 {
+		p = p[:min(int64(len(p)), r.left)]
 	}
 	w := sliceWriter(p)
 	n, err := r.o.CopyRange(r.ctx, &w, r.off, int64(len(p)))
 	r.off += n
-	r.left -= n
+	if r.left > 0 {
+		r.left -= n
+	}
+	if n == 0 && err == nil && len(p) > 0 {
+		err = io.EOF
+	}
 	return int(n), err
 }
 

@@ -486,7 +486,7 @@ func (c *Chunks) fillFrom(ctx context.Context, ch *chunk) error {
 	seal := c.seals.ask(ctx, ch.id.Object)
 	defer seal.end()
 	err := c.fromPeers(ctx, ch, seal)
-	if err == nil || final(err) {
+	if err == nil || tutti.IsKind(err, tutti.KindNotFound) {
 		return err
 	}
 	ch.note(func() { ch.lent = false })
@@ -497,7 +497,7 @@ func (c *Chunks) fillFrom(ctx context.Context, ch *chunk) error {
 	defer release()
 	if other != nil {
 		c.stats.leased.Add(1)
-		if err := c.fromPeer(ctx, ch, *other, seal); err == nil || final(err) {
+		if err := c.fromPeer(ctx, ch, *other, seal); err == nil || tutti.IsKind(err, tutti.KindNotFound) {
 			return err
 		}
 		ch.note(func() { ch.lent = false })
@@ -545,7 +545,8 @@ func (c *Chunks) lease(ctx context.Context, ch *chunk) (release func(), other *t
 	return func() {}, nil
 }
 
-// final reports whether another source would say the same.
+// final reports whether the origin would say the same again. Of what another member says only that there is no such
+// file is: that it refuses us may be its own affair.
 func final(err error) bool {
 	switch tutti.KindOf(err) {
 	case tutti.KindNotFound, tutti.KindInvalid, tutti.KindForbidden:
@@ -572,7 +573,7 @@ func (c *Chunks) fromPeers(ctx context.Context, ch *chunk, seal *askedSeal) erro
 		if i > 0 && owners[0].ID == self && !c.heldBy(ctx, m, ch.ref, ch.id.N) {
 			continue
 		}
-		if err = c.fromPeer(ctx, ch, m, seal); err == nil || final(err) {
+		if err = c.fromPeer(ctx, ch, m, seal); err == nil || tutti.IsKind(err, tutti.KindNotFound) {
 			return err
 		}
 	}

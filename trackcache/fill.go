@@ -20,7 +20,7 @@ import (
 func (c *Cache) fill(ctx context.Context, r tutti.Ref, b *blob) {
 	defer c.running.Done()
 	defer b.cancel()
-	err := c.fillFrom(ctx, c.source(r), r, b)
+	err := c.fillShared(ctx, r, b)
 	if err == nil {
 		err = c.publish(b)
 	}
@@ -46,8 +46,8 @@ func (c *Cache) fill(ctx context.Context, r tutti.Ref, b *blob) {
 	c.release(b) // the last to do so removes what a failed fill has written
 }
 
-// fillFrom copies the object of r from src into b's folder.
-func (c *Cache) fillFrom(ctx context.Context, src tutti.Source, r tutti.Ref, b *blob) (err error) {
+// fillFrom copies the object of r from src into b's folder, by way of w.
+func (c *Cache) fillFrom(ctx context.Context, src tutti.Source, r tutti.Ref, b *blob, w *chunkWriter) (err error) {
 	const op = "trackcache: fill"
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return diskError(op, err)
@@ -64,8 +64,10 @@ func (c *Cache) fillFrom(ctx context.Context, src tutti.Source, r tutti.Ref, b *
 			b.progress = p.Progress
 		}
 	})
-	w := &chunkWriter{c: c, b: b}
 	n, err := obj.CopyRange(ctx, w, 0, -1)
+	if w.failed == nil && err != nil && b.lent {
+		return err // somebody else may go on
+	}
 	if err := errors.Join(w.failed, w.close()); err != nil {
 		return diskError(op, err) // the copy failed because of it
 	}
@@ -146,10 +148,21 @@ type chunkWriter struct {
 	filled int64 // of the current chunk
 	sums   []uint32
 	failed error // of the disk, which io.Copy's caller cannot tell from the source's
+
+	// What has been written stays when another source begins anew: as many bytes of it are compared rather than written.
+	same, compared int64
 }
 
 func (w *chunkWriter) Write(p []byte) (int, error) {
 	total := 0
+	if left := w.same - w.compared; left > 0 && len(p) > 0 {
+		known := p[:min(left, int64(len(p)))]
+		if err := w.compare(known, w.compared); err != nil {
+			return 0, err
+		}
+		w.compared += int64(len(known))
+		p, total = p[len(known):], len(known)
+	}
 	for len(p) > 0 {
 		if w.f == nil {
 			w.c.makeRoom(tutti.ChunkSize)

@@ -30,6 +30,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/store"
 )
 
 // Config is what a Cache needs. Origin, Dir, Clock and Logger are required.
@@ -37,6 +38,12 @@ type Config struct {
 	Origin     tutti.Source // the originals
 	Local      bool         // Origin's originals lie on this machine, or it keeps them itself (Chunks): they are passed through
 	Transcoder tutti.Source // makes sound in other formats; nil if none can be made
+
+	// Fleet, if set, says which member makes which transcode, and Peer how to ask it. Store, if set, has one of the others
+	// stand in for a member that does not answer.
+	Fleet tutti.Fleet
+	Peer  func(tutti.Member) tutti.RangeSource
+	Store store.Store
 
 	Dir         string        // of the cache, made if need be; one process at a time may use it
 	MaxBytes    int64         // on disk; 0 is 10 GiB. Exceeded by no more than what is being played or made
@@ -57,7 +64,8 @@ type Config struct {
 // Cache is a tutti.TrackCache. Close it when done.
 type Cache struct {
 	origin, transcoder tutti.Source
-	crowd              crowded // the transcoder, where its places are few; else nil
+	borrower           *borrower // nil outside a fleet
+	crowd              crowded   // the transcoder, where its places are few; else nil
 	pictures           *pictures
 	local              bool
 	dir                string
@@ -102,6 +110,9 @@ func New(c Config) (*Cache, error) {
 	if c.Origin == nil || c.Dir == "" || c.Clock == nil || c.Logger == nil {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "Origin, Dir, Clock and Logger are required")
 	}
+	if (c.Fleet == nil) != (c.Peer == nil) {
+		return nil, tutti.Errorf(tutti.KindInvalid, op, "Fleet and Peer belong together")
+	}
 	if c.MaxBytes < 0 || c.Linger < 0 || c.HashRate < 0 {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "the limits of the track cache cannot be negative")
 	}
@@ -136,6 +147,9 @@ func New(c Config) (*Cache, error) {
 		create: createFile, lock: lock, blobs: map[string]*blob{},
 	}
 	cache.ctx, cache.stop = context.WithCancel(context.Background())
+	if c.Fleet != nil {
+		cache.borrower = &borrower{fleet: c.Fleet, peer: c.Peer, store: c.Store, clock: c.Clock}
+	}
 	if c.OnHash != nil {
 		cache.verifier = newVerifier(c)
 	}
@@ -376,7 +390,10 @@ func (c *Cache) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, erro
 
 // acquire returns the blob of r, held for the caller, who releases it: one that is there, or is being made, or, with
 // begin, one that it begins to make. Without begin it returns nil where there is none.
-func (c *Cache) acquire(r tutti.Ref, begin bool) (*blob, error) {
+func (c *Cache) acquire(r tutti.Ref, begin bool) (*blob, error) { return c.acquireFor(r, begin, false) }
+
+// acquireFor is acquire; what is begun for a neighbour is made here and by nobody else.
+func (c *Cache) acquireFor(r tutti.Ref, begin, neighbour bool) (*blob, error) {
 	const op = "trackcache.Open"
 	key := r.Key()
 	name := nameOf(key)
@@ -392,7 +409,7 @@ func (c *Cache) acquire(r tutti.Ref, begin bool) (*blob, error) {
 		}
 		if b == nil {
 			if begin {
-				b = c.begin(r, key)
+				b = c.begin(r, key, neighbour)
 			}
 			c.mu.Unlock()
 			return b, nil
@@ -467,12 +484,16 @@ func (c *Cache) settle(b *blob) {
 }
 
 // begin starts to fill a new blob. c.mu is held.
-func (c *Cache) begin(r tutti.Ref, key string) *blob {
+func (c *Cache) begin(r tutti.Ref, key string, neighbour bool) *blob {
 	b := newBlob(key, c.temp())
 	ctx, cancel := context.WithCancel(c.ctx)
 	b.cancel = cancel
 	b.loaded = true
-	b.scarce = c.crowd != nil && !r.Profile.Original() && !isPicture(r.Profile)
+	sound := !r.Profile.Original() && !isPicture(r.Profile)
+	if sound && !neighbour {
+		_, b.lent = c.borrower.from(r)
+	}
+	b.scarce = c.crowd != nil && sound && !b.lent
 	b.refs = 2 // the caller and the fill
 	b.last = c.clock.Now()
 	c.blobs[b.name] = b
