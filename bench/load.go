@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"tutti/clock"
 )
 
 // dial connects with 1448-byte segments. Without that, loopback's 64 KiB segments make a slow reader with a small
@@ -127,6 +129,15 @@ func download(s *server, connections, rounds int, paths []string) (bytes int64, 
 		wg.Go(func() {
 			buf := make([]byte, 256<<10)
 			for r := range rounds {
+				if s.open != nil {
+					n, e := drain(s, paths[(c+r)%len(paths)], buf)
+					total.Add(n)
+					if e != nil {
+						once.Do(func() { err = e })
+						return
+					}
+					continue
+				}
 				resp, e := client.Get(s.url + paths[(c+r)%len(paths)])
 				if e == nil {
 					var n int64
@@ -148,31 +159,122 @@ func download(s *server, connections, rounds int, paths []string) (bytes int64, 
 	return total.Load(), err
 }
 
-// firstByte asks on a connection that is open already and returns how long the first byte of the body takes.
-func firstByte(ctx context.Context, s *server, path string) (time.Duration, error) {
-	c, err := dial(ctx, hostOf(s.url), 0)
+// drain reads one stream to its end.
+func drain(s *server, path string, buf []byte) (int64, error) {
+	r, err := s.stream(context.Background(), path, 0)
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
-	t := time.Now()
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{r}, buf)
+	return n, errors.Join(err, r.Close())
+}
+
+// pieces reads n pieces of size bytes, each from another place of another track, over some kept-alive connections.
+func pieces(s *server, connections, n int, size, length int64, paths []string) (bytes int64, err error) {
+	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true, ReadBufferSize: 256 << 10}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var total, next atomic.Int64
+	var once sync.Once
+	var wg sync.WaitGroup
+	for range connections {
+		wg.Go(func() {
+			buf := make([]byte, 256<<10)
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(n) {
+					return
+				}
+				from := i * 7919 * size % (length - size) / size * size
+				e := func() error {
+					req, err := http.NewRequest(http.MethodGet, s.url+paths[int(i)%len(paths)], nil)
+					if err != nil {
+						return err
+					}
+					req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", from, from+size-1))
+					resp, err := client.Do(req)
+					if err != nil {
+						return err
+					}
+					defer resp.Body.Close()
+					got, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{resp.Body}, buf)
+					total.Add(got)
+					if err == nil && (resp.StatusCode != http.StatusPartialContent || got != size) {
+						err = fmt.Errorf("%s, %d bytes", resp.Status, got)
+					}
+					return err
+				}()
+				if e != nil {
+					once.Do(func() { err = e })
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return total.Load(), err
+}
+
+// stream asks for a track on a connection of its own and returns its bytes; the caller closes it. A refusal is an error
+// that says with which status.
+func (s *server) stream(ctx context.Context, path string, receiveBuffer int) (io.ReadCloser, error) {
+	if s.open != nil {
+		return s.open(ctx, path)
+	}
+	c, err := dial(ctx, hostOf(s.url), receiveBuffer)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) }) // it only ends what waits
+	fail := func(err error) (io.ReadCloser, error) {
+		stop()
+		return nil, errors.Join(err, c.Close())
+	}
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n", path); err != nil {
-		return 0, err
+		return fail(err)
 	}
-	r := bufio.NewReaderSize(c, 4096)
-	resp, err := http.ReadResponse(r, nil)
+	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 4096), nil)
+	if err != nil {
+		return fail(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fail(&refusal{status: resp.StatusCode, retry: resp.Header.Get("Retry-After")})
+	}
+	return &httpStream{body: resp.Body, conn: c, stop: stop}, nil
+}
+
+// refusal is an answer that is no music.
+type refusal struct {
+	status int
+	retry  string // its Retry-After
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("status %d, Retry-After %q", r.status, r.retry) }
+
+type httpStream struct {
+	body io.Reader
+	conn net.Conn
+	stop func() bool
+}
+
+func (h *httpStream) Read(p []byte) (int, error) { return h.body.Read(p) }
+
+func (h *httpStream) Close() error {
+	h.stop()
+	return h.conn.Close()
+}
+
+// firstByte opens a stream and returns how long the first byte of the body takes.
+func firstByte(ctx context.Context, s *server, path string) (time.Duration, error) {
+	t := time.Now()
+	r, err := s.stream(ctx, path, 0)
 	if err != nil {
 		return 0, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("%s: %s", path, resp.Status)
 	}
 	var b [1]byte
-	if _, err := io.ReadFull(resp.Body, b[:]); err != nil {
-		return 0, err
-	}
-	return time.Since(t), nil
+	_, err = io.ReadFull(r, b[:])
+	took := time.Since(t)
+	return took, errors.Join(err, r.Close())
 }
 
 // pacedResult says how a crowd of listeners fared.
@@ -180,7 +282,9 @@ type pacedResult struct {
 	listeners  int
 	late       int // were at some moment more than a second of music behind, or never got a header
 	firstBytes []time.Duration
-	perMemory  int64 // bytes of the server's memory a listener, at the height
+	refusals   map[string]int // what those were told who got no music, and how many were
+	perMemory  int64          // bytes of the server's memory a listener, at the height
+	cpu        time.Duration  // of the server a second of the hold's second half
 }
 
 // paced lets listeners start evenly over ramp and each read at rate bytes a second for hold after that. A listener is
@@ -193,7 +297,8 @@ func paced(ctx context.Context, s *server, listeners int, rate float64, ramp, ho
 	ctx, cancel := context.WithTimeout(ctx, ramp+hold+10*time.Second)
 	defer cancel()
 	end := time.Now().Add(ramp + hold)
-	res := pacedResult{listeners: listeners, firstBytes: make([]time.Duration, listeners)}
+	res := pacedResult{listeners: listeners, firstBytes: make([]time.Duration, listeners), refusals: map[string]int{}}
+	var mu sync.Mutex
 	late := make([]bool, listeners)
 	var wg sync.WaitGroup
 	start := time.Now()
@@ -207,15 +312,25 @@ func paced(ctx context.Context, s *server, listeners int, rate float64, ramp, ho
 			case <-ctx.Done():
 				return
 			}
-			first, ok := listen(ctx, s, paths[i%len(paths)], rate, end)
+			first, err := listen(ctx, s, paths[i%len(paths)], rate, end)
 			res.firstBytes[i] = first
-			late[i] = !ok
+			late[i] = err != nil
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				res.refusals[err.Error()]++
+			}
 		})
 	}
-	height := time.NewTimer(ramp + hold*3/4)
-	defer height.Stop()
-	<-height.C
-	at, err := s.measure()
+	var at [2]usage
+	for i, when := range []time.Duration{ramp + hold/2, ramp + hold*15/16} {
+		t := time.NewTimer(time.Until(start.Add(when)))
+		<-t.C
+		if at[i], err = s.measure(); err != nil {
+			cancel()
+			break
+		}
+	}
 	wg.Wait()
 	if err != nil {
 		return pacedResult{}, err
@@ -225,68 +340,57 @@ func paced(ctx context.Context, s *server, listeners int, rate float64, ramp, ho
 			res.late++
 		}
 	}
-	res.perMemory = at.since(before).rss / int64(listeners)
+	res.perMemory = at[1].since(before).rss / int64(listeners)
+	res.cpu = time.Duration(float64(at[1].since(at[0]).cpu) / (hold * 7 / 16).Seconds())
 	return res, nil
 }
 
-// listen plays one stream until end, again from its start if it is shorter, and reports whether the music never ran out.
-func listen(ctx context.Context, s *server, path string, rate float64, end time.Time) (first time.Duration, ok bool) {
+// listen plays one stream until end, again from its start if it is shorter. The error is what became of the music if it
+// was not all there in time.
+func listen(ctx context.Context, s *server, path string, rate float64, end time.Time) (first time.Duration, err error) {
 	asked := time.Now()
-	deadline := end.Add(5 * time.Second)
+	ctx, cancel := context.WithDeadline(ctx, end.Add(5*time.Second))
+	defer cancel()
 	buf := make([]byte, 16<<10)
 	var played time.Time // when the music began
 	var arrived float64
 	for time.Now().Before(end) {
-		c, err := dial(ctx, hostOf(s.url), 64<<10)
-		if err != nil {
-			return first, false
-		}
-		fine := func() bool {
-			defer c.Close()
-			if err := c.SetDeadline(deadline); err != nil {
-				return false
+		if err := func() error {
+			r, err := s.stream(ctx, path, 64<<10)
+			if err != nil {
+				return err
 			}
-			if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n", path); err != nil {
-				return false
-			}
-			r := bufio.NewReaderSize(c, 4096)
-			resp, err := http.ReadResponse(r, nil)
-			if err != nil || resp.StatusCode != http.StatusOK {
-				return false
-			}
-			defer resp.Body.Close()
+			defer r.Close()
 			for time.Now().Before(end) {
-				n, err := resp.Body.Read(buf)
+				n, err := r.Read(buf)
 				if n > 0 && played.IsZero() {
 					played = time.Now()
 					first = played.Sub(asked)
 				}
 				arrived += float64(n)
 				if err == io.EOF {
-					return true
+					return nil
 				}
 				if err != nil {
-					return false
+					return errors.New("cut")
 				}
 				position := time.Since(played).Seconds() * rate
 				if arrived < position-rate {
-					return false // a second behind
+					return errors.New("a second behind")
 				}
 				if ahead := arrived - position; ahead > 2*rate { // two seconds in the player's buffer are enough
-					t := time.NewTimer(time.Duration((ahead - rate) / rate * float64(time.Second)))
-					select {
-					case <-t.C:
-					case <-ctx.Done():
-						t.Stop()
-						return false
+					if err := clock.Sleep(ctx, clock.System, time.Duration((ahead-rate)/rate*float64(time.Second))); err != nil {
+						return err
 					}
 				}
 			}
-			return true
-		}()
-		if !fine {
-			return first, false
+			return nil
+		}(); err != nil {
+			return first, err
 		}
 	}
-	return first, !played.IsZero() && first < time.Second
+	if played.IsZero() || first >= time.Second {
+		return first, errors.New("a second late")
+	}
+	return first, nil
 }

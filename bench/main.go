@@ -35,6 +35,13 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == publisherCommand {
+		if err := publish(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin/tutti", "the program to measure")
 	flag.StringVar(&o.scratch, "scratch", filepath.Join(os.TempDir(), "tutti-bench"), "where libraries are made and kept for the next run")
@@ -80,10 +87,12 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	real, big := filepath.Join(o.scratch, "real"), filepath.Join(o.scratch, "big")
-	if slices.ContainsFunc(strings.Split(o.only, ","), func(name string) bool { return !slices.Contains(withoutLibrary, name) }) {
+	if o.wanted(withReal) {
 		if err := realLibrary(ctx, real, o.files, os.Stderr); err != nil {
 			return err
 		}
+	}
+	if o.wanted(withBig) {
 		if err := bigFiles(ctx, big, 8, 240); err != nil {
 			return err
 		}
@@ -131,8 +140,16 @@ with NAME of %s.
 	return o.ledger.write(o.measured)
 }
 
-// withoutLibrary are those that need no files of music.
-var withoutLibrary = []string{"api", "hits", "scale"}
+// withReal are the measurements that need many small files, withBig those that need few large ones.
+var (
+	withReal = []string{"scan", "idle"}
+	withBig  = []string{"bytes", "crowd", "fleet", "grow"}
+)
+
+// wanted reports whether any of some measurements is to be made.
+func (o options) wanted(names []string) bool {
+	return o.only == "" || slices.ContainsFunc(strings.Split(o.only, ","), func(name string) bool { return slices.Contains(names, name) })
+}
 
 // measurements are what there is to measure, in the order of the page.
 var measurements = []struct {
@@ -144,6 +161,9 @@ var measurements = []struct {
 	{"bytes", one(benchBytes)},
 	{"crowd", one(benchCrowd)},
 	{"idle", one(benchIdle)},
+	{"fleet", benchFleet},
+	{"cold", benchCold},
+	{"grow", benchGrow},
 	{"hits", benchHits},
 	{"scale", benchScale},
 }

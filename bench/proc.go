@@ -51,7 +51,7 @@ func measure(pids ...int) (usage, error) {
 		}
 		rss, err := field(dir+"/status", "VmRSS:")
 		if err != nil {
-			return usage{}, err
+			continue // it has ended, and nobody has waited for it yet
 		}
 		sum.rss += rss << 10
 		written, err := field(dir+"/io", "write_bytes:")
@@ -77,19 +77,25 @@ func field(path, name string) (int64, error) {
 	return 0, fmt.Errorf("%s has no %s", path, name)
 }
 
-// children returns the processes whose parent is pid, such as nginx's workers.
+// children returns the processes that a process has started, such as nginx's workers; any of its threads may have.
 func children(pid int) ([]int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		return nil, err
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(lists) == 0 {
+		return nil, fmt.Errorf("process %d is gone", pid)
 	}
 	var out []int
-	for _, s := range strings.Fields(string(b)) {
-		n, err := strconv.Atoi(s)
+	for _, list := range lists {
+		b, err := os.ReadFile(list)
 		if err != nil {
-			return nil, err
+			continue // the thread ended between the listing and now
 		}
-		out = append(out, n)
+		for _, s := range strings.Fields(string(b)) {
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, n)
+		}
 	}
 	return out, nil
 }

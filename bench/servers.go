@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,7 +27,10 @@ type server struct {
 	name string
 	url  string
 	cmd  *exec.Cmd
+	also []*exec.Cmd // that end with cmd
 	pids []int
+	live func() ([]int, error)                                          // in place of pids, where processes come and go
+	open func(ctx context.Context, track string) (io.ReadCloser, error) // in place of HTTP
 }
 
 // stop ends the process and waits for it.
@@ -34,13 +38,27 @@ func (s *server) stop() error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	if err := s.cmd.Wait(); err != nil {
+	if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState.ExitCode() > 1 { // nats-server ends with 1
 		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	for _, c := range s.also {
+		if err := c.Wait(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
 	}
 	return nil
 }
 
-func (s *server) measure() (usage, error) { return measure(s.pids...) }
+func (s *server) measure() (usage, error) {
+	if s.live == nil {
+		return measure(s.pids...)
+	}
+	pids, err := s.live()
+	if err != nil {
+		return usage{}, err
+	}
+	return measure(pids...)
+}
 
 // startTutti runs bin/tutti and waits until it is ready.
 func startTutti(ctx context.Context, bin, data, music string, extra ...string) (*server, error) {
@@ -101,17 +119,8 @@ http {
 		return nil, err
 	}
 	s := &server{name: "nginx", url: "http://" + address, cmd: cmd}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		c, err := net.Dial("tcp", address)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("nginx did not start: %w", err)
-		}
-		time.Sleep(20 * time.Millisecond)
+	if err := listens(address); err != nil {
+		return nil, fmt.Errorf("nginx: %w", err)
 	}
 	workers, err := children(cmd.Process.Pid)
 	if err != nil {
@@ -119,6 +128,21 @@ http {
 	}
 	s.pids = append([]int{cmd.Process.Pid}, workers...)
 	return s, nil
+}
+
+// listens waits until somebody does at an address.
+func listens(address string) error {
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			return c.Close()
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // rest is the path of an OpenSubsonic request with credentials.
