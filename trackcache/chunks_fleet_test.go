@@ -301,7 +301,7 @@ func tryReadAt(t testing.TB, c *Chunks, r tutti.Ref, off, n int64) ([]byte, erro
 
 func TestFleetReadsTheOriginOnceAChunk(t *testing.T) {
 	f := newFleet(t, 3)
-	data := noise(1, 5*tutti.ChunkSize+100)
+	data := noise(1, 2*tutti.ChunkSize+100)
 	r := f.o.put("a.flac", data)
 	var wg sync.WaitGroup
 	for i := range 300 {
@@ -313,7 +313,7 @@ func TestFleetReadsTheOriginOnceAChunk(t *testing.T) {
 	}
 	wg.Wait()
 	f.settle()
-	for n := range int64(6) {
+	for n := range int64(3) {
 		if got := f.o.count(r.Path, n*tutti.ChunkSize); got != 1 {
 			t.Errorf("the origin was read %d times for chunk %d", got, n)
 		}
