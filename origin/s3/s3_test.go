@@ -129,11 +129,11 @@ func TestRules(t *testing.T) {
 // TestManyKeys: a directory of more entries than one answer holds.
 func TestManyKeys(t *testing.T) {
 	b := bucket(t)
-	dir := t.TempDir()
+	dir := filepath.Join(server.Dir, "buckets", b, "all") // the store's own disk: uploading takes longer
+	must(t, os.MkdirAll(dir, 0o755))
 	for i := range 1205 {
 		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.mp3", i)), nil, 0o644))
 	}
-	must(t, server.Upload(t.Context(), b, "all/", dir))
 	p := newProxy(t)
 	infos, err := p.origin(t, b).List(t.Context(), "1", "all")
 	must(t, err)
