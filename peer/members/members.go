@@ -94,6 +94,7 @@ type Members struct {
 	watching sync.Mutex // what the looks found; looks themselves are Run's, one after the other
 	seen     map[string]sign
 	looked   time.Time // when the latest successful look began; zero: never
+	missed   bool      // a look has failed since
 
 	view    atomic.Pointer[view]
 	mu      sync.Mutex
@@ -379,6 +380,9 @@ func (m *Members) look(ctx context.Context) error {
 		page, err := m.c.Store.Query(ctx, partition, prefix, after, store.MaxPage)
 		if err != nil {
 			m.failedLooks.Add(1)
+			m.watching.Lock()
+			m.missed = true
+			m.watching.Unlock()
 			return err
 		}
 		for _, item := range page.Items {
@@ -399,9 +403,10 @@ func (m *Members) look(ctx context.Context) error {
 // conclude brings seen up to date with what a look, begun at a time, has found.
 func (m *Members) conclude(began time.Time, found map[string]store.Item) {
 	before := m.looked
-	m.looked = began
-	// After a gap nobody can be blamed for what was not heard: it is as if all had been heard of now.
-	gap := before.IsZero() || began.Sub(before) > m.c.Beat*5/2
+	// After a gap nobody can be blamed for what was not heard: it is as if all had been heard of now. Where a look has
+	// failed, others may have found the store away as well, some of them for longer.
+	gap := m.missed || before.IsZero() || began.Sub(before) > m.c.Beat*5/2
+	m.looked, m.missed = began, false
 	if gap {
 		before = began
 	}

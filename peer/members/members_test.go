@@ -3,6 +3,7 @@ package members
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -21,7 +22,16 @@ import (
 	"tutti/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Each check of the property test opens a database; 25 find what there is to find. Ask for more with -rapid.checks.
+	if f := flag.Lookup("rapid.checks"); f != nil {
+		f.DefValue = "25"
+		if err := f.Value.Set(f.DefValue); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var began = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
