@@ -572,7 +572,11 @@ type Entry struct {
 func (f *Fleet) Table() []Entry {
 	var out []Entry
 	if f.nginx != nil {
-		out = append(out, Entry{RoleNginx, f.nginx.PID(), f.nginx.Address})
+		pid := f.nginx.PID()
+		if below, err := f.nginx.Children(); err == nil && len(below) > 0 {
+			pid = below[0] // nginx itself, whose children are its workers
+		}
+		out = append(out, Entry{RoleNginx, pid, f.nginx.Address})
 	}
 	for _, p := range f.members {
 		out = append(out, Entry{p.Role, p.PID(), p.Address})
