@@ -74,8 +74,9 @@ func (r *Ring) Len() int { return len(r.servers) }
 // that it would ask next if the ones before failed.
 func (r *Ring) Owners(key string, n int) []string {
 	var indices [4]int32
+	var bytes [96]byte
 	out := make([]string, 0, max(0, min(n, len(r.servers))))
-	for _, i := range r.owners(indices[:0], []byte(key), n) {
+	for _, i := range r.owners(indices[:0], append(bytes[:0], key...), n) {
 		out = append(out, r.servers[i])
 	}
 	return out
