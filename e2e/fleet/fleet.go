@@ -224,7 +224,8 @@ func (f *Fleet) proxy(target string) (*Proxy, error) {
 // as the data does.
 func (f *Fleet) secrets() error {
 	for name, text := range map[string]string{
-		"fleet.keys": "k1:" + secret(), "secret.key": secret(), "admin.password": cmp.Or(f.config.Password, rand.Text()),
+		"fleet.keys": "k1:" + newSecret(), "secret.key": newSecret(), "admin.password": cmp.Or(f.config.Password, rand.Text()),
+		"s3.access": rand.Text(), "s3.secret": rand.Text(), // buckets belong to who made them
 	} {
 		file, err := os.OpenFile(f.path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if errors.Is(err, fs.ErrExist) {
@@ -238,12 +239,18 @@ func (f *Fleet) secrets() error {
 			return err
 		}
 	}
-	b, err := os.ReadFile(f.path("admin.password"))
-	f.Password = strings.TrimSpace(string(b))
+	var err error
+	f.Password, err = f.secret("admin.password")
 	return err
 }
 
-func secret() string {
+// secret reads one of them.
+func (f *Fleet) secret(name string) (string, error) {
+	b, err := os.ReadFile(f.path(name))
+	return strings.TrimSpace(string(b)), err
+}
+
+func newSecret() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // it cannot fail
 	return hex.EncodeToString(b)
@@ -261,6 +268,12 @@ func (f *Fleet) openLog(name string) (io.Writer, error) {
 // startObjects starts the object store, and puts the music into it or shows it there.
 func (f *Fleet) startObjects(ctx context.Context, log io.Writer) (err error) {
 	c := local.Config{Dir: f.path("s3"), Log: log}
+	if c.Access, err = f.secret("s3.access"); err != nil {
+		return err
+	}
+	if c.Secret, err = f.secret("s3.secret"); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
