@@ -8,8 +8,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +22,7 @@ import (
 	"tutti"
 	"tutti/clock"
 	"tutti/origin/s3"
+	"tutti/origin/s3/local"
 )
 
 // hurried is a clock on which nobody waits between two tries.
@@ -454,4 +459,90 @@ func TestStrangeKeys(t *testing.T) {
 	}
 	_, err := (&lesser{keys: "<IsTruncated>true</IsTruncated>" + key("a", 1)}).origin(t, "").List(t.Context(), "1", ".")
 	wantKind(t, "a listing without an end", err, tutti.KindUnavailable)
+}
+
+// TestStoreComesAndGoes: a store that hangs, or dies, is told from one that answers within the time that was set, and
+// used again as soon as it is back.
+func TestStoreComesAndGoes(t *testing.T) {
+	dir := t.TempDir()
+	store, err := local.Start(t.Context(), local.Config{Dir: dir, Access: server.Access, Secret: server.Secret})
+	must(t, err)
+	t.Cleanup(func() { store.Close() })
+	must(t, store.MakeBucket(t.Context(), "music"))
+	want := content(2 << 20)
+	must(t, store.Put(t.Context(), "music", "x.flac", want))
+	o := open(t, s3.Config{
+		Libraries: []s3.Library{{ID: "1", Name: "Music", Bucket: "music", Endpoint: store.URL}}, Clock: hurried{clock.System},
+		ReplyTimeout: 300 * time.Millisecond, IdleTimeout: 300 * time.Millisecond,
+	})
+	ref := tutti.Ref{Library: "1", Path: "x.flac"}
+	obj, err := o.Open(t.Context(), ref)
+	must(t, err)
+	defer obj.Close()
+	copies := func() {
+		t.Helper()
+		var got bytes.Buffer
+		if _, err := obj.CopyRange(deadline(t), &got, 0, -1); err != nil || !bytes.Equal(got.Bytes(), want) {
+			t.Errorf("%d bytes, %v", got.Len(), err)
+		}
+	}
+	away := func(what string, within time.Duration) {
+		t.Helper()
+		began := time.Now()
+		_, _, err := o.OpenRange(deadline(t), ref, 0, 1<<20, "")
+		wantKind(t, what, err, tutti.KindUnavailable)
+		if took := time.Since(began); took > within {
+			t.Errorf("%s: known after %v", what, took)
+		}
+	}
+	copies()
+	must(t, store.Signal(syscall.SIGSTOP))
+	stopped(t, store.PID)
+	away("a store that hangs", 2*time.Second)
+	must(t, store.Signal(syscall.SIGCONT))
+	copies()
+	must(t, store.Signal(syscall.SIGKILL))
+	<-store.Done()
+	away("a store that is dead", time.Second)
+	again, err := local.Start(t.Context(), local.Config{Dir: dir, Address: store.Address(), Access: store.Access, Secret: store.Secret})
+	must(t, err)
+	t.Cleanup(func() { again.Close() })
+	copies()
+}
+
+// stopped waits until every thread of a process has stopped.
+func stopped(t testing.TB, pid int) {
+	t.Helper()
+	for ctx := deadline(t); ; {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		must(t, err)
+		running := len(tasks) == 0
+		for _, file := range tasks {
+			text, err := os.ReadFile(file)
+			must(t, err)
+			_, rest, _ := strings.Cut(string(text), ") ")
+			running = running || !strings.HasPrefix(rest, "T")
+		}
+		if !running {
+			return
+		}
+		must(t, ctx.Err())
+		runtime.Gosched()
+	}
+}
+
+// BenchmarkOpenRange fetches 1 MiB at a time, as fills of chunks do.
+func BenchmarkOpenRange(b *testing.B) {
+	name := bucket(b)
+	put(b, name, "x.flac", content(1<<20))
+	o := open(b, s3.Config{Libraries: []s3.Library{{ID: "1", Bucket: name}}})
+	b.SetBytes(1 << 20)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, _, err := o.OpenRange(b.Context(), tutti.Ref{Library: "1", Path: "x.flac"}, 0, 1<<20, "")
+		must(b, err)
+		_, err = io.Copy(io.Discard, r)
+		must(b, err)
+		must(b, r.Close())
+	}
 }
