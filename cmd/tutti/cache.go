@@ -6,6 +6,7 @@ import (
 
 	"tutti"
 	"tutti/audio/encode"
+	"tutti/store/dynamo"
 	"tutti/trackcache"
 )
 
@@ -46,12 +47,17 @@ func (n *node) makeTrackCache(context.Context) error {
 		n.registry.MustRegister(n.chunks)
 		originals = newShelves(n.origin, n.chunks, n.buckets.Libraries())
 	}
-	c, err := trackcache.New(trackcache.Config{
+	config := trackcache.Config{
 		Origin: originals, Transcoder: e, Local: true,
 		Dir: filepath.Join(s.Data, "cache"), MaxBytes: disk, MemoryBytes: memory,
 		OnHash: n.digests.put, WantHash: n.digests.wants,
 		Clock: n.clock, Logger: n.logger,
-	})
+	}
+	if n.members != nil { // each transcode is made by one member
+		config.Fleet, config.Store = n.members, n.store
+		config.Peer = func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
+	}
+	c, err := trackcache.New(config)
 	if err != nil {
 		return err
 	}
@@ -76,6 +82,11 @@ func newShelves(folders tutti.Source, chunks *trackcache.Chunks, buckets []tutti
 	}
 	return s
 }
+
+var (
+	_ tutti.Seeker       = (*shelves)(nil)
+	_ trackcache.Sealing = (*shelves)(nil)
+)
 
 // Open implements tutti.Source.
 func (s *shelves) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
@@ -126,14 +137,8 @@ func (s *shelves) Seal(ctx context.Context, r tutti.Ref, sums *trackcache.Sealer
 	return nil
 }
 
-var _ trackcache.Sealing = (*shelves)(nil)
-
-// What a unit of DynamoDB costs on demand, in dollars: us-east-1, standard class, since November 2024
-// (https://aws.amazon.com/dynamodb/pricing/on-demand/, read in November 2026).
-const (
-	writeUnitPrice = 0.625e-6
-	readUnitPrice  = 0.125e-6
-)
+// Neighbour is what other members may ask of originals: those of buckets. Folders lie here and nowhere else, or everywhere.
+func (s *shelves) Neighbour() tutti.Neighbour { return s.chunks.Neighbour() }
 
 // headPolicy says which beginnings of tracks are kept in the store. Half of what they may cost is for writing them and
 // half for reading them. A database in this process's own folder is no better a place than the disk beside it.
@@ -146,6 +151,7 @@ func (s *settings) headPolicy() trackcache.HeadPolicy {
 	}
 	return trackcache.HeadPolicy{
 		When: when, TTL: s.Cache.HeadsTTL,
-		WritesPerMonth: s.Cache.HeadsBudget / 2 / writeUnitPrice, ReadsPerMonth: s.Cache.HeadsBudget / 2 / readUnitPrice,
+		WritesPerMonth: s.Cache.HeadsBudget / 2 / dynamo.DefaultPrices.MillionWrites * 1e6,
+		ReadsPerMonth:  s.Cache.HeadsBudget / 2 / dynamo.DefaultPrices.MillionReads * 1e6,
 	}
 }

@@ -46,7 +46,7 @@ func well(format string, args ...any) finding { return finding{fine, fmt.Sprintf
 type examiner func(ctx context.Context, s *settings) []finding
 
 var examinations = []examiner{
-	examineData, examineDatabase, examineMusic, examinePrograms, examineAddress, examineTLS, examineLimits, examinePage,
+	examineData, examineDatabase, examineFleet, examineMusic, examinePrograms, examineAddress, examineTLS, examineLimits, examinePage,
 }
 
 // Run makes every check and prints what it found; it fails if something is broken.
@@ -101,6 +101,9 @@ func examineData(_ context.Context, s *settings) []finding {
 }
 
 func examineDatabase(ctx context.Context, s *settings) []finding {
+	if !s.Store.sqlite() {
+		return examineStore(ctx, s)
+	}
 	path := databasePath(s.Data)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil // a new installation; examineData has said so
@@ -109,27 +112,34 @@ func examineDatabase(ctx context.Context, s *settings) []finding {
 		return []finding{{broken, "the database: " + explain(err), "restore the latest backup: tutti restore FILE"}}
 	}
 	out := []finding{well("database %s is sound", path)}
-	key := keyPath(s.Data)
+	return append(out, examineSecret(s)...)
+}
+
+// examineSecret looks at the key of what accounts have to keep readable.
+func examineSecret(s *settings) []finding {
+	key := s.secretFile()
 	info, err := os.Stat(key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		out = append(out, finding{broken, key + " is missing, so apps that sign in with a token cannot", "restore it from a backup, or let every user set their password again"})
+		return []finding{{broken, key + " is missing, so apps that sign in with a token cannot", "restore it from a backup, or copy it from another process of the fleet; else let every user set their password again"}}
 	case err != nil:
-		out = append(out, finding{broken, err.Error(), "give this user the right to read it"})
+		return []finding{{broken, err.Error(), "give this user the right to read it"}}
 	case info.Mode().Perm()&0o077 != 0:
-		out = append(out, finding{broken, "others may read " + key, "chmod 600 " + key})
-	default:
-		out = append(out, well("key file %s", key))
+		return []finding{{broken, "others may read " + key, "chmod 600 " + key}}
 	}
-	return out
+	return []finding{well("key file %s", key)}
 }
 
-func examineMusic(_ context.Context, s *settings) []finding {
+func examineMusic(ctx context.Context, s *settings) []finding {
 	if len(s.Music) == 0 {
 		return []finding{{notice, "no music folder is configured", "name one with --music DIR, TUTTI_MUSIC or music: in tutti.yml"}}
 	}
 	var out []finding
 	for _, m := range s.Music {
+		if m.S3 != nil {
+			out = append(out, examineBucket(ctx, m))
+			continue
+		}
 		entries, err := os.ReadDir(m.Path)
 		switch {
 		case err != nil:
@@ -248,6 +258,9 @@ func examineLimits(_ context.Context, s *settings) []finding {
 	}
 	folders := 0
 	for _, m := range s.Music {
+		if m.S3 != nil {
+			continue
+		}
 		_ = filepath.WalkDir(m.Path, func(_ string, d fs.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				folders++

@@ -22,14 +22,14 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if err := n.makeTracing(ctx); err != nil {
 		return err
 	}
-	_, err := n.accel()
+	accel, err := n.accel()
 	if err != nil {
 		return err
 	}
 	n.metrics = delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Tracer: n.tracing.tracer,
-		Digest: n.digests.get,
+		Digest: n.digests.get, Accel: accel,
 	})
 	page, err := web.Handler(s.HTTP.BasePath)
 	if err != nil {

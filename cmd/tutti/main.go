@@ -35,6 +35,7 @@ type program struct {
 	Restore    restoreCmd                `cmd:"" help:"Put a backup back; what it replaces is kept beside it."`
 	Demo       demoCmd                   `cmd:"" help:"Compose a small demo album into a folder."`
 	Members    fleetCmd                  `cmd:"" name:"fleet" help:"Make the key of a fleet, and say who is in it."`
+	State      storeCmd                  `cmd:"" name:"store" help:"Make the table of a fleet's state."`
 	Nginx      nginxCmd                  `cmd:"" help:"Keep nginx in front of a fleet: write its configuration, check it, and reload it as members come and go."`
 	Plan       planCmd                   `cmd:"" help:"Say what a fleet for so many listeners takes: machines, network, money, and which limit binds first."`
 	Settings   settingsCmd               `cmd:"" name:"config" help:"Print the commented configuration file with every setting at its default."`

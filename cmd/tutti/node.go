@@ -28,6 +28,7 @@ import (
 	"tutti/peer"
 	"tutti/peer/members"
 	"tutti/store"
+	"tutti/store/dynamo"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
 )
@@ -189,9 +190,18 @@ func (n *node) openStore(ctx context.Context) (store.Store, error) {
 		}
 		return peer.OpenStore(ctx, a.Elsewhere, peer.StoreConfig{Keys: n.keys, TLS: tls, Clock: n.clock, Logger: n.logger})
 	case a.Table != "":
-		return nil, errors.New("not yet")
+		s, err := dynamo.Open(ctx, n.dynamoConfig())
+		if err != nil {
+			return nil, err
+		}
+		return s, n.registry.Register(s)
 	}
 	return sqlite.Open(ctx, databasePath(n.settings.Data), sqlite.Options{Clock: n.clock, Logger: n.logger})
+}
+
+func (n *node) dynamoConfig() dynamo.Config {
+	a := n.settings.Store
+	return dynamo.Config{Table: a.Table, Region: a.Region, Endpoint: a.Endpoint, Clock: n.clock, Logger: n.logger}
 }
 
 // fleet reports whether this process is one of several that share the state.
@@ -207,7 +217,7 @@ func (s *settings) secretFile() string {
 
 func (n *node) makeAccounts(ctx context.Context) error {
 	a, err := accounts.New(ctx, accounts.Config{
-		Store: n.store, Clock: n.clock, Logger: n.logger, KeyFile: n.settings.secretFile(),
+		Store: n.store, Clock: n.clock, Logger: n.logger, KeyFile: n.settings.secretFile(), Shared: n.settings.fleet(),
 	})
 	n.accounts = a
 	return err

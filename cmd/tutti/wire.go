@@ -39,9 +39,7 @@ func (n *node) makeWire(ctx context.Context) error {
 	}
 	if n.ownCache != nil {
 		config.TrackCache = n.ownCache
-	}
-	if n.chunks != nil {
-		config.Ranges = n.chunks.Neighbour()
+		config.Ranges = n.ownCache.Neighbour()
 	}
 	if s.Fleet.ShareStore && s.Store.sqlite() {
 		config.Store = n.store
