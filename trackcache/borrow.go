@@ -126,7 +126,7 @@ var errOnce = tutti.Errorf(tutti.KindInvalid, "trackcache: read from another mem
 func (c *Cache) fillShared(ctx context.Context, r tutti.Ref, b *blob) error {
 	w := &chunkWriter{c: c, b: b}
 	defer func() { _ = w.close() }() // what is still open belongs to a fill that failed
-	if !b.lent { // set when it began
+	if !b.lent {                     // set when it began
 		return c.fillFrom(ctx, c.source(r), r, b, w)
 	}
 	m, _ := c.borrower.from(r)

@@ -253,7 +253,7 @@ func (d *chunkDisk) put(id tutti.ChunkID, info tutti.ObjectInfo, data []byte, ah
 	if !d.room(id, int64(chunkHeader+len(data))) {
 		return false
 	}
-	if err = d.write(temp, header, data); isFull(err) && d.makeRoom() {
+	if err = d.write(temp, header, data); isFull(err) && d.makeRoom(id) && d.room(id, int64(chunkHeader+len(data))) {
 		err = d.write(temp, header, data)
 	}
 	d.mu.Lock()
@@ -315,10 +315,12 @@ func (d *chunkDisk) room(id tutti.ChunkID, n int64) bool {
 	return fit
 }
 
-// makeRoom lets 64 chunks go because the disk is full, whatever the limit says, and reports whether it could.
-func (d *chunkDisk) makeRoom() bool {
+// makeRoom lets 64 chunks go because the disk is full, whatever the limit says, and reports whether it could. id is what
+// room is wanted for.
+func (d *chunkDisk) makeRoom(id tutti.ChunkID) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.kept.Remove(id) // it is not there yet, and so would free nothing
 	freed := 0
 	for tries := 0; tries < 64; tries++ {
 		id, ok := d.kept.Victim()
