@@ -276,6 +276,7 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		return err
 	}
 	n.catalog, n.ownCatalog = c, c
+	n.registry.MustRegister(c)
 	n.runners = append(n.runners, c.Run, n.tidy)
 	return nil
 }
