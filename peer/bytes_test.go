@@ -374,7 +374,7 @@ func TestAnEarlyEndIsNoEnd(t *testing.T) {
 		// And the same for whoever knows no members, as nginx does not.
 		sealed := k.SealPass(tutti.Pass{Ref: opus, Size: -1, Expires: time.Now().Add(time.Hour)})
 		resp, err := http.Get(s.URL + peer.BytesPrefix + opus.ID() + "?pass=" + sealed) //nolint:noctx // a test's own server
-		if err == nil { // else it broke before its header had left
+		if err == nil {                                                                 // else it broke before its header had left
 			if _, err := io.ReadAll(resp.Body); err == nil {
 				t.Errorf("%s: the answer looks whole", what)
 			}

@@ -480,25 +480,18 @@ func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag
 		return nil, none, err
 	}
 	resp := a.value
-	info := tutti.ObjectInfo{Size: resp.ContentLength, ContentType: resp.Header.Get("Content-Type")}
-	ok := resp.ContentLength >= 0 || off == 0 && n < 0 // without a length: it is still being made
+	size, ok := resp.ContentLength, resp.ContentLength >= 0 && off == 0
 	if resp.StatusCode == http.StatusPartialContent {
 		var got span
-		got, info.Size, ok = parseContentRange(resp.Header.Get("Content-Range"))
-		ok = ok && got.start == off && got.length() == resp.ContentLength && info.Size >= 0
-	} else {
-		ok = ok && off == 0
+		got, size, ok = parseContentRange(resp.Header.Get("Content-Range"))
+		ok = ok && got.start == off && got.length() == resp.ContentLength && size >= 0
 	}
-	if etag := resp.Header.Get("Etag"); ok && etag != "" {
-		info.Tag, ok = tagOf(etag)
-	}
+	info, complete := readInfo(resp.Header, size)
+	ok = ok && complete
 	if !ok || tag != "" && info.Tag != tag {
 		_ = resp.Body.Close()
 		a.end()
 		return nil, none, tutti.Errorf(tutti.KindConflict, "peer: "+method+" on "+a.t.address, "another part than the one asked for")
-	}
-	if t, err := time.Parse(time.RFC3339Nano, resp.Header.Get(headerModTime)); err == nil {
-		info.ModTime = t.UTC()
 	}
 	a.t.inFlight.Add(1)
 	return &filling{

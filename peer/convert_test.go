@@ -1,8 +1,14 @@
 package peer
 
 import (
+	"bufio"
+	"bytes"
+	"crypto/md5"
 	"math"
+	"net/http"
+	"net/textproto"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +185,28 @@ func TestTextThatIsNotUTF8(t *testing.T) {
 	if err := proto.Unmarshal(raw, &m); err != nil || m.GetText() != "caf\uFFFD" {
 		t.Errorf("received %q, %v", m.GetText(), err)
 	}
+}
+
+// TestEveryFieldOfAnObject does for the headers of a fill what the test above does for messages.
+func TestEveryFieldOfAnObject(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		want := filled(rt, reflect.TypeFor[tutti.ObjectInfo](), rapid.Bool().Draw(rt, "full")).Interface().(tutti.ObjectInfo)
+		want.ContentType = "audio/" + strings.Repeat("x", len(want.ContentType))
+		want.MD5 = bytes.Repeat(want.MD5, md5.Size)[:md5.Size*min(1, len(want.MD5))]
+		h := http.Header{}
+		setInfo(h, want)
+		var wire bytes.Buffer
+		if err := h.Write(&wire); err != nil {
+			rt.Fatal(err)
+		}
+		wire.WriteString("\r\n")
+		received, err := textproto.NewReader(bufio.NewReader(&wire)).ReadMIMEHeader()
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got, ok := readInfo(http.Header(received), want.Size)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || !ok {
+			rt.Fatalf("changed on the way (-sent +received):\n%s", diff)
+		}
+	})
 }
