@@ -128,7 +128,8 @@ func (c *Client) Songs(ctx context.Context) ([]Song, error) {
 	}
 }
 
-// Scanned waits until the library has at least want tracks and no scan is under way.
+// Scanned waits until the library has at least want tracks, no scan is under way, and every catalogue process that may
+// answer has heard of it, which is within a second.
 func (c *Client) Scanned(ctx context.Context, want int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -143,6 +144,20 @@ func (c *Client) Scanned(ctx context.Context, want int) error {
 	})
 	if err != nil {
 		return fmt.Errorf("waiting for %d tracks, there are %d, scanning %v, last error %v: %w", want, status.Count, status.Scanning, last, err)
+	}
+	const inARow = 8 // answers, so that each of a few processes gave one
+	for same := 0; same < inARow; {
+		songs, err := c.Songs(ctx)
+		if err != nil {
+			return err
+		}
+		same++
+		if len(songs) < want {
+			same = 0
+			if err := wait(ctx, poll); err != nil {
+				return fmt.Errorf("waiting for %d tracks in every answer, there are %d: %w", want, len(songs), err)
+			}
+		}
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ func openHouse(t *testing.T, c Config) *house {
 		if err := f.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
+		if t.Failed() {
+			logs(t, f)
+		}
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	})
 	h := &house{t: t, f: f, c: f.Client(), music: music}
@@ -66,6 +69,18 @@ func openHouse(t *testing.T, c Config) *house {
 		t.Fatalf("%d tracks of noise", len(h.noise))
 	}
 	return h
+}
+
+// logs shows what the processes had to say lately.
+func logs(t *testing.T, f *Fleet) {
+	files, err := filepath.Glob(filepath.Join(f.LogDir(), "*.log"))
+	must(t, err)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		must(t, err)
+		const most = 6000
+		t.Logf("%s: …%s", filepath.Base(file), b[max(0, len(b)-most):])
+	}
 }
 
 // TestFleet uses a fleet as its listeners do: by its one address, and now and then past nginx to see that every delivery

@@ -34,6 +34,7 @@ type written struct {
 // WriteStats counts what became of requests that change something.
 type WriteStats struct {
 	Acknowledged, Failed int
+	Stale                int           // reads right after an acknowledgement that did not show it
 	Slowest              time.Duration // of them all
 	SlowestFailure       time.Duration
 	Examples             []string
@@ -95,6 +96,14 @@ func (w *Writers) write(ctx context.Context, id string, k int) {
 	defer cancel()
 	err := w.client.Call(call, endpoint, params, "", nil)
 	took := time.Since(begin)
+	stale := ""
+	if err == nil && (endpoint == "star" || endpoint == "unstar") {
+		// The next request may go to other processes, and sees it nevertheless.
+		var song Song
+		if e := w.client.Call(call, "getSong", url.Values{"id": {id}}, "song", &song); e == nil && (song.Starred != "") != want {
+			stale = fmt.Sprintf("%s %s: not seen right afterwards", begin.Format("15:04:05.000"), endpoint)
+		}
+	}
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,6 +123,10 @@ func (w *Writers) write(ctx context.Context, id string, k int) {
 		s.unsure = true
 	}
 	w.counts.Slowest = max(w.counts.Slowest, took)
+	if stale != "" {
+		w.counts.Stale++
+		w.counts.Examples = append(w.counts.Examples, stale)
+	}
 	if err == nil {
 		w.counts.Acknowledged++
 		return
