@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -67,10 +68,7 @@ type object struct {
 
 func newObject(seed uint64, size int) object {
 	body := make([]byte, size)
-	r := rand.New(rand.NewPCG(seed, 1))
-	for i := range body {
-		body[i] = byte(r.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(body) // never fails
 	sum := sha256.Sum256(body)
 	return object{id: tutti.Ref{Version: tutti.Version(hex.EncodeToString(sum[:]))}.ID(), etag: `"` + hex.EncodeToString(sum[:8]) + `"`, body: body}
 }
@@ -179,7 +177,10 @@ func newStand(t *testing.T, caches int, change func(*nginx.Config), objects ...o
 	ended := make(chan error, 1)
 	go func() { ended <- s.edge.Run(ctx) }()
 	s.url = "http://" + config.Listen[0]
-	s.client = &http.Client{Transport: &http.Transport{DisableCompression: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	if config.TLSCert != "" {
+		s.url = "https://" + config.Listen[0]
+	}
+	s.client = &http.Client{Transport: &http.Transport{DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		cancel()

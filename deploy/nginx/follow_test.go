@@ -1,0 +1,558 @@
+package nginx_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"tutti"
+	"tutti/clock"
+	"tutti/deploy/nginx"
+)
+
+func TestLimits(t *testing.T) {
+	s := newStand(t, 0, func(c *nginx.Config) { c.RequestRate, c.RequestBurst, c.Connections = 1, 5, 3 })
+	release := make(chan struct{})
+	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			w.(http.Flusher).Flush()
+			<-release
+		}
+	})
+	// Three are held open; the fourth at the same time is refused.
+	var held []*http.Response
+	for range 3 {
+		resp, err := s.client.Get(s.url + "/slow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, resp)
+	}
+	refused := s.do("GET", "/fast")
+	if refused.StatusCode != 429 || refused.Header.Get("Retry-After") != "1" || refused.Header.Get("Content-Type") != "application/json" || !bytes.Contains(refused.body, []byte("exhausted")) {
+		t.Errorf("a fourth at the same time: %s %v %s", refused.Status, refused.Header, refused.body)
+	}
+	close(release)
+	for _, resp := range held {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	var fine, tooMany int
+	for range 20 {
+		switch a := s.do("GET", "/fast"); a.StatusCode {
+		case 200:
+			fine++
+		case 429:
+			tooMany++
+		default:
+			t.Errorf("%s", a.Status)
+		}
+	}
+	if fine == 0 || tooMany < 10 {
+		t.Errorf("of 20 at once, with a burst of 5, %d were answered and %d refused", fine, tooMany)
+	}
+	if a := s.do("GET", "/healthz"); a.StatusCode != 200 {
+		t.Errorf("healthz is limited: %s", a.Status)
+	}
+}
+
+// TestSlowListener has a listener take nothing: nginx lets go of the connection, and of the track cache long before.
+func TestSlowListener(t *testing.T) {
+	o := newObject(5, 64<<20)
+	s := newStand(t, 2, func(c *nginx.Config) { c.SendTimeout = 500 * time.Millisecond }, o)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: x\r\n\r\n", o.id); err != nil {
+		t.Fatal(err)
+	}
+	// Its slices have been fetched and it takes none; after the time-out it is cut off, which a read finds out.
+	eventually(t, "slices were fetched", func() bool { return s.caches[0].slices.Load()+s.caches[1].slices.Load() > 0 })
+	began := time.Now()
+	eventually(t, "nginx lets go", func() bool { return !strings.Contains(connections(t), peerOf(conn)) })
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	// A header that never ends is not waited for either; the time is fixed at 10 s, so only that it is set is looked at.
+	text, err := os.ReadFile(filepath.Join(s.dir, "nginx.conf"))
+	if err != nil || !bytes.Contains(text, []byte("client_header_timeout 10s;")) {
+		t.Error("there is no limit for headers", err)
+	}
+}
+
+// connections lists the established connections of the machine that nginx's side holds, as the kernel prints them.
+func connections(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 3 && f[3] == "01" {
+			out.WriteString(f[1] + " " + f[2] + "\n")
+		}
+	}
+	return out.String()
+}
+
+// peerOf is a connection as its other end appears in connections.
+func peerOf(c net.Conn) string {
+	kernel := func(a net.Addr) string {
+		t := a.(*net.TCPAddr)
+		ip := t.IP.To4()
+		return fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], t.Port)
+	}
+	return kernel(c.RemoteAddr()) + " " + kernel(c.LocalAddr())
+}
+
+// workers returns the process ids of nginx's workers.
+func workers(t *testing.T, dir string) []int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "nginx.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := strings.TrimSpace(string(b))
+	children, err := os.ReadFile("/proc/" + master + "/task/" + master + "/children")
+	if err != nil {
+		t.Skip(err)
+	}
+	var out []int
+	for _, f := range strings.Fields(string(children)) {
+		pid, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, pid)
+	}
+	return out
+}
+
+// TestWorkerKilled kills a worker. Its connections are gone, and the next request finds another.
+func TestWorkerKilled(t *testing.T) {
+	o := newObject(6, 3<<20)
+	s := newStand(t, 2, nil, o)
+	for range 3 {
+		before := workers(t, s.dir)
+		if err := syscall.Kill(before[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for range 20 {
+			resp, err := s.client.Get(s.url + "/" + o.id)
+			if err != nil {
+				continue // its connection was the dead worker's
+			}
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err == nil && bytes.Equal(body, o.body) {
+				got++
+			}
+		}
+		if got < 18 {
+			t.Errorf("after a worker was killed %d of 20 requests were answered", got)
+		}
+		eventually(t, "there are two workers again", func() bool { return len(workers(t, s.dir)) >= 2 })
+	}
+}
+
+// TestFollow has members come and go under listeners who take their time.
+func TestFollow(t *testing.T) {
+	o := newObject(8, 24<<20)
+	s := newStand(t, 3, nil, o)
+	var streams sync.WaitGroup
+	var cut atomic.Int64
+	for range 8 {
+		streams.Go(func() {
+			resp, err := s.client.Get(s.url + "/" + o.id)
+			if err != nil {
+				cut.Add(1)
+				return
+			}
+			defer func() { _ = resp.Body.Close() }()
+			var got bytes.Buffer
+			for got.Len() < len(o.body) {
+				if _, err := io.CopyN(&got, resp.Body, min(1<<20, int64(len(o.body)-got.Len()))); err != nil {
+					break
+				}
+				time.Sleep(100 * time.Millisecond) // a listener has a pace
+			}
+			if !bytes.Equal(got.Bytes(), o.body) {
+				cut.Add(1)
+			}
+		})
+	}
+	file := filepath.Join(s.dir, "nginx.conf")
+	text := func() string {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	all := []string{s.caches[0].address, s.caches[1].address, s.caches[2].address}
+	for _, now := range [][]string{all[:2], all, all[1:]} {
+		s.fleet.set(tutti.ServiceTrackCache, now...)
+		old := workers(t, s.dir)
+		eventually(t, "the configuration follows", func() bool {
+			for _, a := range all {
+				if strings.Contains(text(), "server "+a+" ") != contains(now, a) {
+					return false
+				}
+			}
+			return true
+		})
+		eventually(t, "new workers run", func() bool { return fmt.Sprint(workers(t, s.dir)) != fmt.Sprint(old) })
+	}
+	streams.Wait()
+	if n := cut.Load(); n != 0 {
+		t.Errorf("%d of 8 streams were cut by three reloads", n)
+	}
+	if _, err := os.Stat(file + ".previous"); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read the secret: %v %v", info.Mode(), err)
+	}
+	// What nginx would refuse is not loaded.
+	before := text()
+	s.fleet.set(tutti.ServiceTrackCache, "no-such-host.invalid:7003")
+	eventually(t, "it is refused", func() bool { return strings.Contains(s.log.String(), "nginx does not follow the fleet") })
+	if text() != before {
+		t.Error("the configuration that nginx refused is in place")
+	}
+	if a := s.do("GET", "/"+o.id, "Range: bytes=0-9"); a.StatusCode != 206 {
+		t.Errorf("after a configuration was refused: %s", a.Status)
+	}
+	// With nobody left, listeners are told so.
+	s.fleet.set(tutti.ServiceTrackCache)
+	eventually(t, "there are no track caches", func() bool { return !strings.Contains(text(), "tutti_slices") })
+	s.fleet.set(tutti.ServiceDelivery)
+	var last answer
+	eventually(t, "there are no deliveries", func() bool { last = s.do("GET", "/"); return last.StatusCode == 503 })
+	if last.Header.Get("Retry-After") != "2" || !bytes.Contains(last.body, []byte("unavailable")) {
+		t.Errorf("nobody is there: %s %v %s", last.Status, last.Header, last.body)
+	}
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
+
+// TestDeliveries has one of two deliveries die: reads find the other, and nothing is written twice.
+func TestDeliveries(t *testing.T) {
+	s := newStand(t, 0, nil)
+	var writes, reads atomic.Int64
+	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "ok") })
+	good := httptest.NewServer(answers)
+	defer good.Close()
+	dies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			writes.Add(1)
+		} else {
+			reads.Add(1)
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	defer dies.Close()
+	s.fleet.set(tutti.ServiceDelivery, good.Listener.Addr().String(), dies.Listener.Addr().String())
+	eventually(t, "nginx knows both", func() bool { s.do("GET", "/"); return reads.Load() > 0 })
+	fine, failed := 0, 0
+	for range 30 {
+		if a := s.do("GET", "/"); a.StatusCode == 200 {
+			fine++
+		}
+		before := writes.Load()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if n := writes.Load() - before; n > 1 || n == 1 && resp.StatusCode != 503 {
+			t.Errorf("a write arrived %d times at the one that dies, and the answer is %s", n, resp.Status)
+		} else if n == 1 {
+			failed++
+		}
+	}
+	if fine != 30 {
+		t.Errorf("%d of 30 reads were answered", fine)
+	}
+	t.Logf("%d writes met the one that dies", failed)
+	dies.Close()
+	for range 10 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := s.client.Do(req); err != nil || resp.StatusCode != 200 {
+			t.Errorf("a write that could not be sent to one that is gone: %v %v", resp, err)
+		} else {
+			_ = resp.Body.Close()
+		}
+	}
+}
+
+// TestTLS asks by HTTP/2, with TLS 1.2 at least, and is sent there from plain HTTP.
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	certificate, key := selfSigned(t, dir)
+	o := newObject(9, 3<<20)
+	var plain string
+	s := newStand(t, 2, func(c *nginx.Config) {
+		plain = freeAddress(t)
+		c.TLSCert, c.TLSKey, c.RedirectListen = certificate, key, []string{plain}
+	}, o)
+	pem, err := os.ReadFile(certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(s.url + "/" + o.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || resp.ProtoMajor != 2 || !bytes.Equal(body, o.body) || resp.TLS.Version != tls.VersionTLS13 {
+		t.Errorf("%s %s, %d bytes, TLS %x, %v", resp.Proto, resp.Status, len(body), resp.TLS.Version, err)
+	}
+	for version, works := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true} {
+		c, err := tls.Dial("tcp", strings.TrimPrefix(s.url, "https://"), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: version})
+		if (err == nil) != works {
+			t.Errorf("TLS %x: %v", version, err)
+		}
+		if err == nil {
+			_ = c.Close()
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+plain+"/rest/ping?u=a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err = s.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 308 || resp.Header.Get("Location") != "https://127.0.0.1/rest/ping?u=a" {
+		t.Errorf("plain HTTP: %s to %s", resp.Status, resp.Header.Get("Location"))
+	}
+}
+
+// TestUpgrade speaks WebSocket's handshake through nginx, and tries another upgrade.
+func TestUpgrade(t *testing.T) {
+	s := newStand(t, 0, nil)
+	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "upgrade" {
+			_, _ = fmt.Fprintf(w, "upgrade %q, for %s by %s, %s", r.Header.Get("Upgrade"), r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"), r.Host)
+			return
+		}
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		_ = rw.Flush()
+		line, _ := rw.ReadString('\n')
+		_, _ = rw.WriteString("you said " + line)
+		_ = rw.Flush()
+	})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = io.WriteString(conn, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\r\n")
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 101 {
+		t.Fatal(resp, err)
+	}
+	_, _ = io.WriteString(conn, "hello\n")
+	if line, err := in.ReadString('\n'); line != "you said hello\n" {
+		t.Errorf("%q %v", line, err)
+	}
+	_ = resp.Body.Close()
+	a := s.do("GET", "/", "Upgrade: h2c", "Connection: Upgrade", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https", "Forwarded: for=1.2.3.4", "Host: y")
+	if want := `upgrade "", for 127.0.0.1 by http, ` + strings.TrimPrefix(s.url, "http://"); string(a.body) != want {
+		t.Errorf("%s, want %s", a.body, want)
+	}
+}
+
+// TestNothingSecretIsLogged looks for what was in queries and share addresses.
+func TestNothingSecretIsLogged(t *testing.T) {
+	var access string
+	s := newStand(t, 1, func(c *nginx.Config) {
+		access = filepath.Join(c.Dir, "access.log")
+		c.AccessLog = access
+		c.TrackCacheTimeout = 50 * time.Millisecond
+	})
+	abort := func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
+	s.caches[0].trouble.Store(&abort)
+	o := newObject(10, 1000)
+	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/dies") {
+			panic(http.ErrAbortHandler)
+		}
+		s.send(w, o, true)
+	})
+	for _, path := range []string{"/rest/stream?u=a&p=hunter2", "/share/hunter2/stream/1", "/music/share/hunter2", "/dies?p=hunter2", "/dies/share/hunter2"} {
+		s.do("GET", path)
+	}
+	eventually(t, "the requests are logged", func() bool {
+		pid, err := os.ReadFile(filepath.Join(s.dir, "nginx.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = syscall.Kill(n, syscall.SIGUSR1) // opens its logs anew, and so writes what is buffered
+		b, err := os.ReadFile(access)
+		return err == nil && bytes.Count(b, []byte("\n")) >= 5
+	})
+	b, err := os.ReadFile(access)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, log := range map[string]string{"access log": string(b), "error log": s.log.String()} {
+		for _, secret := range []string{"hunter2", "good." + o.id, nginx.Secret([]byte("key"))} {
+			if strings.Contains(log, secret) {
+				t.Errorf("the %s has %q:\n%s", name, secret, log)
+			}
+		}
+	}
+	if !strings.Contains(string(b), `"path":"/rest/stream"`) || !strings.Contains(s.log.String(), "prematurely closed") {
+		t.Errorf("the logs are of no use:\n%s\n%s", b, s.log.String())
+	}
+}
+
+// TestRunTwice starts a second nginx in the folder of the first, and one where a killed one has left its socket.
+func TestRunTwice(t *testing.T) {
+	s := newStand(t, 1, nil)
+	second, err := nginx.NewEdge(nginx.EdgeConfig{
+		Config: nginx.Config{Listen: []string{freeAddress(t)}, Dir: s.dir, Secret: nginx.Secret([]byte("key"))}, Fleet: s.fleet,
+		File: filepath.Join(t.TempDir(), "second.conf"), Clock: clock.System, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); !tutti.IsKind(err, tutti.KindUnavailable) || !strings.Contains(tutti.Message(err), "another nginx runs") {
+		t.Errorf("a second nginx: %v", err)
+	}
+	dir := t.TempDir()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(dir, "fill.sock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	listen := freeAddress(t)
+	third, err := nginx.NewEdge(nginx.EdgeConfig{
+		Config: nginx.Config{Listen: []string{listen}, Dir: dir, Secret: nginx.Secret([]byte("key"))}, Fleet: s.fleet, Clock: clock.System, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- third.Run(ctx) }()
+	eventually(t, "it runs all the same", func() bool {
+		resp, err := http.Get("http://" + listen + "/healthz")
+		return err == nil && resp.Body.Close() == nil && resp.StatusCode == 200
+	})
+	http.DefaultClient.CloseIdleConnections()
+	// An nginx that ends of itself is noticed.
+	pid, err := os.ReadFile(filepath.Join(dir, "nginx.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, worker := range workers(t, dir) {
+		defer func() { _ = syscall.Kill(worker, syscall.SIGKILL) }() // a master that was killed leaves them
+	}
+	if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, worker := range workers(t, dir) {
+		_ = syscall.Kill(worker, syscall.SIGKILL)
+	}
+	if err := <-ended; !tutti.IsKind(err, tutti.KindUnavailable) {
+		t.Errorf("nginx was killed, and Run returns %v", err)
+	}
+	cancel()
+}
+
+func TestRedact(t *testing.T) {
+	for in, want := range map[string]string{
+		`request: "GET /rest/ping?u=a&p=b HTTP/1.1", upstream: "http://c/bytes/0?pass=x", host: "y"`: `request: "GET /rest/ping?... HTTP/1.1", upstream: "http://c/bytes/0?...", host: "y"`,
+		`request: "GET /share/abc/x HTTP/1.1"`:                                                       `request: "GET /share/.../x HTTP/1.1"`,
+		`nothing to hide`:                                                                            `nothing to hide`,
+	} {
+		if got := nginx.Redact(in); got != want {
+			t.Errorf("%s\n got %s", in, got)
+		}
+	}
+}
+
+func FuzzRedact(f *testing.F) {
+	f.Add("/rest/ping?u=a", "hunter2")
+	f.Add("/share/", "x y")
+	f.Fuzz(func(t *testing.T, path, secret string) {
+		if secret = strings.Map(func(r rune) rune {
+			if r == ' ' || r == '"' || r == '?' || r == '/' {
+				return -1
+			}
+			return r
+		}, secret); len(secret) < 4 || strings.Contains(path, secret) {
+			return
+		}
+		line := nginx.Redact(`request: "GET ` + path + `?p=` + secret + ` HTTP/1.1"`)
+		if strings.Contains(line, secret) {
+			t.Errorf("%q tells %q", line, secret)
+		}
+	})
+}
