@@ -72,8 +72,8 @@ func itemKey(k store.Key) attributes {
 	return attributes{pkAttr: text(itemPrefix + k.PK), skAttr: text(k.SK)}
 }
 
-// nonce makes a write recognisable. Two writes of one item at a time when an answer is lost would have to draw the same 64 bits.
-func nonce() uint64 { return rand.Uint64() }
+// nonce makes a write recognisable. It is never 0, which settle takes for none.
+func nonce() uint64 { return rand.Uint64() | 1 }
 
 // expiry turns an Item's Expires into what the table holds. It rounds down: nothing outlives its time.
 func expiry(t time.Time) int64 {
@@ -354,11 +354,19 @@ func (s *Store) settle(ctx context.Context, op, operation string, bytes int, key
 		if err != nil {
 			return err
 		}
-		if got, ok := numberOf(a[nonceAttr]); ok && got == w && w != 0 {
+		got, ok := numberOf(a[nonceAttr])
+		switch {
+		case ok && got == w && w != 0:
 			return nil
+		case ok && a[versionAttr] == nil && !isTombstone(a): // a record, which nobody overwrites: another's
+			return conflict(op)
 		}
 		return tutti.Errorf(tutti.KindUnavailable, op, "the database's answer was lost; load it again to see what happened")
 	}
+	return conflict(op)
+}
+
+func conflict(op string) error {
 	return tutti.Errorf(tutti.KindConflict, op, "it has been changed meanwhile; load it again")
 }
 
