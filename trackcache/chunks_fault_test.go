@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -438,6 +443,13 @@ func TestSealIsOfWhatTheOriginHas(t *testing.T) {
 // TestAnyInterleaving lets members read, fail and forget in any order: what a listener gets is the file, or the beginning
 // of what was asked for and an error.
 func TestAnyInterleaving(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	if before := checks.Value.String(); before == checks.DefValue { // a fleet each; -rapid.checks has its way
+		if err := checks.Value.Set("20"); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = checks.Value.Set(before) }()
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		f := newFleet(t, 3, func(c *ChunksConfig) { c.MaxBytes, c.MemoryBytes = 3<<20, 2<<20 })
 		files := map[string][]byte{}
@@ -511,6 +523,9 @@ func TestAnyInterleaving(t *testing.T) {
 				f.with(func() { f.away[m] = away })
 			},
 			"spoil": func(rt *rapid.T) {
+				// Between looking at a chunk and sending it nobody can help what the disk does to it.
+				wg.Wait()
+				f.settle()
 				c, r := f.node(who.Draw(rt, "member")), which.Draw(rt, "file")
 				id := tutti.ChunkID{Object: r.ID()}
 				b, err := os.ReadFile(c.disk.place(id))
@@ -518,8 +533,8 @@ func TestAnyInterleaving(t *testing.T) {
 					return
 				}
 				b[len(b)-1] ^= 1
-				if os.WriteFile(c.disk.place(id)+"~", b, 0o600) == nil { // as another inode: who has it open keeps it
-					_ = os.Rename(c.disk.place(id)+"~", c.disk.place(id))
+				if err := os.WriteFile(c.disk.place(id), b, 0o600); err != nil {
+					t.Error(err)
 				}
 				c.disk.mu.Lock()
 				if e := c.disk.chunks[id]; e != nil {
@@ -624,5 +639,93 @@ func TestLargestHeadFitsTheStore(t *testing.T) {
 	b, err := encodeHead(tutti.Ref{}.ID(), tutti.ObjectInfo{Size: 1 << 40, Tag: string(make([]byte, maxText/2)), ContentType: string(make([]byte, maxText/2))}, make([]byte, tutti.HeadSize))
 	if err != nil || len(b) > store.MaxValue {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// chunksForever is the child of TestChunksKilledAnyTime: it fills chunks until it is killed, and says so when it has begun.
+func chunksForever(dir string) {
+	o := newObjects()
+	c, err := NewChunks(ChunksConfig{Origin: o, Dir: dir, MaxBytes: 6 << 20, Clock: clock.System, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	if err := c.disk.index(context.Background()); err != nil {
+		panic(err)
+	}
+	refs := killRefs(o)
+	fmt.Println("begun")
+	for i := 0; ; i = (i + 1) % len(refs) {
+		obj, err := c.OpenAt(context.Background(), refs[i], 0)
+		if err != nil {
+			panic(err)
+		}
+		if _, err := obj.CopyRange(context.Background(), io.Discard, 0, -1); err != nil {
+			panic(err)
+		}
+		if err := obj.Close(); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// killRefs puts five originals into o, 11 chunks in all, of which a cache of six keeps half.
+func killRefs(o *objects) (refs []tutti.Ref) {
+	for i := range 5 {
+		refs = append(refs, o.put(fmt.Sprintf("%d.flac", i), noise(uint64(i), 2*tutti.ChunkSize+i)))
+	}
+	return refs
+}
+
+func TestChunksKilledAnyTime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "chunks")
+	rounds := 60
+	if testing.Short() {
+		rounds = 10
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for round := range rounds {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "TUTTI_TEST_CHUNKS_FOREVER="+dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, len("begun"))); err != nil {
+			t.Fatal(round, err)
+		}
+		// The moment is real time on purpose: what is tested is that no moment matters.
+		time.Sleep(time.Duration(r.IntN(20_000)) * time.Microsecond)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		if round%10 != 9 {
+			continue
+		}
+		o := newObjects()
+		c := newChunks(t, ChunksConfig{Origin: o, Dir: dir, MaxBytes: 6 << 20})
+		if err := c.disk.index(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, there, _ := c.disk.usage()
+		for i, ref := range killRefs(o) {
+			if !bytes.Equal(read(t, c, ref), noise(uint64(i), 2*tutti.ChunkSize+i)) {
+				t.Fatalf("round %d: other bytes in %d", round, i)
+			}
+			settle(c)
+		}
+		if n := c.disk.damaged.Load(); n != 0 || there == 0 {
+			t.Errorf("round %d: of %d chunks %d were damaged", round, there, n)
+		}
+		if stored, _, _ := c.disk.usage(); stored > 6<<20 {
+			t.Errorf("round %d: %d bytes are stored", round, stored)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

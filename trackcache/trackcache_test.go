@@ -33,6 +33,10 @@ func TestMain(m *testing.M) {
 		fillForever()
 		return
 	}
+	if dir := os.Getenv("TUTTI_TEST_CHUNKS_FOREVER"); dir != "" {
+		chunksForever(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
