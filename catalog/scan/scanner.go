@@ -35,6 +35,7 @@ const (
 	maxQuiet        = 10      // debounces after which changes are looked at even if they have not ceased
 	maxDirty        = 500     // directories that changed; more of them are walked as a whole library
 	maxRefused      = 100_000 // files that could not be read that are remembered
+	distantWorkers  = 16      // files read at once where each answer takes a round trip, which is waited for rather than computed
 	maxRounds       = 3       // partial passes after a pass, for directories whose albums must be decided anew
 )
 
@@ -48,7 +49,7 @@ type Config struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger // nil: slog.Default()
 	FFprobe string       // program for formats that are not read natively; "" for none
-	Workers int          // files read at once; 0 is one for each core
+	Workers int          // files read at once; 0 is one for each core, and more where files are across a network
 	Covers  []string     // patterns of file names and "embedded", best first; nil is DefaultCovers
 
 	// What Run does by itself. A scan that is asked for is done in any case.
@@ -115,6 +116,9 @@ func New(c Config) (*Scanner, error) {
 	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
+		if elsewhere(c.Origin) {
+			c.Workers = max(c.Workers, distantWorkers)
+		}
 	}
 	if c.Covers == nil {
 		c.Covers = DefaultCovers
@@ -153,6 +157,12 @@ func (s *Scanner) Run(ctx context.Context) error {
 
 // unwatched is implemented by origins with libraries that can never be watched, as those in object stores.
 type unwatched interface{ Watchable(library string) bool }
+
+// elsewhere reports whether an origin has libraries in an object store.
+func elsewhere(o tutti.Origin) bool {
+	w, ok := o.(unwatched)
+	return ok && slices.ContainsFunc(o.Libraries(), func(l tutti.Library) bool { return !w.Watchable(l.ID) })
+}
 
 // loop waits for a reason to scan, and scans.
 func (s *Scanner) loop(ctx context.Context) error {
