@@ -26,10 +26,14 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var remember time.Duration
+	if n.members != nil {
+		remember = delivery.DefaultRemember // else the catalogue is in this process, and a plan costs nothing
+	}
 	n.metrics = delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Tracer: n.tracing.tracer,
-		Digest: n.digests.get, Accel: accel,
+		Digest: n.digests.get, Accel: accel, Remember: remember,
 	})
 	page, err := web.Handler(s.HTTP.BasePath)
 	if err != nil {
