@@ -17,7 +17,7 @@ type Prices struct {
 }
 
 // DefaultPrices are Amazon's for on-demand tables of the standard class in us-east-1, in US dollars since 1 November 2024
-// (https://aws.amazon.com/dynamodb/pricing/on-demand/, read November 2026).
+// (https://aws.amazon.com/dynamodb/pricing/on-demand/).
 var DefaultPrices = Prices{MillionReads: 0.125, MillionWrites: 0.625, GigabyteMonths: 0.25}
 
 // Units are what was consumed.
