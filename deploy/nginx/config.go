@@ -57,7 +57,7 @@ type Config struct {
 
 	TrustedProxies    []string // addresses and networks of balancers in front that are believed about who asks
 	Workers           int      // processes; 0: one for each CPU
-	WorkerConnections int      // a process; 0 is 16384
+	WorkerConnections int      // a process; 0 is 16384, or, for an Edge, as many as the system's limit of open files allows
 	User              string   // whom the workers run as; "" is the user that starts nginx
 	ErrorLog          string   // a file; "" is standard error, from which Run takes the secrets out
 	AccessLog         string   // a file; "" is none
@@ -247,8 +247,12 @@ func (s settings) ErrorLogLine() string {
 	return s.Quote(s.ErrorLog) + " crit"
 }
 
-// OpenFiles is how many files a worker needs: a connection to a listener, one to a member, and a file of the cache.
-func (s settings) OpenFiles() int { return 3*s.WorkerConnections + 256 }
+// filesPerConnection is how many files a worker needs for a request: a connection to its listener, one to a member, and
+// one in the cache. otherFiles is what it needs besides.
+const filesPerConnection, otherFiles = 3, 256
+
+// OpenFiles is how many files a worker may need.
+func (s settings) OpenFiles() int { return filesPerConnection*s.WorkerConnections + otherFiles }
 
 // KeysZone is the shared memory for the cache's keys. nginx keeps 8,000 of them in a megabyte
 // (nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_path), and each is of one slice.

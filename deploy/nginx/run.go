@@ -77,6 +77,17 @@ func NewEdge(c EdgeConfig) (*Edge, error) {
 		c.Config.User = "root"
 		c.Logger.Warn("nginx runs as root; start it as a user of its own, which needs CAP_NET_BIND_SERVICE for ports below 1024")
 	}
+	if c.Config.WorkerConnections == 0 {
+		// nginx cannot raise the hard limit that it inherits, and would complain at each start.
+		var limit syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return nil, tutti.Wrap(tutti.KindInternal, op, err)
+		}
+		wanted := c.Config.withDefaults().WorkerConnections
+		if allowed := (int64(min(limit.Max, 1<<31)) - otherFiles) / filesPerConnection; allowed < int64(wanted) {
+			c.Config.WorkerConnections = int(max(allowed, 64))
+		}
+	}
 	e := &Edge{c: c, program: program}
 	if _, err := e.text(); err != nil {
 		return nil, err
