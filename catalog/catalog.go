@@ -77,14 +77,14 @@ var DefaultIgnoredArticles = []string{"The", "An", "A", "El", "La", "Los", "Las"
 type Tuning struct {
 	SnapshotBytes     int64         // log growth after which the catalogue's snapshot is renewed; 4 MiB
 	UserSnapshotBytes int64         // the same for one person's; 256 KiB
-	Users             int           // people whose state is held in memory; 256
+	Users             int           // people whose state is held in memory; 256, or 2048 where it has to be read from elsewhere
 	Follow            time.Duration // how often other nodes' changes are looked for where SoleWriter is false; 500 ms
 	Wait              time.Duration // how long a request waits for the store to say what a person did, before it is answered from memory; 150 ms
 	ScanLease         time.Duration // how long the node that scans outlives its death in the eyes of the others; 10 s
 	SearchEffort      int           // steps of some 20 ns that one search takes for each kind of thing; 3000
 }
 
-func (t Tuning) withDefaults() Tuning {
+func (t Tuning) withDefaults(alone bool) Tuning {
 	set := func(p *int, v int) {
 		if *p <= 0 {
 			*p = v
@@ -104,7 +104,11 @@ func (t Tuning) withDefaults() Tuning {
 			*d.p = d.v
 		}
 	}
-	set(&t.Users, 256)
+	users := 2048
+	if alone {
+		users = 256
+	}
+	set(&t.Users, users)
 	set(&t.SearchEffort, 3000)
 	return t
 }
@@ -167,7 +171,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 	if !cfg.SoleWriter && cfg.NewScanner != nil && cfg.Node == "" {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "a node that scans beside others needs a name")
 	}
-	cfg.Tuning = cfg.Tuning.withDefaults()
+	cfg.Tuning = cfg.Tuning.withDefaults(cfg.SoleWriter)
 	c := &Catalog{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, clock: cfg.Clock,
 		libraries: cfg.Origin.Libraries(),

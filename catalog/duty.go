@@ -428,6 +428,10 @@ func (c *Catalog) ask(ctx context.Context, full bool) error {
 		return err
 	}
 	defer c.writing.unlock()
+	// A request that this node knows of and that has been done by now is not to be joined.
+	if err := c.refreshLocked(ctx); err != nil {
+		return err
+	}
 	return c.announce(ctx, &notice{Ask: true, Full: full}, func(s *state) (bool, error) {
 		return s.asked() && (s.Full || !full), nil
 	})

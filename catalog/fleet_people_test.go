@@ -103,7 +103,9 @@ func TestStoreAway(t *testing.T) {
 							"plan": func() error {
 								b.link.calls()
 								p, err := b.Plan(ctx, tutti.PlanRequest{Viewer: v, Track: ids[0]})
-								if calls := b.link.calls(); err == nil && (len(calls) > 0 || p.Track.ID != ids[0]) {
+								calls := b.link.calls()
+								delete(calls, "LastSeq catalog") // the follower's
+								if err == nil && (len(calls) > 0 || p.Track.ID != ids[0]) {
 									err = fmt.Errorf("asked the store %v", calls)
 								}
 								return err

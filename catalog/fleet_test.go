@@ -399,7 +399,7 @@ func TestOneNodeScans(t *testing.T) {
 		time.Sleep(time.Minute)
 		for _, n := range nodes {
 			for call, times := range n.link.calls() {
-				limit := map[string]int{"LastSeq catalog": 120}[call]
+				limit := map[string]int{"LastSeq catalog": 121, "LastSeq playlists": 6}[call]
 				if strings.HasSuffix(call, " lease#scanner") {
 					limit = 25
 				}
@@ -449,9 +449,13 @@ func TestStoppedScanner(t *testing.T) {
 				f.within(5*time.Second, "the scan is stopped", func() bool { return calls.Load() == 2 })
 				took := f.within(20*time.Second, "another node takes over", func() bool { return scannerOf(others...) != nil })
 				t.Logf("another node took over after %v", took)
-				f.within(5*time.Second, "it finishes", func() bool {
-					st := status(t, others[1])
-					return !st.Scanning && st.Tracks == files
+				f.within(5*time.Second, "it finishes, and both know", func() bool {
+					for _, n := range others {
+						if st := status(t, n); st.Scanning || st.Tracks != files {
+							return false
+						}
+					}
+					return true
 				})
 				last, err := f.store.LastSeq(t.Context(), "catalog")
 				if err != nil {
@@ -462,7 +466,9 @@ func TestStoppedScanner(t *testing.T) {
 				if where == "before the batch" {
 					close(thaw)
 				}
-				f.within(15*time.Second, "the stopped node catches up", func() bool { return stopped.everything(t) == want })
+				f.within(15*time.Second, "the stopped node catches up", func() bool {
+					return stopped.TrackCount("1") == files && stopped.everything(t) == want
+				})
 				if got := stopped.applied.Load(); got != 1 {
 					t.Errorf("the stopped node applied %d batches instead of 1", got)
 				}

@@ -16,6 +16,7 @@ import (
 	"tutti"
 	"tutti/catalog/catalogtest"
 	"tutti/catalog/scan"
+	"tutti/store"
 )
 
 func coder(t testing.TB) *Catalog {
@@ -86,7 +87,10 @@ func FuzzRecords(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	f.Add([]byte(`{"fence":3,"ask":true,"status":{"Scanning":true}}`))
+	f.Add([]byte{partsItem, 1, 'g', 2})
 	f.Fuzz(func(_ *testing.T, raw []byte) {
+		m := newModel(nil)
 		var r record
 		var e scan.Entry
 		d := dict{list: []string{"artist", "albumartist", "12345678name"}}
@@ -99,6 +103,11 @@ func FuzzRecords(f *testing.F) {
 		p := &person{notes: map[subject]note{}}
 		_ = c.loadNotes(p, c.pack.EncodeAll(raw, []byte{journalFormat}))
 		_, _ = (&decoder{b: raw}).manifest("fuzz")
+		_, _, _ = partsOf(&store.Item{Value: raw})
+		if n, err := decodeNotice(append([]byte{noticeFormat}, raw...)); err == nil {
+			m.heed(1, n)
+		}
+		_ = new(state).decode(raw)
 	})
 }
 

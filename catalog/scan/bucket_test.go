@@ -224,19 +224,19 @@ func TestBucketCost(t *testing.T) {
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	must(t, err)
 	dir := t.TempDir()
-	const seconds = 50
+	const seconds = 32
 	limits := map[string]int{}
 	for name, c := range map[string]struct {
 		encoder string
 		gets    int
 	}{
-		"cbr.mp3":    {"-c:a libmp3lame -b:a 256k", 4},
+		"cbr.mp3":    {"-c:a libmp3lame -b:a 320k", 4},
 		"vbr.mp3":    {"-c:a libmp3lame -q:a 0", 4},
 		"cd.flac":    {"-c:a flac -sample_fmt s16", 1},
-		"vorbis.ogg": {"-c:a libvorbis -q:a 9", 2},
-		"opus.opus":  {"-c:a libopus -b:a 320k", 2},
-		"aac.m4a":    {"-c:a aac -b:a 256k", 4},
-		"fast.m4a":   {"-c:a aac -b:a 256k -movflags +faststart", 4},
+		"vorbis.ogg": {"-c:a libvorbis -q:a 10", 2},
+		"opus.opus":  {"-c:a libopus -b:a 450k", 2},
+		"aac.m4a":    {"-c:a aac -b:a 400k", 4},
+		"fast.m4a":   {"-c:a aac -b:a 400k -movflags +faststart", 4},
 		"alac.m4a":   {"-c:a alac -sample_fmt s16p", 4},
 		"cd.wav":     {"-c:a pcm_s16le", 4},
 		"cd.aiff":    {"-c:a pcm_s16be", 4},
