@@ -43,8 +43,8 @@ type ClientConfig struct {
 // Client calls the other members of the fleet. Its methods are safe for concurrent use.
 //
 // It looks at the fleet for every call. Of the catalogue's members it asks the less busy of two drawn at random (the
-// power of two choices, https://www.eecs.harvard.edu/~michaelm/postscripts/tpds2001.pdf); of the track cache's, those
-// that own the object. A member that fails or stays silent is avoided for a second. Reads are asked of another member
+// power of two choices: Mitzenmacher, IEEE TPDS 12(10), 2001); of the track cache's, those
+// that own the object. A member that fails or stays silent is avoided for a second, and longer if it does so again. Reads are asked of another member
 // when the first fails or takes long; writes only when they surely did not arrive or do no harm twice. At most one
 // call in twenty is asked twice because of its slowness, so that a fleet that is slow as a whole does not get twice as
 // much to do. Where no member is ready, calls fail at once.
@@ -69,10 +69,15 @@ type target struct {
 	cache    wire.TrackCacheClient
 	inFlight atomic.Int64
 	avoid    atomic.Int64 // until when, in nanoseconds since 1970
+	failures atomic.Int32 // in a row
 }
 
-// suspicion is how long a member that failed is avoided. The fleet itself takes up to 3 s to notice that one is gone.
-const suspicion = time.Second
+// suspicion is how long a member that failed is avoided: twice as long after each failure without an answer in between,
+// until the fleet, which takes up to 3 s, must have noticed that it is gone.
+const (
+	suspicion    = time.Second
+	maxSuspicion = 4 * time.Second
+)
 
 // NewClient returns a Client. Close it when done.
 func NewClient(c ClientConfig) *Client {
@@ -109,6 +114,8 @@ func newTransport(t *tls.Config) *http.Transport {
 		MaxIdleConnsPerHost: 512,
 		IdleConnTimeout:     time.Minute,
 		ReadBufferSize:      16 << 10,
+
+		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
@@ -164,7 +171,10 @@ func (c *Client) forget() {
 	}
 }
 
-func (c *Client) suspect(t *target) { t.avoid.Store(c.c.Clock.Now().Add(suspicion).UnixNano()) }
+func (c *Client) suspect(t *target) {
+	d := min(maxSuspicion, suspicion<<min(t.failures.Add(1)-1, 8))
+	t.avoid.Store(c.c.Clock.Now().Add(d).UnixNano())
+}
 
 func (c *Client) suspected(t *target) bool {
 	until := t.avoid.Load()
@@ -250,8 +260,8 @@ func (b *hedgeBudget) spend() bool {
 type class struct {
 	patience time.Duration // for one member
 	hedge    time.Duration // after how long another one is asked as well; 0: never
-	free     bool          // asking another one as well costs the fleet nothing that must be rationed
 	again    bool          // asking twice does no harm
+	bytes    bool          // of an object: asking another member as well need not be rationed, and one that has another version may stand alone
 }
 
 func (c *Client) read() class {
@@ -342,13 +352,16 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 			return nil, tutti.Wrap(tutti.KindUnavailable, op, context.Cause(ctx))
 		case <-slow:
 			slow = nil
-			if len(begun) < len(targets) && (how.free || c.budget.spend()) {
+			if len(begun) < len(targets) && (how.bytes || c.budget.spend()) {
 				c.metrics.hedged.WithLabelValues(method).Inc()
 				begin()
 			}
 		case a := <-results:
 			a.over = true
 			over++
+			if a.answered {
+				a.t.failures.Store(0)
+			}
 			if a.err == nil {
 				a.timer.Stop()
 				for _, other := range begun {
@@ -367,8 +380,8 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 			if !a.answered && ctx.Err() == nil {
 				c.suspect(a.t)
 			}
-			if a.answered && tutti.KindOf(a.err) != tutti.KindUnavailable {
-				return nil, err
+			if kind := tutti.KindOf(a.err); a.answered && kind != tutti.KindUnavailable && (!how.bytes || kind != tutti.KindConflict) {
+				return nil, a.err
 			}
 			if len(begun) < len(targets) && (how.again || notSent(a.err)) {
 				c.metrics.moved.WithLabelValues(method).Inc()

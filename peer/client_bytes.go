@@ -98,7 +98,7 @@ func (e answeredError) Unwrap() error { return e.error }
 // patient is how members are asked for bytes: nothing is lost by asking another one, because the first stays in the
 // race, and whoever answers first is read from.
 func (c *Client) patient() class {
-	return class{patience: c.c.Patience, hedge: c.c.Stall, free: true, again: true}
+	return class{patience: c.c.Patience, hedge: c.c.Stall, bytes: true, again: true}
 }
 
 // Open implements tutti.Source.

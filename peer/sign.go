@@ -229,7 +229,7 @@ func (v *verifier) verify(r *http.Request) error {
 		return tutti.Errorf(tutti.KindUnauthorised, op, "the request is not signed with a key of this fleet")
 	}
 	if v.address != "" && strings.ToLower(r.Host) != v.address {
-		return tutti.Errorf(tutti.KindUnauthorised, op, "the request was meant for another member")
+		return tutti.Errorf(tutti.KindUnauthorised, op, "the request was meant for %q, and this member is known as %q", r.Host, v.address)
 	}
 	now := v.clock.Now()
 	if apart := now.Sub(time.UnixMilli(c.time)); apart > maxSkew || apart < -maxSkew {
