@@ -18,12 +18,12 @@ import (
 // schema is what a table of ours looks like.
 func schema() ([]types.KeySchemaElement, []types.AttributeDefinition) {
 	return []types.KeySchemaElement{
-			{AttributeName: aws.String(pkAttr), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String(skAttr), KeyType: types.KeyTypeRange},
-		}, []types.AttributeDefinition{
-			{AttributeName: aws.String(pkAttr), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String(skAttr), AttributeType: types.ScalarAttributeTypeS},
-		}
+		{AttributeName: aws.String(pkAttr), KeyType: types.KeyTypeHash},
+		{AttributeName: aws.String(skAttr), KeyType: types.KeyTypeRange},
+	}, []types.AttributeDefinition{
+		{AttributeName: aws.String(pkAttr), AttributeType: types.ScalarAttributeTypeS},
+		{AttributeName: aws.String(skAttr), AttributeType: types.ScalarAttributeTypeS},
+	}
 }
 
 // sameSchema reports whether a table's keys are those of ours.
