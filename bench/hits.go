@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"tutti/bench/hits"
@@ -20,7 +21,7 @@ func benchHits(_ context.Context, o options, _, _ string) ([]section, error) {
 	crowd := usual
 	crowd.Flash = &traffic.Flash{At: 3 * time.Hour, Album: cat.Albums() / 2, Share: 0.5, HalfLife: 30 * time.Minute, Surge: 0.5, Ramp: 5 * time.Minute}
 	play := func(c traffic.Config) hits.Stream {
-		return hits.NewStream(c.Catalogue, func(fn func(traffic.Request)) { traffic.Play(c, 5*time.Hour, fn) })
+		return hits.NewStream(c.Catalogue, traffic.Play(c, 5*time.Hour))
 	}
 	type trace struct {
 		name, how string
@@ -39,11 +40,7 @@ func benchHits(_ context.Context, o options, _, _ string) ([]section, error) {
 		c, requests := traffic.FromPlays(plays, bitrate)
 		traces = append([]trace{{
 			"real plays", fmt.Sprintf("%d plays of %d tracks (%s: bench/traffic/fetch.py says where they are from)", len(plays), c.Tracks(), "one week of 25 radio stations, CC BY 4.0"),
-			hits.NewStream(c, func(fn func(traffic.Request)) {
-				for _, r := range requests {
-					fn(r)
-				}
-			}), false,
+			hits.NewStream(c, slices.Values(requests)), false,
 		}}, traces...)
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err

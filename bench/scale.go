@@ -30,11 +30,11 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 	}
 	const million = 1_000_000
 	runs := []run{
-		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, 20) }},
+		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, 80) }},
 		{"A release, 1,000,000 listeners and half as many more", func() (sim.Scenario, error) { return sim.Release(m, a, million, million) }},
-		{"A zone lost, 1,000,000 listeners", func() (sim.Scenario, error) { return sim.Loss(m, a, million, million, 8*time.Minute) }},
+		{"A zone lost, 1,000,000 listeners", func() (sim.Scenario, error) { return sim.Loss(m, a, million, million, 4*time.Minute) }},
 		{"A zone lost, 10,000,000 listeners", func() (sim.Scenario, error) {
-			s, err := sim.Loss(m, a, 10*million, million, 4*time.Minute)
+			s, err := sim.Loss(m, a, 10*million, million, 160*time.Second)
 			s.Name = "loss-10m"
 			return s, err
 		}},
@@ -50,7 +50,10 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 		if err != nil {
 			return nil, err
 		}
-		res := sim.Run(s.Name, s.Config)
+		res, err := sim.Run(ctx, s.Name, s.Config)
+		if err != nil {
+			return nil, err
+		}
 		fmt.Fprintf(os.Stderr, "%s: %d requests in %v\n", r.title, res.Events, time.Since(began).Round(time.Second))
 		if o.out != "-" {
 			if err := scenarioPage(&page, filepath.Dir(o.out), r.title, s, res); err != nil {

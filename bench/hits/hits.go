@@ -6,6 +6,7 @@ package hits
 import (
 	"container/heap"
 	"container/list"
+	"iter"
 	"math"
 
 	"github.com/maypok86/otter/v2"
@@ -29,7 +30,7 @@ type Stream struct {
 }
 
 // NewStream collects what requests ask for.
-func NewStream(c *traffic.Catalogue, play func(func(traffic.Request))) Stream {
+func NewStream(c *traffic.Catalogue, requests iter.Seq[traffic.Request]) Stream {
 	sizes := make([]int32, c.Chunks())
 	for t := range int32(c.Tracks()) {
 		for n := range c.ChunksOf(t) {
@@ -37,7 +38,9 @@ func NewStream(c *traffic.Catalogue, play func(func(traffic.Request))) Stream {
 		}
 	}
 	s := Stream{Size: func(chunk int32) int64 { return int64(sizes[chunk]) }, Bytes: c.Bytes(), Count: c.Chunks()}
-	play(func(r traffic.Request) { s.Chunks = append(s.Chunks, c.Chunk(r.Track, r.Chunk)) })
+	for r := range requests {
+		s.Chunks = append(s.Chunks, c.Chunk(r.Track, r.Chunk))
+	}
 	return s
 }
 

@@ -12,9 +12,7 @@ import (
 
 func evening() Stream {
 	c := traffic.NewCatalogue(3, 3000, 0.9, 256)
-	return NewStream(c, func(fn func(traffic.Request)) {
-		traffic.Play(traffic.Config{Seed: 3, Catalogue: c, Seats: 800, AlbumRun: 0.5, Skip: 0.25, Sitting: 8}, 2*time.Hour, fn)
-	})
+	return NewStream(c, traffic.Play(traffic.Config{Seed: 3, Catalogue: c, Seats: 800, AlbumRun: 0.5, Skip: 0.25, Sitting: 8}, 2*time.Hour))
 }
 
 // TestOrder: the track cache's rule beats LRU where the cache is small, and nothing beats the one that knows the future.

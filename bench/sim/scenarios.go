@@ -61,9 +61,9 @@ func Release(m, a capacity.Figures, listeners, tracks int) (Scenario, error) {
 	if err != nil {
 		return Scenario{}, err
 	}
-	c.Until = 15 * time.Minute
+	c.Until = 10 * time.Minute
 	c.Traffic.Flash = &traffic.Flash{
-		At: 3 * time.Minute, Album: cat.Albums() - 1, Share: 0.5, HalfLife: 20 * time.Minute, Surge: 0.5, Ramp: time.Minute,
+		At: 2 * time.Minute, Album: cat.Albums() - 1, Share: 0.5, HalfLife: 20 * time.Minute, Surge: 0.5, Ramp: time.Minute,
 	}
 	return Scenario{
 		Name: "release", Config: c, Event: c.Traffic.Flash.At,
@@ -80,7 +80,7 @@ func Loss(m, a capacity.Figures, listeners, tracks int, until time.Duration) (Sc
 		return Scenario{}, err
 	}
 	c.Until = until
-	c.LostAt = 2 * time.Minute
+	c.LostAt = until / 4
 	c.Every = 5 * time.Second
 	return Scenario{Name: "loss", Config: c, Event: c.LostAt, How: "a zone of three is cut off in the middle of the evening"}, nil
 }

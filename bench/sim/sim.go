@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"container/heap"
 	"container/list"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -191,8 +192,8 @@ type fleet struct {
 	objects  []string
 	ring     *members.Ring
 	place    map[string]int16
-	flying   map[flight]time.Duration
-	asked    map[flight]uint8 // times a chunk was asked for at its first owner, up to 2
+	flying   []flight // by chunk: its latest fill
+	asked    []uint8  // by chunk: times that it was asked for since it was filled, up to 2
 	plays    []uint8
 	heads    []bool
 	origin   queue
@@ -205,20 +206,21 @@ type fleet struct {
 	moved    map[int32]uint8 // listeners whose nginx went away: how many they have tried since
 }
 
+// flight is a fill that may be under way.
 type flight struct {
 	cache int16
-	chunk int32
+	until int32 // in ms
 }
 
 type costs struct{ nginxGB, nginxStart, deliveryStart, catalogStart, cacheStart, cacheGB, fillGB float64 }
 
-// Run plays it.
-func Run(name string, c Config) Result {
+// Run plays it to its end, or to the context's, whose error it returns then.
+func Run(ctx context.Context, name string, c Config) (Result, error) {
 	f := newFleet(c)
 	f.out.Name = name
 	f.out.Listeners = c.Traffic.Seats
 	next := c.Every
-	traffic.Play(c.Traffic, c.Until, func(q traffic.Request) {
+	for q := range traffic.Play(c.Traffic, c.Until) {
 		at := q.At + time.Duration(f.r.Int64N(int64(20*time.Millisecond)))
 		for len(f.later) > 0 && f.later[0].at <= at {
 			f.request(heap.Pop(&f.later).(retry))
@@ -229,15 +231,19 @@ func Run(name string, c Config) Result {
 		}
 		f.clock(q.At)
 		f.request(retry{at: at, first: at, q: q})
-	})
+		if f.out.Events%4096 == 0 && ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
+	}
 	f.point(c.Until)
-	return *f.out
+	return *f.out, nil
 }
 
 func newFleet(c Config) *fleet {
 	f := &fleet{
 		c: c, cat: c.Traffic.Catalogue, r: rand.New(rand.NewPCG(c.Traffic.Seed, 3)), out: &Result{},
-		moved: map[int32]uint8{}, place: map[string]int16{}, flying: map[flight]time.Duration{}, asked: map[flight]uint8{},
+		moved: map[int32]uint8{}, place: map[string]int16{},
+		flying: make([]flight, c.Traffic.Catalogue.Chunks()), asked: make([]uint8, c.Traffic.Catalogue.Chunks()),
 	}
 	figure := c.Plan.Figure
 	f.costs = costs{
@@ -338,14 +344,12 @@ func (f *fleet) warm() {
 		f.plays[t], f.heads[t] = 2, true
 		for n := range f.cat.ChunksOf(t) {
 			chunk, size := f.cat.Chunk(t, n), f.cat.ChunkBytes(t, n)
-			for i, o := range f.ownersOf(t, n) {
+			for _, o := range f.ownersOf(t, n) {
 				if o >= 0 {
 					f.caches[o].kept.Restore(chunk, size)
 				}
-				if i == 0 {
-					f.asked[flight{o, chunk}] = 2
-				}
 			}
+			f.asked[chunk] = 2
 		}
 	}
 	for _, e := range f.edges {
@@ -550,18 +554,13 @@ func (f *fleet) serve(now time.Duration, o, other int16, track, n int32) (took t
 	c := f.caches[o]
 	chunk, size := f.cat.Chunk(track, n), f.cat.ChunkBytes(track, n)
 	took = hop + c.compute(now, float64(size)/1e9*f.costs.cacheGB)
-	key := flight{o, chunk}
 	if c.kept.Hit(chunk) {
 		f.p.Cache++
-		if ready, flying := f.flying[key]; flying {
-			if ready > now {
-				took += ready - now
-			} else {
-				delete(f.flying, key)
-			}
+		if fl := f.flying[chunk]; fl.cache == o {
+			took += max(0, time.Duration(fl.until)*time.Millisecond-now)
 		}
-		if f.asked[key] < 2 {
-			if f.asked[key]++; f.asked[key] == 2 && other >= 0 && !f.caches[other].dead && !f.caches[other].kept.Has(chunk) {
+		if f.asked[chunk] < 2 {
+			if f.asked[chunk]++; f.asked[chunk] == 2 && other >= 0 && !f.caches[other].dead && !f.caches[other].kept.Has(chunk) {
 				f.caches[other].kept.Add(chunk, size) // a second copy, should this one be killed
 				c.send(now, size)
 			}
@@ -572,7 +571,6 @@ func (f *fleet) serve(now time.Duration, o, other int16, track, n int32) (took t
 			return took, false
 		}
 		took += d
-		f.asked[key] = 1
 	}
 	if n+1 < f.cat.ChunksOf(track) {
 		next := f.ownersOf(track, n+1)
@@ -590,11 +588,12 @@ func (f *fleet) fill(now time.Duration, o, other int16, track, n int32, asked bo
 	c := f.caches[o]
 	chunk, size := f.cat.Chunk(track, n), f.cat.ChunkBytes(track, n)
 	keep := func(ready time.Duration) {
-		for _, gone := range c.kept.Add(chunk, size) {
-			delete(f.asked, flight{o, gone})
-			delete(f.flying, flight{o, gone})
+		c.kept.Add(chunk, size)
+		f.flying[chunk] = flight{o, int32(ready / time.Millisecond)}
+		f.asked[chunk] = 0
+		if asked {
+			f.asked[chunk] = 1
 		}
-		f.flying[flight{o, chunk}] = ready
 	}
 	if other >= 0 && !f.caches[other].dead && f.caches[other].kept.Has(chunk) {
 		p := f.caches[other]
@@ -701,11 +700,6 @@ func (f *fleet) point(at time.Duration) {
 	p.CacheBusy = busy(len(f.caches), func(i int) *machine { return &f.caches[i].machine })
 	f.out.Points = append(f.out.Points, *p)
 	f.p, f.latency = Point{}, histogram{}
-	for key, ready := range f.flying {
-		if ready < at {
-			delete(f.flying, key)
-		}
-	}
 }
 
 // histogram counts durations in steps of 5 %, from 10 µs to a minute and more.

@@ -8,6 +8,7 @@ package traffic
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -157,9 +158,13 @@ const (
 	slots = 1 << 15
 )
 
-// Play makes requests from 0 until an end and hands them to fn in order, to 20 ms. The same Config gives the same
-// requests. The number of seats grows with Flash.Surge.
-func Play(c Config, until time.Duration, fn func(Request)) {
+// Play makes requests from 0 until an end, in order, to 20 ms. The same Config gives the same requests. The number of
+// seats grows with Flash.Surge.
+func Play(c Config, until time.Duration) iter.Seq[Request] {
+	return func(yield func(Request) bool) { play(c, until, yield) }
+}
+
+func play(c Config, until time.Duration, yield func(Request) bool) {
 	r := rand.New(rand.NewPCG(c.Seed, 2))
 	cat := c.Catalogue
 	seats := c.Seats
@@ -215,7 +220,9 @@ func Play(c Config, until time.Duration, fn func(Request)) {
 				begin(r, c, s, now)
 				s.chunk = 0
 			}
-			fn(Request{At: now, Listener: i, Track: s.track, Chunk: s.chunk, Start: start})
+			if !yield(Request{At: now, Listener: i, Track: s.track, Chunk: s.chunk, Start: start}) {
+				return
+			}
 			s.chunk++
 			p := pace(cat, s.track)
 			if s.chunk > s.last {

@@ -21,10 +21,7 @@ func config() Config {
 }
 
 func TestPlayIsOrderedAndRepeatable(t *testing.T) {
-	run := func() (out []Request) {
-		Play(config(), 10*time.Minute, func(r Request) { out = append(out, r) })
-		return out
-	}
+	run := func() []Request { return slices.Collect(Play(config(), 10*time.Minute)) }
 	one, two := run(), run()
 	if !slices.Equal(one, two) {
 		t.Fatal("the same seed gave other requests")
@@ -62,14 +59,14 @@ func TestEvening(t *testing.T) {
 	c := config()
 	c.Active = Evening
 	var night, evening int
-	Play(c, 24*time.Hour, func(r Request) {
+	for r := range Play(c, 24*time.Hour) {
 		switch int(r.At.Hours()) {
 		case 4:
 			night++
 		case 20:
 			evening++
 		}
-	})
+	}
 	if ratio := float64(night) / float64(evening); ratio < 0.07 || ratio > 0.2 {
 		t.Errorf("%d requests at four in the night, %d at eight in the evening", night, evening)
 	}
@@ -80,7 +77,7 @@ func TestFlash(t *testing.T) {
 	c.Flash = &Flash{At: 20 * time.Minute, Album: 100, Share: 0.5, HalfLife: 10 * time.Minute, Surge: 0.5, Ramp: time.Minute}
 	var before, after, on int
 	listeners := map[int32]bool{}
-	Play(c, 25*time.Minute, func(r Request) {
+	for r := range Play(c, 25*time.Minute) {
 		switch {
 		case r.At < c.Flash.At:
 			before++
@@ -94,7 +91,7 @@ func TestFlash(t *testing.T) {
 			}
 		}
 		listeners[r.Listener] = true
-	})
+	}
 	if len(listeners) != 3000 {
 		t.Errorf("%d listeners, want 3,000", len(listeners))
 	}
