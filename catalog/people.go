@@ -457,9 +457,8 @@ func (p *people) tidy(ctx context.Context, x *person) {
 		save(ctx, x.seq, x.notes)
 		return
 	}
-	x.saving = true
 	seq, notes := x.seq, maps.Clone(x.notes)
-	p.spawn(func() {
+	x.saving = p.spawn(func() {
 		if err := x.journal.sweep(p.life, sweepGrace); err != nil && p.life.Err() == nil {
 			p.c.log.WarnContext(p.life, "clearing up after an interrupted snapshot failed; the next one tries again", "user", x.user, "err", err)
 		}
