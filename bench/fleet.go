@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,10 +186,34 @@ func (r rivals) end() (err error) {
 type side struct {
 	s     *server
 	paths []string
+	idle  float64 // of a core, when nobody listens
+}
+
+// atRest measures what sides use when nobody listens.
+func atRest(ctx context.Context, sides []side) error {
+	before := make([]usage, len(sides))
+	for i, s := range sides {
+		var err error
+		if before[i], err = s.s.measure(); err != nil {
+			return err
+		}
+	}
+	const watch = 5 * time.Second
+	if err := clock.Sleep(ctx, clock.System, watch); err != nil {
+		return err
+	}
+	for i, s := range sides {
+		after, err := s.s.measure()
+		if err != nil {
+			return err
+		}
+		sides[i].idle = after.since(before[i]).cpu.Seconds() / watch.Seconds()
+	}
+	return nil
 }
 
 func (r rivals) sides() []side {
-	return []side{{&r.fleet.server, r.fleet.tracks}, {r.static, r.names}, {r.broker, r.base}}
+	return []side{{s: &r.fleet.server, paths: r.fleet.tracks}, {s: r.static, paths: r.names}, {s: r.broker, paths: r.base}}
 }
 
 // cost is what moving bytes took.
@@ -205,7 +231,8 @@ func (c *cost) median() (cpu time.Duration, rate float64) {
 	return percentile(c.cpu, .5), slices.Sorted(slices.Values(c.rate))[len(c.rate)/2]
 }
 
-// turns lets sides take turns at moving bytes, rounds times after one that does not count.
+// turns lets sides take turns at moving bytes, rounds times after one that does not count. What a side uses when nobody
+// listens (heartbeats, the following of the catalogue) is taken off: it is no cost of a byte.
 func turns(sides []side, rounds int, move func(side) (int64, error)) ([]cost, error) {
 	costs := make([]cost, len(sides))
 	for round := range rounds + 1 {
@@ -225,7 +252,7 @@ func turns(sides []side, rounds int, move func(side) (int64, error)) ([]cost, er
 				return nil, err
 			}
 			if round > 0 {
-				costs[i].add(bytes, after.since(before).cpu, wall)
+				costs[i].add(bytes, max(0, after.since(before).cpu-time.Duration(s.idle*float64(wall))), wall)
 			}
 		}
 	}
@@ -242,7 +269,11 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		title: "The fleet next to nginx and a broker",
 		how: "nginx, 2 delivery, 2 catalogue and 3 track cache processes, DynamoDB Local and an S3 server, next to nginx that serves the same files of 42 MB from its disk, " +
 			"and NATS with 2 publishers; each with its clients on the same machine, in turns, median of 5 rounds, hot. CPU is of all processes of the three services and nginx; of nginx; of broker and publishers. " +
-			"Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it.",
+			"What each uses when nobody listens is taken off and stands in a row of its own. Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it.",
+	}
+	sides := r.sides()
+	if err := atRest(ctx, sides); err != nil {
+		return nil, err
 	}
 	row := func(what string, costs []cost, bar string) {
 		cpu, rate := costs[0].median()
@@ -255,7 +286,7 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		s.add(what, fmt.Sprintf("%s (%.0f MB/s)", ms(cpu), rate), text, ratio(cpu, static), bar)
 	}
 	for _, connections := range []int{1, 32} {
-		costs, err := turns(r.sides(), 5, func(s side) (int64, error) { return download(s.s, connections, max(1, 32/connections), s.paths) })
+		costs, err := turns(sides, 5, func(s side) (int64, error) { return download(s.s, connections, max(1, 32/connections), s.paths) })
 		if err != nil {
 			return nil, err
 		}
@@ -270,7 +301,7 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		return nil, err
 	}
 	var moved atomic.Int64
-	costs, err := turns(r.sides()[:2], 5, func(s side) (int64, error) {
+	costs, err := turns(sides[:2], 5, func(s side) (int64, error) {
 		n, err := pieces(s.s, 16, 800, tutti.ChunkSize, fi.Size(), s.paths)
 		if s.s == &r.fleet.server {
 			moved.Add(n)
@@ -291,8 +322,18 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 	}
 	s.add("of that, by service", strings.Join(parts, ", "), "", "", "")
 
-	first := make([][]time.Duration, 3)
+	s.add("CPU a second when nobody listens, eight processes", ms(time.Duration(sides[0].idle*1e9)), fmt.Sprintf("nginx static %s; broker %s", ms(time.Duration(sides[1].idle*1e9)), ms(time.Duration(sides[2].idle*1e9))), "", "")
+
+	// Each start with a plan of its own: delivery remembers a plan for some seconds, for the ranges of one player.
+	first := make([][]time.Duration, 4)
 	for i := range 440 {
+		d, err := firstByte(ctx, &r.fleet.server, r.fleet.tracks[i%len(r.fleet.tracks)]+fmt.Sprintf("&maxBitRate=%d", 20_000+i))
+		if err != nil {
+			return nil, err
+		}
+		if i >= 40 {
+			first[3] = append(first[3], d)
+		}
 		for k, side := range r.sides() {
 			d, err := firstByte(ctx, side.s, side.paths[i%len(side.paths)])
 			if err != nil {
@@ -309,6 +350,8 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 	}{{"p50", "≤ 2 ×", .5}, {"p99", "≤ 50 ms", .99}} {
 		a, b, c := percentile(first[0], p.p), percentile(first[1], p.p), percentile(first[2], p.p)
 		s.add("first byte, hot, a connection each, "+p.name, ms(a), fmt.Sprintf("%s; broker %s", ms(b), ms(c)), ratio(a, b), p.bar)
+		a = percentile(first[3], p.p)
+		s.add("first byte, hot, each start planned anew, "+p.name, ms(a), fmt.Sprintf("%s; broker %s", ms(b), ms(c)), ratio(a, b), p.bar)
 	}
 	if err := r.prices(ctx, o, &s, big); err != nil {
 		return nil, err
@@ -351,24 +394,82 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 	perGB := func(d time.Duration) float64 { return d.Seconds() / float64(bytes) * 1e9 }
 	nginx := perGB(gb[fleet.RoleNginx])
 	o.ledger.set(capacity.NginxPerGB, nginx, source+": whole tracks, from nginx's cache")
-	// Starts: a kilobyte of a track each.
+	// Starts: a kilobyte of a track each, planned anew.
 	const starts = 2000
-	one, _, err := spend(func() (int64, error) { return pieces(&k.server, 16, starts, 1024, 40<<20, k.tracks) })
+	paths := make([]string, starts)
+	for i := range paths {
+		paths[i] = k.tracks[i%len(k.tracks)] + fmt.Sprintf("&maxBitRate=%d", 30_000+i)
+	}
+	units, err := k.units()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	one, _, err := spend(func() (int64, error) { return pieces(&k.server, 16, starts, 1024, 40<<20, paths) })
+	if err != nil {
+		return err
+	}
+	spent, err := k.units()
 	if err != nil {
 		return err
 	}
 	for role, name := range map[string]string{
 		fleet.RoleNginx: capacity.NginxPerStart, fleet.RoleDelivery: capacity.DeliveryPerStart, fleet.RoleCatalog: capacity.CatalogPerStart, fleet.RoleTrackCache: capacity.CachePerStart,
 	} {
-		o.ledger.set(name, one[role].Seconds()/starts, source+": 2,000 starts of a kilobyte")
+		o.ledger.set(name, one[role].Seconds()/starts, source+": 2,000 starts of a kilobyte, each planned anew")
 	}
-	// What the track caches take for a GB: nginx's cache emptied, everything on their disks.
-	if err := k.emptyEdge(); err != nil {
-		return err
-	}
-	c, bytes, err := spend(func() (int64, error) { return download(&k.server, 2, len(k.tracks)/2, k.tracks) })
+	// Units of the database: what the same time costs when nothing happens is taken off.
+	wall := time.Since(began)
+	idle, err := k.units()
 	if err != nil {
 		return err
+	}
+	if err := clock.Sleep(ctx, clock.System, 5*time.Second); err != nil {
+		return err
+	}
+	later, err := k.units()
+	if err != nil {
+		return err
+	}
+	per := func(what string, n float64, before, after map[string]float64, wall time.Duration) float64 {
+		rate := (later[what] - idle[what]) / 5
+		return max(0, (after[what]-before[what]-rate*wall.Seconds())/n)
+	}
+	o.ledger.set(capacity.ReadsPerStart, per("read", starts, units, spent, wall), source+": DynamoDB's own count")
+	const plays = 200
+	before, err := k.units()
+	if err != nil {
+		return err
+	}
+	began = time.Now()
+	if _, err := request(&k.server, plays, 4, func(i int) string {
+		return strings.Replace(k.tracks[i%len(k.tracks)], "/rest/stream", "/rest/scrobble", 1)
+	}); err != nil {
+		return err
+	}
+	if err := clock.Sleep(ctx, clock.System, 2*time.Second); err != nil {
+		return err
+	}
+	after, err := k.units()
+	if err != nil {
+		return err
+	}
+	const all = plays + plays/10 // request makes a tenth more, to warm up
+	wall = time.Since(began)
+	reads, writes := per("read", all, before, after, wall), per("write", all, before, after, wall)
+	o.ledger.set(capacity.WritesPerPlay, writes, source+": DynamoDB's own count")
+	o.ledger.set(capacity.ReadsPerPlay, reads, source+": DynamoDB's own count")
+	s.add("database units", fmt.Sprintf("a start %.2f read; a finished play %.2f read, %.2f written; nobody listening %.1f read and %.1f written a second",
+		o.ledger.values[capacity.ReadsPerStart].Value, reads, writes, (later["read"]-idle["read"])/5, (later["write"]-idle["write"])/5), "", "", "")
+	// What the track caches take for a GB: nginx's cache emptied, everything on their disks, second copies made.
+	var c map[string]time.Duration
+	for range 2 {
+		if err := k.emptyEdge(); err != nil {
+			return err
+		}
+		if c, bytes, err = spend(func() (int64, error) { return download(&k.server, 2, len(k.tracks), k.tracks) }); err != nil {
+			return err
+		}
 	}
 	o.ledger.set(capacity.CachePerGB, c[fleet.RoleTrackCache].Seconds()/float64(bytes)*1e9, source+": whole tracks past nginx's cache, from the disks of the track caches")
 	past := c[fleet.RoleNginx].Seconds() / float64(bytes) * 1e9
@@ -377,6 +478,40 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 	s.add("a start, CPU by service", fmt.Sprintf("nginx %.3f ms, delivery %.3f ms, catalogue %.3f ms, track cache %.3f ms", one[fleet.RoleNginx].Seconds()*1e3/starts, one[fleet.RoleDelivery].Seconds()*1e3/starts,
 		one[fleet.RoleCatalog].Seconds()*1e3/starts, one[fleet.RoleTrackCache].Seconds()*1e3/starts), "", "", "")
 	return nil
+}
+
+// units is what DynamoDB says that it has counted, of all processes, by kind.
+func (k *cluster) units() (map[string]float64, error) {
+	out := map[string]float64{}
+	for _, p := range k.Members() {
+		resp, err := http.Get("http://" + p.Address + "/metrics")
+		if err != nil {
+			return nil, err
+		}
+		lines := bufio.NewScanner(resp.Body)
+		for lines.Scan() {
+			name, value, ok := strings.Cut(lines.Text(), "} ")
+			if !ok || !strings.HasPrefix(name, "tutti_dynamodb_consumed_units_total{") {
+				continue
+			}
+			v, err := strconv.ParseFloat(value, 64)
+			if err != nil {
+				return nil, errors.Join(err, resp.Body.Close())
+			}
+			for _, kind := range []string{"read", "write"} {
+				if strings.Contains(name, `="`+kind+`"`) {
+					out[kind] += v
+				}
+			}
+		}
+		if err := errors.Join(lines.Err(), resp.Body.Close()); err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("nobody counts units")
+	}
+	return out, nil
 }
 
 // emptyEdge makes nginx forget the slices that it keeps.
@@ -466,7 +601,7 @@ func coldLibrary(ctx context.Context, root string, n int) error {
 
 // benchCold measures starts and crowds on music that no track cache has.
 func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err error) {
-	const tracks, heads, each = 60, 24, 24
+	const tracks, heads, each, fills = 80, 24, 24, 30
 	const delay = 100 * time.Millisecond
 	root := filepath.Join(o.scratch, "cold")
 	if err := coldLibrary(ctx, root, tracks); err != nil {
@@ -512,6 +647,22 @@ func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err er
 	if err := clock.Sleep(ctx, clock.System, 5*time.Second); err != nil { // nginx follows the members
 		return nil, err
 	}
+	// What a fill takes: tracks that nobody has played, with an origin that answers at once.
+	before, err := k.usageOf()
+	if err != nil {
+		return nil, err
+	}
+	filled, err := download(&k.server, 1, fills, k.tracks[heads+each:heads+each+fills])
+	if err != nil {
+		return nil, err
+	}
+	after, err := k.usageOf()
+	if err != nil {
+		return nil, err
+	}
+	fill := after[fleet.RoleTrackCache].since(before[fleet.RoleTrackCache]).cpu.Seconds() / float64(filled) * 1e9
+	o.ledger.set(capacity.FillPerGB, fill, "go run ./bench -only cold: whole tracks that nobody had, sending them on included")
+	s.add("track cache, CPU a GB it fetches, checks, keeps and sends on", fmt.Sprintf("%.2f s", fill), "", "", "")
 	if err := k.Origin.Set(fleet.Trouble{Delay: delay}); err != nil {
 		return nil, err
 	}

@@ -143,7 +143,7 @@ with NAME of %s.
 // withReal are the measurements that need many small files, withBig those that need few large ones.
 var (
 	withReal = []string{"scan", "idle"}
-	withBig  = []string{"bytes", "crowd", "fleet", "grow"}
+	withBig  = []string{"bytes", "crowd", "fleet", "grow", "tls"}
 )
 
 // wanted reports whether any of some measurements is to be made.
@@ -164,6 +164,7 @@ var measurements = []struct {
 	{"fleet", benchFleet},
 	{"cold", benchCold},
 	{"grow", benchGrow},
+	{"tls", one(benchTLS)},
 	{"hits", benchHits},
 	{"scale", benchScale},
 }

@@ -24,13 +24,14 @@ const (
 
 // server is a process under measurement.
 type server struct {
-	name string
-	url  string
-	cmd  *exec.Cmd
-	also []*exec.Cmd // that end with cmd
-	pids []int
-	live func() ([]int, error)                                          // in place of pids, where processes come and go
-	open func(ctx context.Context, track string) (io.ReadCloser, error) // in place of HTTP
+	name   string
+	url    string
+	secure string // HOST:PORT with TLS, of the nginx that has a certificate
+	cmd    *exec.Cmd
+	also   []*exec.Cmd // that end with cmd
+	pids   []int
+	live   func() ([]int, error)                                          // in place of pids, where processes come and go
+	open   func(ctx context.Context, track string) (io.ReadCloser, error) // in place of HTTP
 }
 
 // stop ends the process and waits for it.
@@ -92,6 +93,15 @@ func startNginx(ctx context.Context, root, scratch string) (*server, error) {
 	if err := l.Close(); err != nil {
 		return nil, err
 	}
+	var secure, listen string
+	if _, err := os.Stat(filepath.Join(scratch, "cert.pem")); err == nil {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		secure = fmt.Sprintf("127.0.0.1:%d", port)
+		listen = fmt.Sprintf("listen %s ssl; ssl_certificate %s/cert.pem; ssl_certificate_key %[2]s/key.pem; ssl_protocols TLSv1.3; ssl_session_tickets off;", secure, scratch)
+	}
 	conf := filepath.Join(scratch, "nginx.conf")
 	err = os.WriteFile(conf, fmt.Appendf(nil, `daemon off;
 pid %[1]s/nginx.pid;
@@ -107,9 +117,9 @@ http {
 	keepalive_requests 1000000;
 	client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fcgi;
 	uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-	server { listen %[2]s backlog=4096; location / { root %[3]s; } }
+	server { listen %[2]s backlog=4096; %[4]s location / { root %[3]s; } }
 }
-`, scratch, address, root), 0o600)
+`, scratch, address, root, listen), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +128,7 @@ http {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &server{name: "nginx", url: "http://" + address, cmd: cmd}
+	s := &server{name: "nginx", url: "http://" + address, secure: secure, cmd: cmd}
 	if err := listens(address); err != nil {
 		return nil, fmt.Errorf("nginx: %w", err)
 	}
