@@ -1,7 +1,6 @@
 package s3_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -144,8 +143,6 @@ type fault struct {
 	cut    int64           // the connection ends after this many bytes of the body; 0: it does not
 	reset  bool            // and it ends with a reset
 	stall  <-chan struct{} // nothing more comes after cut bytes until this is closed
-	flip   bool            // the body is corrupted
-	whole  bool            // the store does not know of ranges
 }
 
 // proxy stands between the origin and the store, and does to requests what the test says.
@@ -180,10 +177,7 @@ func newProxy(t testing.TB) *proxy {
 			fmt.Fprintf(w, "<Error><Code>%s</Code><Message>as the test says</Message></Error>", f.code)
 			return
 		}
-		if f.whole {
-			r.Header.Del("Range") // which is not signed
-		}
-		if f.cut > 0 || f.stall != nil || f.flip {
+		if f.cut > 0 || f.stall != nil {
 			w = &faulty{ResponseWriter: w, f: f, gone: r.Context().Done()}
 		}
 		rp.ServeHTTP(w, r)
@@ -230,11 +224,7 @@ type faulty struct {
 func (w *faulty) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *faulty) Write(b []byte) (int, error) {
-	if w.f.flip {
-		b = bytes.Clone(b)
-		b[len(b)/2] ^= 1
-	}
-	if w.f.cut == 0 && w.f.stall == nil || w.sent+int64(len(b)) < w.f.cut {
+	if w.sent+int64(len(b)) < w.f.cut {
 		w.sent += int64(len(b))
 		return w.ResponseWriter.Write(b)
 	}

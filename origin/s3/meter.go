@@ -1,11 +1,10 @@
 package s3
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"tutti"
 )
 
 // Prices is what the store asks for, in US dollars. A listing costs as much as a write.
@@ -40,7 +39,7 @@ type meter struct {
 func (m *meter) init(p Prices) {
 	m.prices = p
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tutti_origin_s3_requests_total", Help: "Requests to the object store, by operation and outcome.",
+		Name: "tutti_origin_s3_requests_total", Help: "Requests to the object store, by operation and outcome (ok, not found, changed, failed).",
 	}, []string{"operation", "outcome"})
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "tutti_origin_s3_request_seconds", Help: "Time until the object store's answer began, by operation.",
@@ -57,13 +56,14 @@ func (m *meter) init(p Prices) {
 // request counts one try. A refused or missing object was an answer, and is paid for; no answer is not.
 func (m *meter) request(operation string, took time.Duration, err error) {
 	outcome := "ok"
-	if err != nil {
-		switch k := tutti.KindOf(classify("", &library{}, "", err)); k {
-		case tutti.KindNotFound, tutti.KindConflict:
-			outcome = k.String()
-		default:
-			outcome = "failed"
-		}
+	switch answer := status(err); {
+	case err == nil:
+	case answer == http.StatusNotFound:
+		outcome = "not found"
+	case answer == http.StatusPreconditionFailed:
+		outcome = "changed"
+	default:
+		outcome = "failed"
 	}
 	m.requests.WithLabelValues(operation, outcome).Inc()
 	m.seconds.WithLabelValues(operation).Observe(took.Seconds())
