@@ -160,8 +160,12 @@ func (l *Load) note(fn func(s *Stats), format string, args ...any) {
 
 // listen plays tracks until the context ends.
 func (l *Load) listen(ctx context.Context, random *rand.Rand) {
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		p := &player{load: l, track: l.config.Tracks[random.IntN(len(l.config.Tracks))], random: random}
+		if first { // in the middle of something, so that they do not all end at the same time
+			p.from = random.Int64N(p.track.Size)
+			p.arrived = p.from
+		}
 		p.play(ctx)
 	}
 }
@@ -172,7 +176,8 @@ type player struct {
 	track  Track
 	random *rand.Rand
 
-	arrived int64
+	from    int64     // where it begins
+	arrived int64     // up to where it has come
 	begun   time.Time // when the first note sounded, moved on by every stop; zero before
 }
 
@@ -237,7 +242,7 @@ func (p *player) request(ctx context.Context, f *os.File) (again bool, pause tim
 		if err != nil {
 			after = 1
 		}
-		return from > 0, min(time.Duration(after)*time.Second, time.Second)
+		return from > p.from, min(time.Duration(after)*time.Second, time.Second)
 	}
 	if resp.ContentLength != p.track.Size-from {
 		l.note(func(s *Stats) { s.Wrong++ }, "%s at %d: %d bytes announced of %d", p.track.Title, from, resp.ContentLength, p.track.Size)
@@ -253,7 +258,7 @@ func (p *player) request(ctx context.Context, f *os.File) (again bool, pause tim
 	switch {
 	case err == nil:
 		l.note(func(s *Stats) { s.Finished++ }, "")
-		return false, time.Until(p.begun.Add(p.length(p.track.Size))) // it is played out
+		return false, time.Until(p.begun.Add(p.length(p.track.Size - p.from))) // it is played out
 	case errors.Is(err, errWrong):
 		l.note(func(s *Stats) { s.Wrong++ }, "%s: the bytes before %d are not the file's", p.track.Title, p.arrived)
 		return false, 0
@@ -286,17 +291,17 @@ func (p *player) read(ctx context.Context, conn net.Conn, body io.Reader, f *os.
 			if _, e := f.ReadAt(want[:n], p.arrived); e != nil || !bytes.Equal(buf[:n], want[:n]) {
 				return errWrong
 			}
-			if p.arrived == 0 {
+			if p.arrived == p.from {
 				l.note(func(s *Stats) { s.Starts++; s.FirstByte = append(s.FirstByte, now.Sub(asked)) }, "")
 			}
 			before := p.arrived
 			p.arrived += int64(n)
 			if !p.begun.IsZero() {
-				if late := now.Sub(p.begun.Add(p.length(before))); late > 0 {
+				if late := now.Sub(p.begun.Add(p.length(before - p.from))); late > 0 {
 					l.note(func(s *Stats) { s.Stalls++; s.Longest = max(s.Longest, late) }, "%s: silent for %v at %d", p.track.Title, late.Round(time.Millisecond), before)
 					p.begun = p.begun.Add(late)
 				}
-			} else if p.length(p.arrived) >= prebuffer {
+			} else if p.length(p.arrived-p.from) >= prebuffer {
 				p.begun = now
 			}
 			l.mu.Lock()
@@ -312,7 +317,7 @@ func (p *player) read(ctx context.Context, conn net.Conn, body io.Reader, f *os.
 			return err
 		}
 		if !p.begun.IsZero() {
-			if have := p.begun.Add(p.length(p.arrived)).Sub(now); have > ahead {
+			if have := p.begun.Add(p.length(p.arrived - p.from)).Sub(now); have > ahead {
 				if err := wait(ctx, have-ahead+100*time.Millisecond); err != nil {
 					return err
 				}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -283,17 +284,26 @@ func (p *Process) Unexpected() error {
 func (p *Process) Children() ([]int, error) { return children(p.PID()) }
 
 func children(pid int) ([]int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // each thread has its own
 	if err != nil {
 		return nil, err
 	}
 	var out []int
-	for _, word := range strings.Fields(string(b)) {
-		var n int
-		if _, err := fmt.Sscan(word, &n); err != nil {
+	for _, thread := range threads {
+		b, err := os.ReadFile(thread)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it ended meanwhile
+		}
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, n)
+		for _, word := range strings.Fields(string(b)) {
+			n, err := strconv.Atoi(word)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, n)
+		}
 	}
 	return out, nil
 }
