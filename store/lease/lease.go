@@ -237,6 +237,18 @@ func Acquire(ctx context.Context, c Config) (*Lease, error) {
 	}
 }
 
+// Try is Acquire without the waiting: it asks once, and returns KindConflict at once while another holds the lease, alive
+// or not. So a holder that died keeps the lease from those who only Try, until somebody Acquires it or it has been
+// forgotten, a day later. It is for work that a lease merely saves from being done twice.
+func Try(ctx context.Context, c Config) (*Lease, error) {
+	if err := c.check("lease.Try"); err != nil {
+		return nil, err
+	}
+	n := &contender{c: c}
+	l, _, err := n.try(ctx)
+	return l, err
+}
+
 // Fence returns the number of this holder. Each later holder's is higher.
 func (l *Lease) Fence() uint64 { return l.fence }
 

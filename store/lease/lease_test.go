@@ -199,6 +199,24 @@ func TestAcquireGivesUp(t *testing.T) {
 	}
 }
 
+func TestTry(t *testing.T) {
+	c := clock.NewFake(storetest.Epoch)
+	s := open(t, c)
+	first, err := Try(t.Context(), config(s, c, "first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Try(t.Context(), config(s, c, "second"))
+	wantKind(t, err, tutti.KindConflict)
+	if err := first.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Try(t.Context(), config(s, c, "second"))
+	if err != nil || second.Fence() <= first.Fence() {
+		t.Fatalf("fence %d after %d, %v", second.Fence(), first.Fence(), err)
+	}
+}
+
 func TestRace(t *testing.T) {
 	c := clock.NewFake(storetest.Epoch)
 	s := open(t, c)
