@@ -108,6 +108,8 @@ func (idle) Scan(context.Context, bool) (tutti.ScanStatus, error) {
 
 func (idle) Status() tutti.ScanStatus { return tutti.ScanStatus{Phase: "done", Finished: epoch} }
 
+func (idle) Outstanding() bool { return false }
+
 func (idle) Watch(ctx context.Context, fn func(tutti.ScanStatus) error) error {
 	if err := fn(tutti.ScanStatus{}); err != nil {
 		return err
