@@ -5,10 +5,15 @@
 // package holds a compact read model in memory (model.go): tracks as records in an arena (record.go, arena.go), from
 // which albums, artists, genres and folders are derived (derive.go) and kept in sorted lists (order.go) and word
 // indexes (index.go, words.go). What one person did is a log and a snapshot of their own (people.go), read when they
-// come. Playlists, bookmarks, queues, shares and radio stations are items (playlists.go, shelf.go).
+// come. Playlists, bookmarks, queues, shares and radio stations are items (playlists.go, shelf.go, large.go), and so is
+// who plays what (playing.go).
+//
+// Several nodes may share a store. Each follows the log; one at a time scans (duty.go); requests share their looks at the
+// store (looks.go), and do not wait for one that is away (reach.go). A process alone with its store (Config.SoleWriter)
+// needs none of that, and asks the store for nothing that it has read once.
 //
 // A request reads under a lock that a scan holds only for a few dozen changes at a time. No request waits for a scan,
-// and nothing runs while nobody asks.
+// and nothing runs while nobody asks but the look at the log.
 //
 // What may go in here: anything that answers "what is there" and "what is mine". Bytes of audio go to trackcache, who
 // may come in goes to delivery/accounts, and reading folders and tags to catalog/scan.
