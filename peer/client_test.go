@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,13 +24,29 @@ type slow struct {
 	tutti.Catalog
 	name  string
 	calls chan tutti.ID // says that a call is there, and for which track
-	hold  chan struct{}
+	hold  chan struct{} // closed: nothing waits
 	err   error
 	n     atomic.Int64
+
+	mu    sync.Mutex
+	gates map[tutti.ID]chan struct{}
 }
 
 func newSlow(name string) *slow {
 	return &slow{name: name, calls: make(chan tutti.ID, 1000), hold: make(chan struct{})}
+}
+
+// gate is what calls about one track wait for.
+func (s *slow) gate(id tutti.ID) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gates == nil {
+		s.gates = map[tutti.ID]chan struct{}{}
+	}
+	if s.gates[id] == nil {
+		s.gates[id] = make(chan struct{})
+	}
+	return s.gates[id]
 }
 
 func (s *slow) wait(ctx context.Context, id tutti.ID) error {
@@ -37,6 +54,8 @@ func (s *slow) wait(ctx context.Context, id tutti.ID) error {
 	s.calls <- id
 	select {
 	case <-s.hold:
+		return s.err
+	case <-s.gate(id):
 		return s.err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -153,7 +172,7 @@ func TestASlowFleetIsNotAskedTwiceAsMuch(t *testing.T) {
 		busy, _ := first(a, b, id)
 		fake.WaitForTimers(2)
 		fake.Advance(100 * time.Millisecond)
-		busy.hold <- struct{}{}
+		close(busy.gate(id))
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
