@@ -160,7 +160,7 @@ func TestStoreAway(t *testing.T) {
 					t.Fatal(err)
 				}
 				b.link.back()
-				took := f.within(2*time.Second, "what was written meanwhile is seen", func() bool {
+				took := f.within(3*time.Second, "what was written meanwhile is seen", func() bool {
 					tr, err := b.Track(ctx, she, ids[1])
 					return err == nil && !tr.Starred.IsZero()
 				})
@@ -174,6 +174,51 @@ func TestStoreAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSlowStore: a store that takes half a second for each answer is not away. Reads do not wait for it; writes do, and are
+// done; who writes and reads through one node sees what they wrote at once, and the others see it soon.
+func TestSlowStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		f := newFleet(t)
+		a, b := f.start("a", false), f.start("b", false)
+		ids := f.seed(30, a, b)
+		for _, n := range []*node{a, b} {
+			n.link.set(func(storetest.Call) storetest.Fault {
+				return storetest.Fault{Before: func() { time.Sleep(500 * time.Millisecond) }}
+			})
+		}
+		for i := range 40 {
+			v := tutti.Viewer{User: tutti.NewID(tutti.PrefixUser, uint64(i)+1)} // nobody has met them
+			began := time.Now()
+			if err := a.Star(ctx, v, true, ids[i%30]); err != nil {
+				t.Fatalf("after %v: %v", time.Since(began), err)
+			}
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("a star took %v", took)
+			}
+			began = time.Now()
+			if tr, err := a.Track(ctx, v, ids[i%30]); err != nil || tr.Starred.IsZero() {
+				t.Errorf("who wrote does not see it: %v", err)
+			}
+			if _, err := b.Track(ctx, v, ids[i%30]); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 300*time.Millisecond {
+				t.Errorf("two reads took %v", took)
+			}
+			f.within(5*time.Second, "the other node shows the star", func() bool {
+				tr, err := b.Track(ctx, v, ids[i%30])
+				return err == nil && !tr.Starred.IsZero()
+			})
+			for _, n := range []*node{a, b} {
+				if strings.Contains(metrics(n), "tutti_catalog_store_away 1") {
+					t.Fatalf("%s takes the store for away", n.name)
+				}
+			}
+		}
+	})
 }
 
 // TestReadYourWrites: what was acknowledged through one node is seen through every other, by everything that a person

@@ -667,3 +667,69 @@ func metrics(n *node) string {
 	}
 	return out.String()
 }
+
+// TestOneMachineBecomesAFleet, and again one machine: both read what the other wrote, and leave nothing of it behind.
+func TestOneMachineBecomesAFleet(t *testing.T) {
+	ctx := t.Context()
+	d := newDesk(t)
+	d.fill(t, catalogtest.Synthetic(800))
+	want := d.everything(t)
+	parts := func(pk string) int {
+		page, err := d.store.Query(ctx, pk, "snapshot-part#", "", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(page.Items)
+	}
+	snapshot := func() {
+		t.Helper()
+		if err := d.Snapshot(ctx); err != nil {
+			t.Fatal(err)
+		}
+		d.reopen(t)
+		if got := d.everything(t); got != want {
+			t.Fatalf("after a restart it says\n%s\ninstead of\n%s", got, want)
+		}
+	}
+	change := func() {
+		t.Helper()
+		for e := range catalogtest.Synthetic(1) {
+			e.Title += d.clock.Now().String()
+			d.clock.Advance(time.Second)
+			if err := d.Apply(ctx, []scan.Change{{Put: &e}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want = d.everything(t)
+	}
+	snapshot()
+	if parts("catalog") == 0 {
+		t.Fatal("there is no snapshot")
+	}
+	d.cfg.SoleWriter = false
+	d.reopen(t)
+	if got := d.everything(t); got != want {
+		t.Fatalf("the fleet says\n%s\ninstead of\n%s", got, want)
+	}
+	change()
+	snapshot()
+	if n := parts("catalog"); n != 0 {
+		t.Errorf("%d parts of one machine's snapshot are left", n)
+	}
+	change()
+	snapshot()
+	d.cfg.SoleWriter = true
+	d.reopen(t)
+	if got := d.everything(t); got != want {
+		t.Fatalf("the one machine says\n%s\ninstead of\n%s", got, want)
+	}
+	change()
+	snapshot()
+	if parts("catalog") == 0 {
+		t.Error("there is no snapshot of the one machine's")
+	}
+	records, err := d.store.ReadLog(ctx, "catalog", 0, 10)
+	if err != nil || len(records) != 0 {
+		t.Errorf("the log of one machine ends with its snapshot; it has %d records, %v", len(records), err)
+	}
+}

@@ -33,8 +33,9 @@ const (
 
 	// patience is how long a call may take: whatever has not come until then was lost.
 	patience = 3 * time.Second
-	// lookPatience is the same for the question how far a log goes, which is what a follower asks all the time.
-	lookPatience = time.Second
+	// lookPatience is the same for the question how far a log goes, which is what everybody asks all the time. It leaves a
+	// database that takes half a second for each answer, and is asked twice for a log that is empty, some room.
+	lookPatience = 2 * time.Second
 )
 
 // away reports whether a call would not be made now.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -273,10 +274,14 @@ func TestBucketIsNotWatched(t *testing.T) {
 	l.scanner, err = scan.New(scan.Config{Origin: origin, Book: l.book, Clock: l.clock, Watch: true, Interval: time.Hour})
 	must(t, err)
 	stop := l.run(t)
-	l.clock.WaitForTimers(1) // that of the interval is the only one
-	l.clock.Advance(50 * time.Minute)
+	l.clock.WaitForTimers(1) // that of the interval
+	l.clock.Advance(time.Hour)
+	for st := l.scanner.Status(); st.Scanning || st.Finished.IsZero(); st = l.scanner.Status() {
+		must(t, t.Context().Err())
+		runtime.Gosched()
+	}
 	stop()
-	if cost.lists+cost.heads != 0 {
-		t.Errorf("50 minutes brought %d listings and %d HEADs", cost.lists, cost.heads)
+	if cost.lists != 1 || cost.heads != 0 {
+		t.Errorf("one scan of an empty bucket took %d listings and %d HEADs", cost.lists, cost.heads)
 	}
 }
