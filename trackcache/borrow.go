@@ -43,36 +43,54 @@ func (w *borrower) from(r tutti.Ref) (m tutti.Member, ok bool) {
 	return owners[0], true
 }
 
-// holder takes the lease to make r, or returns the member that has it.
-func (w *borrower) holder(ctx context.Context, r tutti.Ref) (release func(), other *tutti.Member) {
-	none := func() {}
-	if w.store == nil {
-		return none, nil
-	}
-	name, self := "make#"+r.ID(), w.fleet.Self().ID
-	limited, cancel := within(ctx, w.clock, storeWait)
-	defer cancel()
-	l, err := lease.Acquire(limited, lease.Config{Store: w.store, Clock: w.clock, Name: name, Holder: self, TTL: leaseToMake})
-	if err == nil {
-		return func() {
-			ctx, cancel := within(context.WithoutCancel(ctx), w.clock, storeWait)
-			defer cancel()
-			_ = l.Release(ctx) // else it ends by itself
-		}, nil
-	}
-	if !tutti.IsKind(err, tutti.KindConflict) {
-		return none, nil // the lease saves work and protects nothing
-	}
-	holder, _, err := lease.Holder(limited, w.store, name)
-	if err != nil || holder == self {
-		return none, nil
-	}
-	for _, m := range w.fleet.Members(tutti.ServiceTrackCache) {
-		if m.ID == holder {
-			return none, &m
+// turn makes this member the one that does something by the name, or returns the member that does it already. It saves
+// work and protects nothing: where the store does not answer in time both are nothing, and the caller goes ahead.
+type turn struct {
+	store store.Store
+	clock clock.Clock
+	fleet tutti.Fleet
+}
+
+func (t turn) take(ctx context.Context, name string, ttl time.Duration) (release func(), other *tutti.Member, err error) {
+	release = func() {}
+	self := t.fleet.Self().ID
+	// Who looks first need not wait for as long as it takes to know that somebody holds a lease.
+	holder, err := t.holder(ctx, name)
+	if err == nil && holder == "" {
+		limited, cancel := within(ctx, t.clock, storeWait)
+		l, lerr := lease.Acquire(limited, lease.Config{Store: t.store, Clock: t.clock, Name: name, Holder: self, TTL: ttl})
+		cancel()
+		if lerr == nil {
+			return func() {
+				ctx, cancel := within(context.WithoutCancel(ctx), t.clock, storeWait)
+				defer cancel()
+				_ = l.Release(ctx) // else it ends by itself
+			}, nil, nil
+		}
+		if err = lerr; tutti.IsKind(err, tutti.KindConflict) {
+			holder, err = t.holder(ctx, name)
 		}
 	}
-	return none, nil
+	if err != nil || holder == self {
+		return release, nil, err
+	}
+	for _, m := range t.fleet.Members(tutti.ServiceTrackCache) {
+		if m.ID == holder {
+			return release, &m, nil
+		}
+	}
+	return release, nil, nil // it is gone
+}
+
+// holder returns who holds the lease, "" for nobody.
+func (t turn) holder(ctx context.Context, name string) (string, error) {
+	limited, cancel := within(ctx, t.clock, storeWait)
+	defer cancel()
+	holder, _, err := lease.Holder(limited, t.store, name)
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return "", nil
+	}
+	return holder, err
 }
 
 // lent is another member's Source of what it makes.
@@ -124,22 +142,28 @@ var errOnce = tutti.Errorf(tutti.KindInvalid, "trackcache: read from another mem
 // that broke off stays: what is made here then is compared with it and goes on where it ends. Encoders make the same of
 // the same; where one does not, the fill fails, and nobody gets a mixture.
 func (c *Cache) fillShared(ctx context.Context, r tutti.Ref, b *blob) error {
-	w := &chunkWriter{c: c, b: b}
-	defer func() { _ = w.close() }() // what is still open belongs to a fill that failed
-	if !b.lent {                     // set when it began
-		return c.fillFrom(ctx, c.source(r), r, b, w)
+	out := &chunkWriter{c: c, b: b}
+	defer func() { _ = out.close() }() // what is still open belongs to a fill that failed
+	if !b.lent {                       // set when it began
+		return c.fillFrom(ctx, c.source(r), r, b, out)
 	}
 	m, _ := c.borrower.from(r)
-	err := c.fillFrom(ctx, lent{c.borrower, m}, r, b, w)
+	err := c.fillFrom(ctx, lent{c.borrower, m}, r, b, out)
 	if err == nil || ctx.Err() != nil || tutti.IsKind(err, tutti.KindNotFound) {
 		return err
 	}
 	c.log.Debug("another member did not make an object", "member", m.ID, "profile", r.Profile.String(), "err", err)
-	release, other := c.borrower.holder(ctx, r)
+	release, other := func() {}, (*tutti.Member)(nil)
+	if w := c.borrower; w.store != nil {
+		release, other, err = turn{w.store, w.clock, w.fleet}.take(ctx, "make#"+r.ID(), leaseToMake)
+		if err != nil {
+			c.log.Debug("the lease to make an object could not be had", "err", err)
+		}
+	}
 	defer release()
 	if other != nil && other.ID != m.ID {
-		w.again()
-		if err = c.fillFrom(ctx, lent{c.borrower, *other}, r, b, w); err == nil || ctx.Err() != nil {
+		out.again()
+		if err = c.fillFrom(ctx, lent{c.borrower, *other}, r, b, out); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -147,8 +171,8 @@ func (c *Cache) fillShared(ctx context.Context, r tutti.Ref, b *blob) error {
 	c.mu.Lock()
 	b.scarce = c.crowd != nil
 	c.mu.Unlock()
-	w.again()
-	return c.fillFrom(ctx, c.source(r), r, b, w)
+	out.again()
+	return c.fillFrom(ctx, c.source(r), r, b, out)
 }
 
 // again prepares the writer for the object from its beginning: what it has already is compared.

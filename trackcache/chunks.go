@@ -16,7 +16,6 @@ import (
 	"tutti"
 	"tutti/clock"
 	"tutti/store"
-	"tutti/store/lease"
 	"tutti/trackcache/policy"
 )
 
@@ -84,6 +83,7 @@ type Chunks struct {
 	inMemory *policy.S3FIFO[tutti.ChunkID]
 	objects  map[string]*object
 	known    *policy.S3FIFO[string] // of objects
+	suspects map[string]time.Time   // members that were silent, by ID
 	expected *recent                // chunks that another member said will be asked for
 	hinted   *recent                // chunks of which somebody was told lately
 	closed   bool
@@ -101,11 +101,14 @@ const (
 	maxObjects = 100_000 // whose description is held in memory: about 300 bytes each
 	// peerFirst is how long another member may take to begin its answer, and peerStall to go on: it may have to ask the
 	// origin first, but a member that was stopped should not cost a listener more than this.
-	peerFirst = 2 * time.Second
+	peerFirst = time.Second
 	peerStall = time.Second
+	// suspectFor is how long a member that was silent is not asked again: until it is no member any more, or has been
+	// stopped for no longer than a moment.
+	suspectFor = 3 * time.Second
 	// peerHurry replaces peerFirst while the origin is known to be away: then a member has the chunk or has not, and a
 	// listener is to hear soon that it cannot be had.
-	peerHurry = 30 * time.Millisecond
+	peerHurry = 20 * time.Millisecond
 	// tries is how often the origin is asked for a chunk, each time for the rest of it.
 	tries = 3
 	// storeWait bounds what the store may hold up a fill that could do without.
@@ -176,7 +179,7 @@ func NewChunks(c ChunksConfig) (*Chunks, error) {
 		filling: map[tutti.ChunkID]*chunk{}, memory: map[tutti.ChunkID]*chunk{},
 		inMemory: policy.NewS3FIFO[tutti.ChunkID](max(0, c.MemoryBytes)),
 		objects:  map[string]*object{}, known: policy.NewS3FIFO[string](maxObjects),
-		expected: newRecent(), hinted: newRecent(),
+		suspects: map[string]time.Time{}, expected: newRecent(), hinted: newRecent(),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.guard = &guard{
@@ -368,13 +371,18 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 			c.mu.Unlock()
 			return heldChunk{}, tutti.Errorf(tutti.KindUnavailable, op, "the server is shutting down")
 		}
-		if ch = c.memory[id]; ch != nil {
+		if ch = c.memory[id]; ch != nil && !c.current(ch) {
+			delete(c.memory, id)
+			c.inMemory.Remove(id)
+			ch = nil
+		}
+		if ch != nil {
 			c.inMemory.Hit(id)
 			c.stats.hitsMemory.Add(1)
 			c.mu.Unlock()
 			break
 		}
-		if ch = c.filling[id]; ch != nil {
+		if ch = c.filling[id]; ch != nil && !ch.failed() {
 			c.stats.joined.Add(1)
 			c.mu.Unlock()
 			break
@@ -403,6 +411,8 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 		return ch.known && (ch.have > 0 || ch.done) || who == byNeighbour && lent
 	})
 	switch {
+	case err != nil && ch.who == byNeighbour && who != byNeighbour && !final(err) && ctx.Err() == nil:
+		return c.get(ctx, r, n, who) // nobody was asked but the origin
 	case err != nil:
 		return heldChunk{}, err
 	case who == byNeighbour && lent:
@@ -410,6 +420,21 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 		return heldChunk{}, tutti.Errorf(tutti.KindUnavailable, op, "this member gets the chunk from another one")
 	}
 	return heldChunk{mem: ch, info: info}, nil
+}
+
+// current reports whether a chunk in memory is of the state of its object that is known. c.mu is held.
+func (c *Chunks) current(ch *chunk) bool {
+	o := c.object(ch.id.Object)
+	if !o.known {
+		o.info, o.known = ch.info, true
+	}
+	return sameState(o.info, ch.info)
+}
+
+func (ch *chunk) failed() bool {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	return ch.err != nil
 }
 
 // wanted notes that a listener asks for a chunk that is, or was, got ahead of time.
@@ -445,7 +470,9 @@ func (c *Chunks) fill(ch *chunk) {
 		c.log.Warn("a chunk could not be had", "library", ch.ref.Library, "path", ch.ref.Path, "chunk", ch.id.N, "err", err)
 	}
 	c.mu.Lock()
-	delete(c.filling, ch.id)
+	if c.filling[ch.id] == ch { // else another has begun since this one failed
+		delete(c.filling, ch.id)
+	}
 	c.mu.Unlock()
 }
 
@@ -490,7 +517,7 @@ func (c *Chunks) fillFrom(ctx context.Context, ch *chunk) error {
 		return err
 	}
 	ch.note(func() { ch.lent = false })
-	if ch.id.N == 0 && ch.have == 0 {
+	if ch.id.N == 0 && ch.have == 0 && !c.guard.isOpen(ch.ref.Library) { // a beginning without an end is no use
 		c.fromHead(ctx, ch, seal)
 	}
 	release, other := c.lease(ctx, ch)
@@ -516,33 +543,12 @@ func (c *Chunks) lease(ctx context.Context, ch *chunk) (release func(), other *t
 		return func() {}, nil
 	}
 	name := "fill#" + ch.id.Object + "#" + strconv.FormatInt(ch.id.N, 10)
-	self := c.fleet.Self().ID
-	limited, cancel := within(ctx, c.clock, storeWait)
-	defer cancel()
-	l, err := lease.Acquire(limited, lease.Config{Store: c.store, Clock: c.clock, Name: name, Holder: self, TTL: leaseFor})
-	switch {
-	case err == nil:
-		return func() {
-			ctx, cancel := within(ctx, c.clock, storeWait)
-			defer cancel()
-			if err := l.Release(ctx); err != nil {
-				c.log.Debug("a lease was left to end by itself", "chunk", ch.id.N, "object", ch.id.Object, "err", err)
-			}
-		}, nil
-	case !tutti.IsKind(err, tutti.KindConflict):
+	release, other, err := turn{c.store, c.clock, c.fleet}.take(ctx, name, leaseFor)
+	if err != nil {
 		c.heads.away.begin(c.clock.Now())
-		return func() {}, nil
+		c.log.Debug("the lease to fill a chunk could not be had", "chunk", ch.id.N, "object", ch.id.Object, "err", err)
 	}
-	holder, _, err := lease.Holder(limited, c.store, name)
-	if err != nil || holder == self {
-		return func() {}, nil
-	}
-	for _, m := range c.fleet.Members(tutti.ServiceTrackCache) {
-		if m.ID == holder {
-			return func() {}, &m
-		}
-	}
-	return func() {}, nil
+	return release, other
 }
 
 // final reports whether the origin would say the same again. Of what another member says only that there is no such
@@ -567,7 +573,7 @@ func (c *Chunks) fromPeers(ctx context.Context, ch *chunk, seal *askedSeal) erro
 	self, owners := c.fleet.Self().ID, c.fleet.Owners(ch.id, tutti.Replicas)
 	err := errNoSource
 	for i, m := range owners {
-		if m.ID == self {
+		if m.ID == self || c.suspected(m) {
 			continue
 		}
 		if i > 0 && owners[0].ID == self && !c.heldBy(ctx, m, ch.ref, ch.id.N) {
@@ -591,6 +597,7 @@ func (c *Chunks) fromPeer(ctx context.Context, ch *chunk, m tutti.Member, seal *
 	})
 	c.stats.bytesPeer.Add(n)
 	if err != nil {
+		c.suspect(m, err)
 		c.stats.peerFailed.Add(1)
 		c.log.Debug("another member did not send a chunk", "member", m.ID, "object", ch.id.Object, "chunk", ch.id.N, "err", err)
 		return err
@@ -598,6 +605,28 @@ func (c *Chunks) fromPeer(ctx context.Context, ch *chunk, m tutti.Member, seal *
 	c.stats.fillsPeer.Add(1)
 	return nil
 }
+
+// suspect notes that a member did not answer in time, as one that was stopped does not.
+func (c *Chunks) suspect(m tutti.Member, err error) {
+	if !errors.Is(err, errLate) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.suspects) > maxSuspects {
+		clear(c.suspects)
+	}
+	c.suspects[m.ID] = c.clock.Now()
+}
+
+func (c *Chunks) suspected(m tutti.Member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.suspects[m.ID]
+	return ok && c.clock.Now().Sub(t) < suspectFor
+}
+
+const maxSuspects = 1024 // more members than a fleet has
 
 // fromOrigin asks the origin, and again for the rest where it breaks off.
 func (c *Chunks) fromOrigin(ctx context.Context, ch *chunk, seal *askedSeal) error {

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tutti"
 	"tutti/clock"
@@ -419,6 +422,108 @@ func TestLinksThatFail(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOneMemberAsksTheOriginForADeadFirstOwner(t *testing.T) {
+	f := newFleet(t, 4)
+	data := noise(1, tutti.ChunkSize)
+	r := f.o.put("a.flac", data)
+	gate := make(chan struct{})
+	f.o.gate = gate
+	first, second := f.name(r, 0, 0), f.name(r, 0, 1)
+	f.with(func() {
+		f.fault[first] = func() fail { return fail{refuse: true} }
+		f.fault[second] = f.fault[first] // as far as the others can see
+	})
+	var wg sync.WaitGroup
+	for _, rank := range []int{2, 3} {
+		wg.Go(func() {
+			if got := readAt(t, f.ranked(r, 0, rank), r, 0, -1); !bytes.Equal(got, data) {
+				t.Error("other bytes came")
+			}
+		})
+		for f.o.opened.Load() == 0 { // the first has the lease
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for f.ranked(r, 0, 2).stats.leased.Load()+f.ranked(r, 0, 3).stats.leased.Load() == 0 { // one reads along with the other
+		time.Sleep(time.Millisecond)
+	}
+	close(gate)
+	wg.Wait()
+	f.settle()
+	if n := f.o.opened.Load(); n != 1 {
+		t.Errorf("the origin was asked %d times", n)
+	}
+}
+
+func TestSilentMemberIsNotAskedAgain(t *testing.T) {
+	f := newFleet(t, 3)
+	data := noise(1, 100_000)
+	r := f.o.put("a.flac", data)
+	asker, first := f.ranked(r, 0, 1), f.name(r, 0, 0)
+	var asked atomic.Int64
+	f.with(func() { f.fault[first] = func() fail { asked.Add(1); return fail{stall: true} } })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		readAt(t, asker, r, 0, -1)
+	}()
+	for open := true; open; {
+		select {
+		case <-done:
+			open = false
+		case <-time.After(time.Millisecond):
+			f.clock.Advance(50 * time.Millisecond)
+		}
+	}
+	before := asked.Load()
+	asker.disk.drop(tutti.ChunkID{Object: r.ID()}, nil)
+	readAt(t, asker, r, 0, -1)
+	if n := asked.Load() - before; n != 0 {
+		t.Errorf("it was asked %d times more", n)
+	}
+	f.with(func() { delete(f.fault, first) })
+	f.clock.Advance(suspectFor)
+	f.settle()
+	asker.disk.drop(tutti.ChunkID{Object: r.ID()}, nil)
+	fills := asker.stats.fillsPeer.Load()
+	readAt(t, asker, r, 0, -1)
+	if asker.stats.fillsPeer.Load() != fills+1 {
+		t.Error("it was not asked when it was back")
+	}
+}
+
+func TestMetricsOfChunks(t *testing.T) {
+	f := newFleet(t, 1)
+	read(t, f.node("c1"), f.o.put("a.flac", noise(1, 1000)))
+	f.settle()
+	reg := prometheus.NewPedanticRegistry()
+	if err := reg.Register(f.node("c1")); err != nil {
+		t.Fatal(err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, m := range families {
+		for _, x := range m.GetMetric() {
+			label := ""
+			if len(x.GetLabel()) > 0 {
+				label = x.GetLabel()[0].GetValue()
+			}
+			got[m.GetName()+" "+label] = x.GetCounter().GetValue() + x.GetGauge().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{
+		"tutti_chunks_reads_total filled": 1, "tutti_chunks_filled_bytes_total origin": 1000, "tutti_chunks_fills_total origin": 1,
+		"tutti_chunks_stored disk": 1, "tutti_chunks_stored_bytes disk": 1000 + chunkHeader, "tutti_chunks_origin_total read": 1, "tutti_chunks_origin_away 1": 0,
+	} {
+		if v, ok := got[name]; !ok || v != want {
+			t.Errorf("%s is %v (%v), not %v", name, v, ok, want)
+		}
 	}
 }
 

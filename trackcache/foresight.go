@@ -178,9 +178,16 @@ func (c *Chunks) askHeld(ctx context.Context, m tutti.Member, r tutti.Ref, n int
 	if !ok {
 		return nil, nil
 	}
-	ctx, cancel := within(ctx, c.clock, peerHurry)
+	if c.suspected(m) {
+		return nil, errLate
+	}
+	limited, cancel := within(ctx, c.clock, peerHurry)
 	defer cancel()
-	return p.Held(ctx, r, n)
+	bits, err := p.Held(limited, r, n)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		c.suspect(m, errLate)
+	}
+	return bits, err
 }
 
 // within returns a context that ends after d of the clock's time.

@@ -164,20 +164,21 @@ func (g *guard) probe(library string) {
 	}
 }
 
+// errLate is the error of whoever did not answer in time.
+var errLate = tutti.Errorf(tutti.KindUnavailable, "trackcache: read a range", "the storage of the music does not answer; try again in a few seconds")
+
 // openTimed opens a range of src. An answer that does not begin within first, or stands still for stall, is broken
 // off with KindUnavailable; the context of the exchange ends with the reader.
 func openTimed(ctx context.Context, c clock.Clock, first, stall time.Duration, src tutti.RangeSource, r tutti.Ref, off, n int64, tag string) (*timedBody, tutti.ObjectInfo, error) {
-	const op = "trackcache: read a range"
 	inner, cancel := context.WithCancelCause(ctx)
-	late := tutti.Errorf(tutti.KindUnavailable, op, "the storage of the music does not answer; try again in a few seconds")
-	timer := c.AfterFunc(first, func() { cancel(late) })
+	timer := c.AfterFunc(first, func() { cancel(errLate) })
 	rc, info, err := src.OpenRange(inner, r, off, n, tag)
 	if !timer.Stop() && err == nil && inner.Err() != nil {
-		err = errors.Join(late, rc.Close())
+		err = errors.Join(errLate, rc.Close())
 	}
 	if err != nil {
 		if inner.Err() != nil && ctx.Err() == nil {
-			err = late
+			err = errLate
 		}
 		cancel(nil)
 		return nil, info, err
@@ -186,7 +187,7 @@ func openTimed(ctx context.Context, c clock.Clock, first, stall time.Duration, s
 	if info.Size >= 0 && (left < 0 || left > info.Size-off) {
 		left = max(0, info.Size-off)
 	}
-	return &timedBody{rc: rc, ctx: inner, outer: ctx, cancel: cancel, clock: c, stall: stall, late: late, left: left}, info, nil
+	return &timedBody{rc: rc, ctx: inner, outer: ctx, cancel: cancel, clock: c, stall: stall, left: left}, info, nil
 }
 
 // timedBody is a body that is broken off when it stands still. One goroutine reads it.
@@ -196,14 +197,13 @@ type timedBody struct {
 	cancel     context.CancelCauseFunc
 	clock      clock.Clock
 	stall      time.Duration
-	late       error
 	left       int64       // bytes that are still to come; negative where that is not known
 	note       func(error) // told once how it ended, unless nil
 	ended      bool
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
-	timer := b.clock.AfterFunc(b.stall, func() { b.cancel(b.late) })
+	timer := b.clock.AfterFunc(b.stall, func() { b.cancel(errLate) })
 	n, err := b.rc.Read(p)
 	timer.Stop()
 	b.left -= int64(n)
@@ -211,7 +211,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 		err = tutti.Errorf(tutti.KindUnavailable, "trackcache: read a range", "the storage of the music broke off; try again in a few seconds")
 	}
 	if err != nil && err != io.EOF && b.ctx.Err() != nil && b.outer.Err() == nil {
-		err = b.late
+		err = errLate
 	}
 	if err != nil {
 		b.end(err)
