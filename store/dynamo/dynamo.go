@@ -43,6 +43,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 
 	"tutti"
@@ -97,6 +98,7 @@ type Store struct {
 	attemptTimeout time.Duration
 	budget         *ratelimit.TokenRateLimit
 	own            *http.Transport // nil where the transport was given
+	tails          tails
 	*meter
 
 	closing sync.RWMutex // held for reading by each call
@@ -317,8 +319,9 @@ func isThrottle(err error) bool {
 }
 
 func isTransient(err error) bool {
-	var syntax *types.InternalServerError
-	return errors.Is(err, errTimeout) || errors.As(err, &syntax) ||
+	var failure *types.InternalServerError
+	var cut *smithy.DeserializationError // an answer that ended too early, or was none
+	return errors.Is(err, errTimeout) || errors.As(err, &failure) || errors.As(err, &cut) ||
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 

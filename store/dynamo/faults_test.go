@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -29,6 +30,7 @@ type fault struct {
 	done    bool   // the database is asked first; only what it has done can go wrong
 	err     error  // the exchange breaks: before the database is asked, or after where done
 	hang    bool   // no answer, until the attempt is given up
+	cut     bool   // the answer ends in its middle
 	partial int    // a batch: only so many of its parts are done; 0: all, -1: none
 	before  func() // runs before the database is asked
 }
@@ -109,6 +111,12 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	case f.status != 0:
 		res.Body.Close()
 		return f.answer(r), nil
+	case f.cut:
+		whole := res.Body
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(io.LimitReader(whole, 10), iotest.ErrReader(io.ErrUnexpectedEOF)), whole}
 	case rest != nil:
 		return addUnprocessed(res, operation, rest)
 	}
@@ -245,6 +253,7 @@ func TestLostAnswers(t *testing.T) {
 	for name, lost := range map[string]fault{
 		"broken":   {err: errBroken, done: true},
 		"internal": {status: 500, code: "InternalServerError", done: true},
+		"cut":      {cut: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, n := openFaulty(t, clock.System, func(x exchange) fault {
@@ -393,6 +402,34 @@ func TestNoAnswer(t *testing.T) {
 	wantKind(t, <-done, tutti.KindNotFound)
 }
 
+// TestCutAnswers: readings whose answers end in their middle are asked again.
+func TestCutAnswers(t *testing.T) {
+	s, n := openFaulty(t, clock.System, func(x exchange) fault {
+		return fault{cut: x.n == 1 && x.operation != "UpdateItem"}
+	})
+	value := bytes.Repeat([]byte("v"), 50_000)
+	if _, err := s.Put(t.Context(), key, value, time.Time{}, store.Always); err != nil {
+		t.Fatal(err)
+	}
+	it, err := s.Get(t.Context(), key)
+	if err != nil || !bytes.Equal(it.Value, value) {
+		t.Fatalf("%d bytes, %v", len(it.Value), err)
+	}
+	items, err := s.BatchGet(t.Context(), []store.Key{key})
+	if err != nil || len(items) != 1 {
+		t.Fatal(len(items), err)
+	}
+	p, err := s.Query(t.Context(), key.PK, "", "", 1)
+	if err != nil || len(p.Items) != 1 {
+		t.Fatal(len(p.Items), err)
+	}
+	for _, operation := range []string{"GetItem", "BatchGetItem", "Query"} {
+		if n.count[operation] != 2 {
+			t.Errorf("%s: %d requests", operation, n.count[operation])
+		}
+	}
+}
+
 func TestCancelledOnTheWay(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s, n := openFaulty(t, clock.System, func(exchange) fault { return fault{hang: true, before: cancel} })
@@ -533,7 +570,7 @@ func TestLateAppend(t *testing.T) {
 				}}
 			})
 			other = openTest(t, Config{Table: s.table, Endpoint: engines[local.DynamoDB].URL, Clock: c, Credentials: madeUp})
-			fill(t, s, "log", 1, 2)
+			fill(t, s, "log", 1, 2) // so that it knows of record 2, and need not look when it appends the third
 			late = true
 			wantKind(t, s.Append(t.Context(), "log", 3, []byte("late")), test.kind)
 			r, err := s.ReadLog(t.Context(), "log", 0, 10)
@@ -541,6 +578,46 @@ func TestLateAppend(t *testing.T) {
 				t.Fatalf("%v, %v", r, err)
 			}
 		})
+	}
+}
+
+// TestTails: who appends one after the other, or has read to the end, need not read the record before. That does not
+// last longer than tombstones do, and is forgotten when there are too many logs.
+func TestTails(t *testing.T) {
+	c := clock.NewFake(storetest.Epoch)
+	s, n := openFaulty(t, c, func(exchange) fault { return fault{} })
+	readings := func(want int) {
+		t.Helper()
+		if got := n.count["GetItem"]; got != want {
+			t.Fatalf("%d readings, want %d", got, want)
+		}
+	}
+	fill(t, s, "log", 1, 5)
+	readings(1) // of the mark, before the first
+	other := openTest(t, Config{Table: s.table, Endpoint: engines[local.DynamoDB].URL, Clock: c, Credentials: madeUp})
+	fill(t, other, "log", 6, 8)
+	fillOne := func(seq uint64) {
+		t.Helper()
+		fill(t, s, "log", seq, seq)
+	}
+	fillOne(9) // its own 5 is of no use
+	readings(2)
+	fill(t, other, "log", 10, 11)
+	if r, err := s.ReadLog(t.Context(), "log", 9, 10); len(r) != 2 || err != nil {
+		t.Fatal(r, err)
+	}
+	fillOne(12)
+	readings(2)
+	c.Advance(tailLife)
+	fillOne(13)
+	readings(3)
+	for i := range maxTails {
+		s.tails.saw(fmt.Sprint(i), 1, c.Now())
+	}
+	fillOne(14)
+	readings(4)
+	if len(s.tails.of) > maxTails {
+		t.Fatalf("%d logs are remembered", len(s.tails.of))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,7 +20,8 @@ import (
 // A record is one item, written on the condition that there is none of its number. What needs thought is the order of
 // that with everything else:
 //
-//   - The record before it must exist. It is read first; records go only by trimming, so what was seen stays true.
+//   - The record before it must exist. It is read first, unless this Store has seen it within the hour; records go only
+//     by trimming, so what was seen stays true.
 //   - Trimming must not let a number be written twice: an Append that was on its way all the time would find nothing
 //     there. So a trimmed record becomes a tombstone, which costs what its removal would, and the table's TTL removes
 //     that after a week for nothing. An Append that took longer than a minute looks at the mark afterwards, for a
@@ -31,8 +33,38 @@ import (
 const (
 	tombstoneLife = 7 * 24 * time.Hour
 	promptAppend  = time.Minute
-	batchWrite    = 25 // items a BatchWriteItem
+	tailLife      = time.Hour
+	maxTails      = 10_000 // logs of which the end is remembered: about a megabyte
+	batchWrite    = 25     // items a BatchWriteItem
 )
+
+// tail is a record that a Store has seen or written. For as long as tombstones live, that is as good as to read it.
+type tail struct {
+	seq uint64
+	at  time.Time
+}
+
+// tails remembers a record of each log that was in use lately, so that who appends many need not read each one back.
+type tails struct {
+	mu sync.Mutex
+	of map[string]tail
+}
+
+func (t *tails) saw(log string, seq uint64, at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.of[log]; t.of == nil || !known && len(t.of) >= maxTails {
+		t.of = make(map[string]tail)
+	}
+	t.of[log] = tail{seq, at}
+}
+
+func (t *tails) has(log string, seq uint64, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := t.of[log]
+	return seen.seq == seq && now.Sub(seen.at) < tailLife
+}
 
 func recordKey(log string, seq uint64) attributes {
 	return attributes{pkAttr: text(logPrefix + log), skAttr: text(sequence(seq))}
@@ -82,6 +114,9 @@ func (s *Store) Append(ctx context.Context, log string, seq uint64, value []byte
 	if tutti.IsKind(err, tutti.KindConflict) {
 		return taken(op, seq)
 	}
+	if err == nil {
+		s.tails.saw(log, seq, started)
+	}
 	if err == nil && s.clock.Now().Sub(started) > promptAppend {
 		trimmed, _, err := s.mark(ctx, op, log)
 		if err != nil {
@@ -101,6 +136,9 @@ func taken(op string, seq uint64) error {
 // mayAppend returns nil if the log goes up to seq-1 at least and seq was not trimmed.
 func (s *Store) mayAppend(ctx context.Context, op, log string, seq uint64) error {
 	if seq > 1 {
+		if s.tails.has(log, seq-1, s.clock.Now()) {
+			return nil
+		}
 		before, err := s.getItem(ctx, op, recordKey(log, seq-1))
 		if err != nil {
 			return err
@@ -134,6 +172,7 @@ func (s *Store) ReadLog(ctx context.Context, log string, since uint64, limit int
 		return nil, nil
 	}
 	for asked := false; ; {
+		began := s.clock.Now()
 		out, err := s.query(ctx, op, &dynamodb.QueryInput{
 			KeyConditionExpression:    aws.String("pk = :pk AND sk > :since"),
 			ExpressionAttributeValues: attributes{":pk": text(logPrefix + log), ":since": text(sequence(since))},
@@ -143,6 +182,9 @@ func (s *Store) ReadLog(ctx context.Context, log string, since uint64, limit int
 			return nil, err
 		}
 		records, trimmed, err := recordsOf(op, out.Items)
+		if n := len(records); n > 0 {
+			s.tails.saw(log, records[n-1].Seq, began)
+		}
 		if err != nil || len(records) > 0 || len(out.LastEvaluatedKey) == 0 {
 			return records, err
 		}
@@ -187,6 +229,7 @@ func (s *Store) LastSeq(ctx context.Context, log string) (uint64, error) {
 }
 
 func (s *Store) lastSeq(ctx context.Context, op, log string) (uint64, error) {
+	began := s.clock.Now()
 	out, err := s.query(ctx, op, &dynamodb.QueryInput{
 		KeyConditionExpression:    aws.String("pk = :pk"),
 		ExpressionAttributeValues: attributes{":pk": text(logPrefix + log)},
@@ -201,6 +244,7 @@ func (s *Store) lastSeq(ctx context.Context, op, log string) (uint64, error) {
 		if !ok {
 			return 0, tutti.Errorf(tutti.KindInternal, op, "a record of the log is not one of tutti's")
 		}
+		s.tails.saw(log, seq, began)
 		return seq, nil
 	}
 	// There is nothing, or nothing but tombstones, of which the newest may be gone already.

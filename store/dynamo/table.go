@@ -16,14 +16,16 @@ import (
 )
 
 // schema is what a table of ours looks like.
-func schema() ([]types.KeySchemaElement, []types.AttributeDefinition) {
-	return []types.KeySchemaElement{
+func schema() (keys []types.KeySchemaElement, attrs []types.AttributeDefinition) {
+	keys = []types.KeySchemaElement{
 		{AttributeName: aws.String(pkAttr), KeyType: types.KeyTypeHash},
 		{AttributeName: aws.String(skAttr), KeyType: types.KeyTypeRange},
-	}, []types.AttributeDefinition{
+	}
+	attrs = []types.AttributeDefinition{
 		{AttributeName: aws.String(pkAttr), AttributeType: types.ScalarAttributeTypeS},
 		{AttributeName: aws.String(skAttr), AttributeType: types.ScalarAttributeTypeS},
 	}
+	return keys, attrs
 }
 
 // sameSchema reports whether a table's keys are those of ours.
