@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"tutti/store/dynamo/local"
 )
 
 // shellBlocks returns the lines of the ```sh blocks of a Markdown file.
@@ -66,7 +70,21 @@ func TestCommandsInDocs(t *testing.T) {
 	if err := os.Symlink(bin, filepath.Join(path, "tutti")); err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "HOME="+home, "XDG_DATA_HOME=", "PATH="+path+":"+os.Getenv("PATH"),
+	for _, dir := range []string{"etc/systemd/system", "etc/sysusers.d", "etc/tutti"} {
+		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Where the documents name a table of Amazon's, the one that is used lies here.
+	table := sync.OnceValue(func() string { return local.ForTest(t, local.DynamoDB).URL })
+	const region = "?region=eu-central-1"
+	here := func(line string) string {
+		if !strings.Contains(line, "dynamodb://") {
+			return line
+		}
+		return strings.ReplaceAll(line, region, region+"&endpoint="+url.QueryEscape(table()))
+	}
+	env := append(os.Environ(), "AWS_ACCESS_KEY_ID=docs", "AWS_SECRET_ACCESS_KEY=docs", "HOME="+home, "XDG_DATA_HOME=", "PATH="+path+":"+os.Getenv("PATH"),
 		"TUTTI_LISTEN=127.0.0.1:0", "TUTTI_MUSIC="+filepath.Join(home, "Music"))
 	seen := 0
 	shell := func(t *testing.T, dir, line string) {
@@ -91,10 +109,10 @@ func TestCommandsInDocs(t *testing.T) {
 					t.Run(name, func(t *testing.T) { serveOnce(t, env, home, line) })
 					continue
 				}
-				t.Run(name, func(t *testing.T) { shell(t, home, line) })
+				t.Run(name, func(t *testing.T) { shell(t, home, here(line)) })
 			case "install":
 				t.Run(name, func(t *testing.T) {
-					shell(t, "..", strings.ReplaceAll(line, "/usr/local/bin", path+"/.."))
+					shell(t, "..", strings.NewReplacer("/usr/local/bin", path+"/..", "/etc/", home+"/etc/").Replace(line))
 				})
 			default:
 				t.Errorf("%s: no way to test this command is known", name)
@@ -133,6 +151,26 @@ func serveOnce(t *testing.T, env []string, dir, line string) {
 	}
 	if err := cmd.Wait(); err != nil || !ready {
 		t.Errorf("%s: ready %v, ended with %v", line, ready, err)
+	}
+}
+
+// TestUnits has systemd look at the units that are shipped, with the program where it is here.
+func TestUnits(t *testing.T) {
+	bin, dir := binary(t), t.TempDir()
+	for file, instance := range map[string]string{
+		"tutti.service": "tutti.service", "tutti@.service": "tutti@delivery.service", "tutti-nginx.service": "tutti-nginx.service",
+	} {
+		b, err := os.ReadFile(filepath.Join("../deploy", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit := filepath.Join(dir, instance)
+		if err := os.WriteFile(unit, []byte(strings.ReplaceAll(string(b), "/usr/local/bin/tutti", bin)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := exec.Command(need(t, "systemd-analyze"), "verify", "--man=no", unit).CombinedOutput(); err != nil || len(b) > 0 {
+			t.Errorf("%s: %v\n%s", file, err, b)
+		}
 	}
 }
 
