@@ -529,13 +529,14 @@ func TestStreamsSurvive(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, uint64(len(how))))
 			far := &fleet{}
-			for range 3 {
+			for i := range 3 {
 				at := serve(t, peer.HandlerConfig{TrackCache: newCache(t, dir), Keys: k})
+				places := rand.New(rand.NewPCG(uint64(i), uint64(len(how))))
 				way := newFaulty(t, at, func(n int) (int64, string) {
 					if n%2 == 1 {
 						return 0, "" // every second connection is good
 					}
-					return rng.Int64N(2 << 20), how
+					return places.Int64N(2 << 20), how
 				})
 				far.add(tutti.ServiceTrackCache, way.Addr().String())
 			}

@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
+	"log"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -112,7 +114,7 @@ func TestMutualTLS(t *testing.T) {
 	want, ref := music(t, dir, "a.flac", 1<<20)
 	s := httptest.NewUnstartedServer(peer.Handler(peer.HandlerConfig{TrackCache: newCache(t, dir), Keys: k, Clock: clock.System, Logger: quiet}))
 	s.TLS = server
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	defer s.Close()
 	far := (&fleet{}).add(tutti.ServiceTrackCache, s.Listener.Addr().String())
@@ -150,6 +152,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 	// Nor does a client speak to a server that is no member.
 	impostor := httptest.NewUnstartedServer(http.NotFoundHandler())
+	impostor.Config.ErrorLog = log.New(io.Discard, "", 0)
 	impostor.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	impostor.StartTLS()
 	defer impostor.Close()
