@@ -511,19 +511,22 @@ func TestRunTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, worker := range workers(t, dir) {
-		defer func() { _ = syscall.Kill(worker, syscall.SIGKILL) }() // a master that was killed leaves them
-	}
+	orphans := workers(t, dir)
 	if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
-	}
-	for _, worker := range workers(t, dir) {
-		_ = syscall.Kill(worker, syscall.SIGKILL)
 	}
 	if err := <-ended; !tutti.IsKind(err, tutti.KindUnavailable) {
 		t.Errorf("nginx was killed, and Run returns %v", err)
 	}
 	cancel()
+	eventually(t, "the workers that it left are gone", func() bool {
+		for _, pid := range orphans {
+			if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && !bytes.Contains(b, []byte(") Z ")) {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 func TestRedact(t *testing.T) {

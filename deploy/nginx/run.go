@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -50,7 +51,8 @@ type EdgeConfig struct {
 type Edge struct {
 	c       EdgeConfig
 	program string
-	written string // what is in File
+	written string       // what is in File
+	running atomic.Int64 // the process that Run has started; 0: none
 }
 
 // NewEdge returns KindUnavailable where there is no nginx, and KindInvalid for a configuration that cannot be.
@@ -200,6 +202,9 @@ func (e *Edge) Reload() error {
 }
 
 func (e *Edge) pid() (int, error) {
+	if pid := e.running.Load(); pid != 0 {
+		return int(pid), nil // the file may be the work of the nginx before, which removes it when it ends
+	}
 	b, err := os.ReadFile(filepath.Join(e.c.Config.Dir, "nginx.pid"))
 	if err != nil {
 		return 0, err
@@ -265,19 +270,19 @@ func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
 }
 
 // Run starts nginx in the foreground and keeps it in step with the fleet until ctx ends. Then nginx finishes its streams
-// for as long as Grace allows, and Run returns nil. That nginx cannot start, or ends of itself, is KindUnavailable. nginx
-// dies with this process.
+// for as long as Grace allows, and Run returns nil. That nginx cannot start, or ends of itself, is KindUnavailable. Should
+// this process be killed, nginx listens no longer, finishes its streams and ends.
 func (e *Edge) Run(ctx context.Context) error {
 	const op = "nginx.Run"
 	change := e.c.Fleet.Changed()
 	if _, err := e.Write(ctx); err != nil {
 		return err
 	}
-	if err := removeDeadSocket(ctx, settings{e.c.Config}.FillSocket()); err != nil {
+	if err := e.clearSocket(ctx); err != nil {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
 	cmd := exec.Command(e.program, e.args(e.c.File, "-g", "daemon off;")...) // not CommandContext: its end is to be graceful
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Setpgid: true}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
@@ -285,11 +290,27 @@ func (e *Edge) Run(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
+	e.running.Store(int64(cmd.Process.Pid))
+	defer e.running.Store(0)
 	e.c.Logger.InfoContext(ctx, "nginx runs", "pid", cmd.Process.Pid, "listen", e.c.Config.Listen)
 	var work sync.WaitGroup
 	defer work.Wait()
 	var last lastLine
-	work.Go(func() { e.relay(stderr, &last) })
+	said := make(chan struct{})
+	work.Go(func() {
+		defer close(said)
+		e.relay(stderr, &last)
+	})
+	// Workers without a master would keep the pipe open for as long as their streams last.
+	defer func() {
+		limit := e.c.Clock.NewTimer(time.Second)
+		defer limit.Stop()
+		select {
+		case <-said:
+		case <-limit.C():
+		}
+		_ = stderr.Close() // nothing of it was for us to keep
+	}()
 	following, stop := context.WithCancel(ctx)
 	defer stop()
 	work.Go(func() { _ = e.follow(following, change) }) // it only ever returns nil
@@ -303,9 +324,17 @@ func (e *Edge) Run(ctx context.Context) error {
 	})
 	select {
 	case err := <-ended:
+		// Where the master was killed, its workers still listen: they finish their streams and make room.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT) // there may be none
+		limit := e.c.Clock.NewTimer(time.Second)
+		defer limit.Stop()
+		select { // for what it said last
+		case <-said:
+		case <-limit.C():
+		}
 		message := "nginx ended of itself"
-		if said := last.get(); said != "" {
-			message += ": " + said
+		if text := last.get(); text != "" {
+			message += ": " + text
 		}
 		return &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Message: message, Err: err}
 	case <-ctx.Done():
@@ -314,19 +343,26 @@ func (e *Edge) Run(ctx context.Context) error {
 	return e.end(cmd.Process, ended)
 }
 
-// removeDeadSocket removes the socket that a nginx which was killed has left: the next one could not listen there.
-func removeDeadSocket(ctx context.Context, path string) error {
-	c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
-	switch {
-	case err == nil:
+// clearSocket makes sure that nginx can listen on its own socket: one that a nginx which was killed has left is removed,
+// and one that is about to end is waited for.
+func (e *Edge) clearSocket(ctx context.Context) error {
+	path := settings{e.c.Config}.FillSocket()
+	for range 30 {
+		c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case errors.Is(err, syscall.ECONNREFUSED):
+			return os.Remove(path)
+		case err != nil:
+			return err
+		}
 		_ = c.Close()
-		return tutti.Errorf(tutti.KindUnavailable, "nginx.Run", "another nginx runs in the folder %s; end it first", filepath.Dir(path))
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return os.Remove(path)
+		if err := clock.Sleep(ctx, e.c.Clock, 100*time.Millisecond); err != nil {
+			return err
+		}
 	}
-	return err
+	return tutti.Errorf(tutti.KindUnavailable, "nginx.Run", "another nginx runs in the folder %s; end it first", e.c.Config.Dir)
 }
 
 // end has nginx finish: no new connections at once, then the streams that run, then all of it.
