@@ -47,10 +47,10 @@ var packages = map[string]string{
 
 // Config says what to start.
 type Config struct {
-	Engine Engine // "": DynamoDB
-	Port   int    // on 127.0.0.1; 0: a free one
-	Dir    string // where DynamoDB Local keeps its tables; "": in memory, gone when it stops. Dynalite has memory only
-	Log    io.Writer
+	Engine Engine    // "": DynamoDB
+	Port   int       // on 127.0.0.1; 0: a free one
+	Dir    string    // where DynamoDB Local keeps its tables; "": in memory, gone when it stops. Dynalite has memory only
+	Log    io.Writer // what it says, and that something is being fetched; one Write at a time. nil: nowhere
 }
 
 // Server is an engine that runs.
@@ -75,7 +75,8 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if c.Log == nil {
 		c.Log = io.Discard
 	}
-	dir, err := fetched(ctx, c.Engine)
+	c.Log = &oneAtATime{w: c.Log}
+	dir, err := fetched(ctx, c.Engine, c.Log)
 	if err != nil {
 		return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
@@ -138,7 +139,7 @@ func tail(out []byte) []byte {
 // fetched returns the folder that has all that the engine consists of, and fills it where need be. The folder's name
 // is a hash of what is pinned, so that a change of that fetches anew. It appears in one piece, and one
 // process at a time fetches.
-func fetched(ctx context.Context, e Engine) (string, error) {
+func fetched(ctx context.Context, e Engine, log io.Writer) (string, error) {
 	pinned, err := fs.Sub(parts, string(e))
 	if err != nil {
 		return "", err
@@ -170,7 +171,7 @@ func fetched(ctx context.Context, e Engine) (string, error) {
 	if err := os.MkdirAll(cache, 0o700); err != nil {
 		return "", err
 	}
-	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(cache, string(e)+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +182,16 @@ func fetched(ctx context.Context, e Engine) (string, error) {
 	if _, err := os.Stat(dir); err == nil { // somebody else was first
 		return dir, nil
 	}
-	draft, err := os.MkdirTemp(cache, string(e)+"-draft-")
+	drafts := filepath.Join(cache, string(e)+"-draft-")
+	if left, err := filepath.Glob(drafts + "*"); err == nil { // by fetches that were killed
+		for _, dir := range left {
+			if err := os.RemoveAll(dir); err != nil {
+				return "", err
+			}
+		}
+	}
+	fmt.Fprintf(log, "fetching %s, once, into %s\n", e, dir)
+	draft, err := os.MkdirTemp(cache, filepath.Base(drafts))
 	if err != nil {
 		return "", err
 	}
@@ -287,6 +297,18 @@ func launch(ctx context.Context, c Config, dir string) (*Server, error) {
 		s.Stop()
 		return nil, errors.Join(ctx.Err(), fmt.Errorf("%s was not ready:\n%s", c.Engine, tail(said.bytes())))
 	}
+}
+
+// oneAtATime passes on what comes from several goroutines.
+type oneAtATime struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (o *oneAtATime) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.w.Write(p)
 }
 
 // buffer keeps the first of what an engine says, for the error of one that does not come up.

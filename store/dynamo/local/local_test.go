@@ -3,13 +3,18 @@ package local_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"tutti"
+	"tutti/clock"
+	"tutti/store"
+	"tutti/store/dynamo"
 	"tutti/store/dynamo/local"
 )
 
@@ -55,6 +60,38 @@ func TestEndsWithItsParent(t *testing.T) {
 	s := local.ForTest(t, local.Dynalite)
 	s.CloseInput()
 	<-s.Done()
+}
+
+// TestDir: with a folder, tables are there again after the engine was killed and started on the same port.
+func TestDir(t *testing.T) {
+	cfg := local.Config{Dir: t.TempDir()}
+	key := store.Key{PK: "p", SK: "s"}
+	for round := range 2 {
+		s, err := local.Start(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		table := dynamo.Config{Table: "kept", Endpoint: s.URL, Clock: clock.System}
+		if err := dynamo.Init(t.Context(), table); err != nil {
+			t.Fatal(err)
+		}
+		db, err := dynamo.Open(t.Context(), table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		version, err := db.Put(t.Context(), key, nil, time.Time{}, store.Always)
+		if version != uint64(round+1) || err != nil {
+			t.Errorf("round %d: version %d, %v", round, version, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		s.Stop()
+		if _, err := fmt.Sscanf(s.URL, "http://127.0.0.1:%d", &cfg.Port); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestMissing(t *testing.T) {
