@@ -254,3 +254,21 @@ func TestPlanMemoryIsBounded(t *testing.T) {
 		t.Error("the latest plan is not among them")
 	}
 }
+
+// BenchmarkRedirect is what one range request of a running player costs delivery beside net/http and the wire.
+func BenchmarkRedirect(b *testing.B) {
+	lib := newLibrary(b)
+	lib.add(b, "tr-1", "a.flac", noise(1000))
+	s := NewStreamer(StreamerConfig{
+		Catalog: lib, Cache: lib, Clock: clock.System, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()), Remember: time.Hour,
+		Accel: func(*http.Request, tutti.Pass) (string, bool) { return "/_tutti/", true },
+	})
+	r := httptest.NewRequestWithContext(b.Context(), "GET", "/", nil)
+	r.Header.Set("Range", "bytes=100-")
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.ServeTrack(httptest.NewRecorder(), r, tutti.PlanRequest{Track: "tr-1"}, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
