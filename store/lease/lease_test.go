@@ -494,8 +494,6 @@ func TestKeepGivesTurns(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := Holder(t.Context(), s, "scan")
-	wantKind(t, err, tutti.KindNotFound)
 }
 
 func TestConfig(t *testing.T) {
