@@ -1,8 +1,10 @@
 package scan_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,9 +35,16 @@ type counting struct {
 	heads int
 	gets  map[string]int // by key
 	bytes map[string]int64
+	fails func(*http.Request) bool // called under mu; nil: none does
 }
 
 func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.mu.Lock()
+	fail := c.fails != nil && c.fails(r)
+	c.mu.Unlock()
+	if fail {
+		return nil, errors.New("the connection failed, as the test says")
+	}
 	res, err := c.Transport.RoundTrip(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,5 +292,83 @@ func TestBucketIsNotWatched(t *testing.T) {
 	stop()
 	if cost.lists != 1 || cost.heads != 0 {
 		t.Errorf("one scan of an empty bucket took %d listings and %d HEADs", cost.lists, cost.heads)
+	}
+}
+
+// TestBucketAway: an object store that is away says nothing of the music in it. The tracks stay, and it is tried again
+// before the next scan is due.
+func TestBucketAway(t *testing.T) {
+	l := newLibrary(t, nil)
+	const tracks, years = 240, 20 * 365 * 24 * time.Hour
+	l.fill(tracks / 4) // in 184 directories
+	origin, cost, _, store := inBucket(t, l.root)
+	book := scantest.NewBook()
+	far := &library{t: t, clock: l.clock, book: book}
+	failing := func(*http.Request) bool { return false }
+	cost.fails = func(r *http.Request) bool { return failing(r) }
+	restart := func() {
+		var err error
+		far.scanner, err = scan.New(scan.Config{Origin: origin, Book: book, Clock: far.clock, AtStart: true, Interval: years, Workers: 1, Logger: slog.New(slog.DiscardHandler)})
+		must(t, err)
+	}
+	restart()
+
+	// It goes away after the listing of some directories, and after the reading of some files.
+	for what, kind := range map[string]func(*http.Request) bool{
+		"listings": func(r *http.Request) bool { return r.URL.Query().Has("list-type") },
+		"files":    func(r *http.Request) bool { return !r.URL.Query().Has("list-type") },
+	} {
+		n := 0
+		failing = func(r *http.Request) bool {
+			if kind(r) {
+				n++
+			}
+			return n > 10 && kind(r)
+		}
+		if _, err := far.scanner.ScanOnce(t.Context(), false, nil); !tutti.IsKind(err, tutti.KindUnavailable) {
+			t.Errorf("%s fail, and the scan ends with %v", what, err)
+		}
+	}
+	failing = func(*http.Request) bool { return false }
+	if st := far.scan(false); st.Failed != 0 || book.TrackCount("1") != tracks {
+		t.Fatalf("when it is back: %d tracks, %+v", book.TrackCount("1"), st)
+	}
+
+	must(t, store.Close())
+	if _, err := far.scanner.ScanOnce(t.Context(), false, nil); !tutti.IsKind(err, tutti.KindUnavailable) {
+		t.Errorf("without a store the scan ends with %v", err)
+	}
+	if n := book.TrackCount("1"); n != tracks {
+		t.Errorf("%d of %d tracks are left when the store is away", n, tracks)
+	}
+	restart()
+	finished := func(ok bool, meanwhile func()) {
+		t.Helper()
+		for {
+			must(t, t.Context().Err())
+			if st := far.scanner.Status(); !st.Scanning && !st.Finished.IsZero() && (st.Error == "") == ok {
+				return
+			}
+			meanwhile()
+		}
+	}
+	stop := far.run(t)
+	finished(false, runtime.Gosched)
+	again, err := local.Start(t.Context(), local.Config{Dir: store.Dir, Address: store.Address(), Access: store.Access, Secret: store.Secret})
+	must(t, err)
+	t.Cleanup(func() { again.Close() })
+	must(t, again.MakeBucket(t.Context(), "music"))
+	must(t, again.Upload(t.Context(), "music", "all/", l.root))
+	began := far.clock.Now()
+	finished(true, func() { // the timer is set some time after the scan has ended
+		if far.clock.Now().Sub(began) > 10*24*time.Hour {
+			t.Fatal("it is not tried again before the next scan is due")
+		}
+		far.clock.Advance(time.Minute)
+		time.Sleep(time.Millisecond)
+	})
+	stop()
+	if n := book.TrackCount("1"); n != tracks {
+		t.Errorf("%d of %d tracks when the store is back", n, tracks)
 	}
 }

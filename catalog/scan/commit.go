@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"path"
 	"reflect"
 	"strings"
@@ -105,11 +106,19 @@ func (c *committer) files(ctx context.Context, p *pass, u *unit) error {
 		case tutti.IsKind(t.err, tutti.KindNotFound): // removed between listing and reading
 			c.gone = append(c.gone, t.known...)
 			continue
+		case elsewhere(p.s.origin, p.lib.ID) && tutti.IsKind(t.err, tutti.KindUnavailable) && !errors.Is(t.err, errNoReader):
+			// That says something of the store at this moment, and nothing of the file: the next scan reads it.
+			c.counts(func(st *tutti.ScanStatus) { st.Failed++ })
+			if p.unread++; p.unread == maxUnread {
+				return t.err
+			}
+			continue
 		case t.err != nil:
 			p.s.refuse(p.lib.ID, &t.fi, t.err)
 			c.counts(func(st *tutti.ScanStatus) { st.Failed++ })
 			continue
 		}
+		p.unread = 0
 		p.s.accept(p.lib.ID, &t.fi)
 		w := waiting{p: p, known: t.known, scope: c.scope}
 		used := make(map[tutti.ID]bool, len(t.drafts))

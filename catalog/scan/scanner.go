@@ -35,6 +35,7 @@ const (
 	maxQuiet        = 10      // debounces after which changes are looked at even if they have not ceased
 	maxDirty        = 500     // directories that changed; more of them are walked as a whole library
 	maxRefused      = 100_000 // files that could not be read that are remembered
+	maxUnread       = 50      // files of an object store that cannot be had one after the other, or its directories: then it is away
 	distantWorkers  = 16      // files read at once where each answer takes a round trip, which is waited for rather than computed
 	maxRounds       = 3       // partial passes after a pass, for directories whose albums must be decided anew
 )
@@ -116,7 +117,7 @@ func New(c Config) (*Scanner, error) {
 	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
-		if elsewhere(c.Origin) {
+		if slices.ContainsFunc(c.Origin.Libraries(), func(l tutti.Library) bool { return elsewhere(c.Origin, l.ID) }) {
 			c.Workers = max(c.Workers, distantWorkers)
 		}
 	}
@@ -142,7 +143,7 @@ func (s *Scanner) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if s.cfg.Watch {
 		for _, lib := range s.origin.Libraries() {
-			if w, ok := s.origin.(unwatched); ok && !w.Watchable(lib.ID) {
+			if elsewhere(s.origin, lib.ID) {
 				continue // or it would be walked at every try, which an object store charges for
 			}
 			g.Go(func() error { return s.watch(ctx, lib) })
@@ -158,10 +159,10 @@ func (s *Scanner) Run(ctx context.Context) error {
 // unwatched is implemented by origins with libraries that can never be watched, as those in object stores.
 type unwatched interface{ Watchable(library string) bool }
 
-// elsewhere reports whether an origin has libraries in an object store.
-func elsewhere(o tutti.Origin) bool {
+// elsewhere reports whether a library lies in an object store: across a network, and never watched.
+func elsewhere(o tutti.Origin, library string) bool {
 	w, ok := o.(unwatched)
-	return ok && slices.ContainsFunc(o.Libraries(), func(l tutti.Library) bool { return !w.Watchable(l.ID) })
+	return ok && !w.Watchable(library)
 }
 
 // loop waits for a reason to scan, and scans.
@@ -198,15 +199,19 @@ func (s *Scanner) loop(ctx context.Context) error {
 			s.ask(changedFiles)
 		case <-channel(quiet):
 			quiet = nil
-			s.attempt(ctx, func() error { return s.scanDirty(ctx) })
+			_ = s.attempt(ctx, func() error { return s.scanDirty(ctx) }) // logged
 		case <-s.wake:
 			want, changes := s.take()
 			if want != nothing {
 				stopQuiet()
-				s.attempt(ctx, func() error { return s.scan(ctx, want == everyFile) })
+				err := s.attempt(ctx, func() error { return s.scan(ctx, want == everyFile) })
 				s.done()
 				if next != nil {
-					next.Reset(s.cfg.Interval)
+					d := s.cfg.Interval
+					if errors.Is(err, errElsewhere) { // no event will tell that it is back
+						d = min(d, watchRetry)
+					}
+					next.Reset(d)
 				}
 			}
 			switch now := s.clock.Now(); {
@@ -221,10 +226,12 @@ func (s *Scanner) loop(ctx context.Context) error {
 }
 
 // attempt runs a scan for loop, whose errors have nobody else to go to.
-func (s *Scanner) attempt(ctx context.Context, scan func() error) {
-	if err := scan(); err != nil && ctx.Err() == nil {
+func (s *Scanner) attempt(ctx context.Context, scan func() error) error {
+	err := scan()
+	if err != nil && ctx.Err() == nil {
 		s.log.ErrorContext(ctx, "the scan ended early; the next one goes on where it stopped", "err", err)
 	}
+	return err
 }
 
 // ask notes that a scan is wanted and wakes the loop.
@@ -489,6 +496,9 @@ func (s *Scanner) scanDirty(ctx context.Context) error {
 	})
 }
 
+// errElsewhere is among the errors of a scan that met an object store that is away. Its tracks stay as they are.
+var errElsewhere = errors.New("its tracks stay as they are, and it is tried again soon")
+
 // isAway reports whether a whole library cannot be reached, which is no reason to leave the others.
 func isAway(err error) bool {
 	return tutti.IsKind(err, tutti.KindUnavailable) || tutti.IsKind(err, tutti.KindNotFound)
@@ -569,7 +579,11 @@ func (s *Scanner) whole(ctx context.Context, c *committer, lib tutti.Library, fu
 	p := &pass{s: s, lib: lib, full: full, first: info.Sides == 0}
 	root := &node{dir: ".", deep: true}
 	if err := p.run(ctx, c, []*node{root}); err != nil {
-		if ctx.Err() == nil && isAway(err) {
+		switch {
+		case ctx.Err() != nil || !isAway(err):
+		case elsewhere(s.origin, lib.ID): // the next scan may be a day off; meanwhile whoever asks for a track is told the same
+			err = errors.Join(err, errElsewhere)
+		default:
 			c.gone = append(c.gone, p.tracksBelow(".")...)
 		}
 		return err

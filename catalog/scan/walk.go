@@ -41,6 +41,7 @@ type pass struct {
 	partial bool
 	first   bool // the library has never been scanned to its end
 
+	unread   int          // files that could not be had, since one could; touched by commit only
 	unlisted atomic.Int64 // directories that could not be listed: what was in them may still be there
 
 	jobs    chan job
@@ -244,7 +245,9 @@ func (p *pass) step(ctx context.Context, c *committer, n *node, stack *[]*node) 
 		if n.dir == "." {
 			return l.err
 		}
-		p.unlisted.Add(1)
+		if p.unlisted.Add(1) >= maxUnread && elsewhere(p.s.origin, p.lib.ID) {
+			return l.err
+		}
 		p.s.log.Warn("a directory cannot be listed; what is known of it stays as it is", "library", p.lib.ID, "dir", n.dir, "err", l.err)
 		p.s.update(func(st *tutti.ScanStatus) { st.Failed++ })
 		return nil
@@ -396,10 +399,16 @@ type local interface {
 	LocalPath(library, path string) (file string, ok bool)
 }
 
+// errNoReader is behind the error for a file that only ffprobe could read.
+var errNoReader = errors.New("there is no ffprobe")
+
 func (s *Scanner) probe(ctx context.Context, library, p string) (audio.Info, error) {
 	const op = "scan: probe a file"
 	if s.ffprobe == "" {
-		return audio.Info{}, tutti.Errorf(tutti.KindUnavailable, op, "only ffprobe can read %q, and it is not installed: install ffmpeg", path.Base(p))
+		return audio.Info{}, &tutti.Error{
+			Kind: tutti.KindUnavailable, Op: op, Err: errNoReader,
+			Message: "only ffprobe can read \"" + path.Base(p) + "\", and it is not installed: install ffmpeg",
+		}
 	}
 	at, ok := s.origin.(local)
 	if !ok {
