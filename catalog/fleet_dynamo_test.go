@@ -46,6 +46,7 @@ func reopenDynamo(t testing.TB, cfg dynamo.Config) *dynamo.Store {
 
 // TestReadYourWritesOnDynamoDB is TestReadYourWrites on the database that a fleet has.
 func TestReadYourWritesOnDynamoDB(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts DynamoDB Local")
 	}

@@ -224,6 +224,7 @@ func TestSlowStore(t *testing.T) {
 // TestReadYourWrites: what was acknowledged through one node is seen through every other, by everything that a person
 // keeps, with three nodes writing for the same person at once.
 func TestReadYourWrites(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t)
 	f.tune.Wait = time.Minute // the contract holds as long as the store answers; a busy machine may take its time
 	f.tune.UserSnapshotBytes = 2000
@@ -409,6 +410,7 @@ func TestNowPlayingAcrossNodes(t *testing.T) {
 // TestLargeItemsOfTwoNodes: two nodes replace, and read, the same playlist, too large for one item, at once. Somebody
 // wins each time, no reader finds half of anything, and nothing is left behind.
 func TestLargeItemsOfTwoNodes(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	f := newFleet(t)
 	f.tune.Wait = time.Minute
@@ -477,6 +479,7 @@ func TestLargeItemsOfTwoNodes(t *testing.T) {
 // node, faults of the store of every kind, restarts, pauses. In the end all nodes say the same, as a node does that
 // starts then; and it is what was acknowledged.
 func TestFleetHistory(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		var caught any
 		synctest.Test(t, func(t *testing.T) {

@@ -328,6 +328,7 @@ func scannerOf(nodes ...*node) *node {
 // TestOneNodeScans: of three nodes one scans, whichever is asked; all show how it gets on and what it found; and none
 // does anything while there is nothing to do but to look at the log and to keep the lease.
 func TestOneNodeScans(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		for i := range 30 {
@@ -414,6 +415,7 @@ func TestOneNodeScans(t *testing.T) {
 // TestStoppedScanner stops the scanning node in the middle of a scan, as SIGSTOP does. Another takes over and finishes;
 // when the first one goes on, with a batch on its way to the store, it changes nothing any more.
 func TestStoppedScanner(t *testing.T) {
+	t.Parallel()
 	for _, where := range []string{"before the batch", "as the batch is sent"} {
 		t.Run(where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -484,6 +486,7 @@ func TestStoppedScanner(t *testing.T) {
 
 // TestScannerStops: a node that is told to stop gives the scan to another one at once.
 func TestScannerStops(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		for i := range 700 { // two batches
@@ -511,6 +514,7 @@ func TestScannerStops(t *testing.T) {
 
 // TestFollowing: what one node applies the others show within a second, also while thousands of changes are made.
 func TestFollowing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		f.tune.SnapshotBytes = 100_000 // several, meanwhile
@@ -559,6 +563,7 @@ func TestFollowing(t *testing.T) {
 // TestLateNodes: a node that was cut off for longer than the log reaches back, and nodes that join while a snapshot is
 // being written and its predecessor deleted, come to know what there is.
 func TestLateNodes(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)
 		w := f.start("writer", false)

@@ -21,6 +21,7 @@ import (
 // nodes say the same, know every file, and nothing is lost that was acknowledged. TUTTI_TEST_TROUBLES says how many such
 // histories there are.
 func TestFleetInTrouble(t *testing.T) {
+	t.Parallel()
 	seeds := 2
 	if testing.Short() {
 		seeds = 1
@@ -162,8 +163,9 @@ func trouble(t *testing.T, rng *rand.Rand) {
 	defer end()
 	var wg sync.WaitGroup
 	files := 0
+	growth := rand.New(rand.NewPCG(1, rng.Uint64()))
 	wg.Go(func() { // the folder grows, and somebody asks for it to be looked at
-		rng := rand.New(rand.NewPCG(1, rng.Uint64()))
+		rng := growth
 		for ctx.Err() == nil {
 			for range 1 + rng.IntN(60) {
 				f.write(fmt.Sprintf("%d/%05d.wav", files/40, files), files+1)
