@@ -53,25 +53,25 @@ type turn struct {
 
 func (t turn) take(ctx context.Context, name string, ttl time.Duration) (release func(), other *tutti.Member, err error) {
 	release = func() {}
+	limited, cancel := within(ctx, t.clock, storeWait)
+	defer cancel()
 	self := t.fleet.Self().ID
-	// Who looks first need not wait for as long as it takes to know that somebody holds a lease.
-	holder, err := t.holder(ctx, name)
-	if err == nil && holder == "" {
-		limited, cancel := within(ctx, t.clock, storeWait)
-		l, lerr := lease.Acquire(limited, lease.Config{Store: t.store, Clock: t.clock, Name: name, Holder: self, TTL: ttl})
-		cancel()
-		if lerr == nil {
-			return func() {
-				ctx, cancel := within(context.WithoutCancel(ctx), t.clock, storeWait)
-				defer cancel()
-				_ = l.Release(ctx) // else it ends by itself
-			}, nil, nil
-		}
-		if err = lerr; tutti.IsKind(err, tutti.KindConflict) {
-			holder, err = t.holder(ctx, name)
-		}
+	l, err := lease.Try(limited, lease.Config{Store: t.store, Clock: t.clock, Name: name, Holder: self, TTL: ttl})
+	switch {
+	case err == nil:
+		return func() {
+			ctx, cancel := within(context.WithoutCancel(ctx), t.clock, storeWait)
+			defer cancel()
+			_ = l.Release(ctx) // else it ends by itself
+		}, nil, nil
+	case !tutti.IsKind(err, tutti.KindConflict):
+		return release, nil, err
 	}
-	if err != nil || holder == self {
+	holder, _, err := lease.Holder(limited, t.store, name)
+	switch {
+	case tutti.IsKind(err, tutti.KindNotFound), err == nil && holder == self:
+		return release, nil, nil // released since, or left by an earlier process
+	case err != nil:
 		return release, nil, err
 	}
 	for _, m := range t.fleet.Members(tutti.ServiceTrackCache) {
@@ -80,17 +80,6 @@ func (t turn) take(ctx context.Context, name string, ttl time.Duration) (release
 		}
 	}
 	return release, nil, nil // it is gone
-}
-
-// holder returns who holds the lease, "" for nobody.
-func (t turn) holder(ctx context.Context, name string) (string, error) {
-	limited, cancel := within(ctx, t.clock, storeWait)
-	defer cancel()
-	holder, _, err := lease.Holder(limited, t.store, name)
-	if tutti.IsKind(err, tutti.KindNotFound) {
-		return "", nil
-	}
-	return holder, err
 }
 
 // lent is another member's Source of what it makes.

@@ -704,6 +704,19 @@ func TestOriginAway(t *testing.T) {
 	if ready, err := c.Prepare(t.Context(), r); err != nil || !ready.Ready || ready.Size != int64(len(data)) {
 		t.Errorf("what is in reach is not ready: %+v, %v", ready, err)
 	}
+	// Who does not know what the other has lets begin what begins here, and nothing else.
+	f.with(func() {
+		for id := range f.nodes {
+			f.fault[id] = func() fail { return fail{refuse: true} }
+		}
+	})
+	if ready, err := c.Prepare(t.Context(), r); err != nil || !ready.Ready {
+		t.Errorf("what may be in reach is refused: %+v, %v", ready, err)
+	}
+	if _, err := c.Prepare(t.Context(), cold); !tutti.IsKind(err, tutti.KindUnavailable) {
+		t.Errorf("what is nowhere is not refused: %v", err)
+	}
+	f.with(func() { clear(f.fault) })
 	if got := readAt(t, c, r, 0, -1); !bytes.Equal(got, data) {
 		t.Error("other bytes came")
 	}

@@ -1,0 +1,104 @@
+package trackcache
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"tutti"
+	"tutti/clock"
+)
+
+// BenchmarkHotChunk sends one chunk of a MiB over TCP: from a file as it is, from a chunk on the disk, from one in
+// memory. Besides the time of both ends it reports the process's CPU.
+func BenchmarkHotChunk(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				buf := make([]byte, 1<<20)
+				for {
+					if _, err := c.Read(buf); err != nil {
+						_ = c.Close()
+						return
+					}
+				}
+			}()
+		}
+	}()
+	data := noise(1, tutti.ChunkSize)
+	o := newObjects()
+	r := o.put("a.flac", data)
+	onDisk := newChunks(b, ChunksConfig{Origin: o, Clock: clock.System})
+	inMemory := newChunks(b, ChunksConfig{Origin: o, Clock: clock.System, MaxBytes: 1})
+	plain := filepath.Join(b.TempDir(), "file")
+	write(b, plain, data)
+	send := func(c *Chunks) func(io.Writer) error {
+		return func(w io.Writer) error {
+			obj, err := c.OpenAt(context.Background(), r, 0)
+			if err != nil {
+				return err
+			}
+			if _, err := obj.CopyRange(context.Background(), w, 0, tutti.ChunkSize); err != nil {
+				return err
+			}
+			return obj.Close()
+		}
+	}
+	for name, one := range map[string]func(io.Writer) error{
+		"file": func(w io.Writer) error {
+			f, err := os.Open(plain)
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(w, &io.LimitedReader{R: f, N: tutti.ChunkSize}); err != nil {
+				return err
+			}
+			return f.Close()
+		},
+		"disk": send(onDisk), "memory": send(inMemory),
+	} {
+		b.Run(name, func(b *testing.B) {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer conn.Close()
+			if err := one(conn); err != nil {
+				b.Fatal(err)
+			}
+			settle(onDisk)
+			settle(inMemory)
+			b.SetBytes(tutti.ChunkSize)
+			b.ReportAllocs()
+			before := cpu()
+			for b.Loop() {
+				if err := one(conn); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// cpu is the time that the process has spent on processors, in nanoseconds.
+func cpu() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
