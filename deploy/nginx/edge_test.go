@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ import (
 	"tutti"
 	"tutti/clock"
 	"tutti/deploy/nginx"
+	"tutti/peer/members"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -394,6 +396,54 @@ func TestBytes(t *testing.T) {
 	}
 	if a := s.do("GET", "/x", "If-None-Match: "+o.etag); a.StatusCode != 304 {
 		t.Errorf("nothing new: %s", a.Status)
+	}
+}
+
+// TestOwners looks whom nginx asks, with this configuration, for which chunk: those that the fleet says own it.
+func TestOwners(t *testing.T) {
+	o := newObject(11, 20<<20)
+	s := newStand(t, 5, nil, o)
+	var addresses []string
+	asked := map[string][]string{} // range, or "" for the whole, → who was asked
+	var mu sync.Mutex
+	for _, c := range s.caches {
+		addresses = append(addresses, c.address)
+	}
+	ring := members.NewRing(addresses)
+	dead := ring.Owners(members.SliceKey(tutti.ChunkID{Object: o.id, N: 1}), 1)[0]
+	for _, c := range s.caches {
+		note := func(w http.ResponseWriter, r *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[r.Header.Get("Range")] = append(asked[r.Header.Get("Range")], c.address)
+			if c.address == dead {
+				panic(http.ErrAbortHandler) // the second owner is asked next
+			}
+			return false
+		}
+		c.trouble.Store(&note)
+	}
+	if a := s.do("GET", "/"+o.id); a.err != nil || !bytes.Equal(a.body, o.body) {
+		t.Fatalf("%s, %d bytes, %v", a.Status, len(a.body), a.err)
+	}
+	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.send(w, o, false) })
+	s.do("GET", "/whole")
+	for n := range int64(20) {
+		key := members.SliceKey(tutti.ChunkID{Object: o.id, N: n})
+		want := ring.Owners(key, tutti.Replicas)
+		if want[0] != dead {
+			want = want[:1]
+		}
+		if got := asked[strings.TrimPrefix(key, o.id)]; !slices.Equal(got, want) {
+			t.Errorf("chunk %d: nginx asked %v, its owners are %v", n, got, want)
+		}
+	}
+	whole := ring.Owners(members.SliceKey(tutti.ChunkID{Object: o.id}), tutti.Replicas)
+	if whole[0] != dead {
+		whole = whole[:1]
+	}
+	if got := asked[""]; !slices.Equal(got, whole) {
+		t.Errorf("for the whole nginx asked %v, the owners are %v", got, whole)
 	}
 }
 
