@@ -149,10 +149,14 @@ func peerAddr(remote string) netip.Addr {
 }
 
 // Proxies says whom to believe about where a request came from. A proxy adds to exactly one kind of header and passes
-// the others on as the client sent them, so only the one named here is read, and only from an address in Trusted.
+// the others on as the client sent them, so only the one named here is read, and only from an address in Trusted or from
+// whom Vouched believes.
 type Proxies struct {
 	Trusted []netip.Prefix // a peer on a Unix socket always counts as trusted: the socket's permissions decide who that is
 	Header  string         // "X-Forwarded-For" (also the meaning of ""), "Forwarded" (RFC 7239) or "X-Real-IP"
+	// Vouched reports whether a request proves by itself that it came through a proxy to be believed, from wherever that
+	// is: by a secret that the proxy shares with us. nil: none does.
+	Vouched func(r *http.Request) bool
 }
 
 // valid returns KindInvalid for a header that is not one of the three.
@@ -179,11 +183,10 @@ const maxHops = 32
 // origin says where the request really came from: the address, the scheme and the host that the listener used.
 func (p Proxies) origin(r *http.Request) (from netip.Addr, sch, host string) {
 	from, sch, host = peerAddr(r.RemoteAddr), scheme(r), r.Host
-	if from.IsValid() && !p.trusts(from) {
-		return from, sch, host
-	}
-	if !from.IsValid() && !onUnixSocket(r) {
-		return from, sch, host
+	if from.IsValid() && !p.trusts(from) || !from.IsValid() && !onUnixSocket(r) {
+		if p.Vouched == nil || !p.Vouched(r) {
+			return from, sch, host
+		}
 	}
 	switch http.CanonicalHeaderKey(p.Header) {
 	case "Forwarded":

@@ -72,6 +72,22 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+// TestVouched believes a proxy at a strange address that proves who it is, and what it says of the listener only.
+func TestVouched(t *testing.T) {
+	p := Proxies{Trusted: prefixes("10.0.0.0/8"), Vouched: func(r *http.Request) bool { return r.Header.Get("Secret") == "s" }}
+	for secret, want := range map[string]string{"s": "198.51.100.7 https h", "guess": "192.0.2.1 http h", "": "192.0.2.1 http h"} {
+		r := httptest.NewRequest("GET", "http://h/", nil)
+		r.RemoteAddr = "192.0.2.1:5"
+		r.Header.Set("Secret", secret)
+		r.Header.Set("X-Forwarded-For", "203.0.113.9, 198.51.100.7")
+		r.Header.Set("X-Forwarded-Proto", "https")
+		addr, scheme, host := p.origin(r)
+		if got := addr.String() + " " + scheme + " " + host; got != want {
+			t.Errorf("%q: %s, want %s", secret, got, want)
+		}
+	}
+}
+
 // FuzzOrigin: whatever a forwarding header says, a stranger's is not read, and one of ours gives a host that can stand
 // in a URL.
 func FuzzOrigin(f *testing.F) {

@@ -82,7 +82,7 @@ func (n *node) makeServer(mounts []delivery.Mount, certificate *tls.Config) erro
 	var err error
 	n.server, err = delivery.NewServer(delivery.ServerConfig{
 		Listen: s.Listen, Mounts: mounts, TLS: certificate, BasePath: s.HTTP.BasePath, PublicURL: s.HTTP.PublicURL,
-		Proxies: delivery.Proxies{Trusted: s.HTTP.TrustedProxies}, Grace: s.HTTP.ShutdownGrace,
+		Proxies: delivery.Proxies{Trusted: s.HTTP.TrustedProxies, Vouched: n.behindNginx()}, Grace: s.HTTP.ShutdownGrace,
 		Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Registry: n.registry, Tracer: n.tracing.tracer,
 		Ready: n.ready, Admin: admin,
 	})
@@ -97,15 +97,24 @@ func (n *node) makeServer(mounts []delivery.Mount, certificate *tls.Config) erro
 // and a player that was paused for longer asks anew.
 const passLife = 12 * time.Hour
 
+// behindNginx returns what tells whether a request came through this fleet's nginx, nil where there is no fleet or no key.
+func (n *node) behindNginx() func(*http.Request) bool {
+	if n.members == nil || n.keys == nil {
+		return nil
+	}
+	secrets := edgeSecrets(n.keys, n.clock)
+	return func(r *http.Request) bool { return nginx.Behind(r, secrets()...) }
+}
+
 // accel returns how listeners behind this fleet's nginx are given their bytes: by nginx itself, from the track cache.
 // nil where there is no fleet or no key to seal passes with.
 func (n *node) accel() (func(*http.Request, tutti.Pass) (string, bool), error) {
-	if n.members == nil || n.keys == nil {
+	behind := n.behindNginx()
+	if behind == nil {
 		return nil, nil
 	}
-	secrets := edgeSecrets(n.keys, n.clock)
 	return func(r *http.Request, p tutti.Pass) (string, bool) {
-		if !nginx.Behind(r, secrets()...) || len(n.members.Members(tutti.ServiceTrackCache)) == 0 {
+		if !behind(r) || len(n.members.Members(tutti.ServiceTrackCache)) == 0 {
 			return "", false
 		}
 		p.Expires = n.clock.Now().Add(passLife)

@@ -25,10 +25,9 @@ func Secret(key []byte) string {
 }
 
 // Behind reports whether a request came through an nginx that knows one of the secrets. While keys are rotated there are
-// several. It takes the header away, so that nothing further on sees it.
+// several.
 func Behind(r *http.Request, secrets ...string) bool {
 	said := r.Header[Header]
-	delete(r.Header, Header)
 	if len(said) != 1 {
 		return false
 	}
