@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -218,12 +219,16 @@ func TestFaults(t *testing.T) {
 		for _, every := range often {
 			t.Run(fmt.Sprintf("%s/%d", name, every), func(t *testing.T) {
 				ctx := context.Background()
-				var calls atomic.Int64 // the catalogue's own goroutine calls the store, too
+				// By chance, not by turns, in which the same call of each attempt might fail for ever.
+				var mu sync.Mutex // the catalogue's own goroutines call the store, too
+				chance := rand.New(rand.NewPCG(uint64(every), 5))
 				var loud atomic.Bool
 				var faulty *storetest.Faulty
 				d := newDesk(t, func(c *catalog.Config) {
 					faulty = storetest.NewFaulty(c.Store, func(storetest.Call) storetest.Fault {
-						if n := calls.Add(1); !loud.Load() || n%int64(every) != 0 {
+						mu.Lock()
+						defer mu.Unlock()
+						if !loud.Load() || chance.IntN(every) != 0 {
 							return storetest.Fault{}
 						}
 						return fault
@@ -236,7 +241,7 @@ func TestFaults(t *testing.T) {
 				starred := map[tutti.ID]bool{}
 				for e := range catalogtest.Synthetic(40) {
 					var err error
-					for range 20 { // as a scan does: what failed is applied again
+					for range 100 { // as a scan does: what failed is applied again
 						if err = d.Apply(ctx, []scan.Change{{Put: &e}}); err == nil {
 							break
 						}
@@ -254,6 +259,12 @@ func TestFaults(t *testing.T) {
 					t.Fatal("hardly anything was written")
 				}
 				loud.Store(false)
+				for id := range kept { // one more deed, to find out whether those happened of which the answer was lost
+					if err := d.Rate(ctx, she, id, 3); err != nil {
+						t.Fatal(err)
+					}
+					break
+				}
 				for range 2 { // as it is, and after a restart
 					for id := range kept {
 						if _, err := d.Track(ctx, she, id); err != nil {
