@@ -110,9 +110,6 @@ func (o *opened) CopyRange(ctx context.Context, w io.Writer, off, n int64) (tota
 	if n >= 0 && n < end-off {
 		end = off + n
 	}
-	if off == 0 && end > 0 && o.who == byListener {
-		o.c.played(o.ref)
-	}
 	for again := 0; off < end; {
 		i := off / tutti.ChunkSize
 		h, err := o.chunk(ctx, i)
@@ -223,10 +220,11 @@ func (o *opened) copyMemory(ctx context.Context, w io.Writer, ch *chunk, from, t
 	return total, nil
 }
 
-// ReadAt implements io.ReaderAt.
+// ReadAt implements io.ReaderAt. It is how tags and pictures are read, and counts as no listening.
 func (o *opened) ReadAt(p []byte, off int64) (int, error) {
 	w := sliceWriter(p)
-	n, err := o.CopyRange(context.Background(), &w, off, int64(len(p)))
+	quiet := &opened{c: o.c, ref: o.ref, info: o.info, who: byOurselves}
+	n, err := quiet.CopyRange(context.Background(), &w, off, int64(len(p)))
 	if err == nil && n < int64(len(p)) {
 		err = io.EOF
 	}

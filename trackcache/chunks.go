@@ -94,6 +94,7 @@ type object struct {
 	info  tutti.ObjectInfo
 	known bool
 	plays uint8 // starts by listeners, up to maxPlays
+	heard bool  // somebody has come to its end
 	head  bool  // is in the store, or on its way there
 }
 
@@ -128,7 +129,8 @@ const (
 // maxPlays is as far as starts are counted: once may be chance, twice is a habit.
 const maxPlays = 2
 
-// played counts a start of an object by a listener.
+// played counts a start of an object by a listener: half of the first chunk, so that who only looks at what it is does not
+// count.
 func (c *Chunks) played(r tutti.Ref) {
 	c.mu.Lock()
 	o := c.object(r.ID())

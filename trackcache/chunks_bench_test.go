@@ -94,6 +94,27 @@ func BenchmarkHotChunk(b *testing.B) {
 	}
 }
 
+// BenchmarkCheckedChunk opens a chunk that is compared with its checksum first.
+func BenchmarkCheckedChunk(b *testing.B) {
+	o := newObjects()
+	r := o.put("a.flac", noise(1, tutti.ChunkSize))
+	c := newChunks(b, ChunksConfig{Origin: o})
+	read(b, c, r)
+	settle(c)
+	b.SetBytes(tutti.ChunkSize)
+	before := cpu()
+	for b.Loop() {
+		f, _, err := c.disk.read(tutti.ChunkID{Object: r.ID()}, true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+}
+
 // cpu is the time that the process has spent on processors, in nanoseconds.
 func cpu() int64 {
 	var u syscall.Rusage

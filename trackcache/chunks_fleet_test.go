@@ -662,6 +662,34 @@ func TestListeningGetsTheNextChunkAhead(t *testing.T) {
 	}
 }
 
+func TestWhoSendsTheEndTakesTheSeal(t *testing.T) {
+	f := newFleet(t, 4)
+	r := f.o.put("a.flac", noise(1, 4*tutti.ChunkSize))
+	verify := func() (who []string) {
+		for _, id := range []string{"c1", "c2", "c3", "c4"} {
+			if f.node(id).Verifies(r) {
+				who = append(who, id)
+			}
+		}
+		return who
+	}
+	readAt(t, f.ranked(r, 3, 0), r, 3*tutti.ChunkSize, tutti.ChunkSize) // a leap to the end
+	f.settle()
+	if who := verify(); who != nil {
+		t.Errorf("%v would, after a leap", who)
+	}
+	for n := range int64(4) {
+		if who := verify(); who != nil {
+			t.Errorf("%v would, before chunk %d", who, n)
+		}
+		readAt(t, f.ranked(r, n, 0), r, n*tutti.ChunkSize, tutti.ChunkSize)
+		f.settle()
+	}
+	if who, want := verify(), []string{f.name(r, 3, 0)}; !slices.Equal(who, want) {
+		t.Errorf("%v would, not %v", who, want)
+	}
+}
+
 func TestOriginAway(t *testing.T) {
 	f := newFleet(t, 2)
 	data := noise(1, 3*tutti.ChunkSize)

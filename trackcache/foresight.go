@@ -35,6 +35,14 @@ func (c *Chunks) listening(r tutti.Ref, info tutti.ObjectInfo, n int64) {
 	now := c.clock.Now()
 	expected := c.expected.met(id)
 	row := n == 0 || !expected.IsZero() && now.Sub(expected) < expectFor
+	if n == 0 {
+		c.played(r)
+	}
+	if row && n == chunks(info.Size)-1 {
+		c.mu.Lock()
+		c.object(id.Object).heard = true
+		c.mu.Unlock()
+	}
 	reach := int64(1)
 	if row && !expected.IsZero() && now.Sub(expected) < fast {
 		reach = 2

@@ -273,14 +273,19 @@ func (s *Sealer) end() {
 	}
 }
 
-// Verifies reports whether this member is the one to take an original's seal: the first owner of its beginning, when it
-// has been played twice, because all of it is read for that.
+// Verifies reports whether this member is the one to take an original's seal, for which all of it is read: the first
+// owner of its end, when somebody has listened to that, or of its beginning, when that has been played twice.
 func (c *Chunks) Verifies(r tutti.Ref) bool {
+	id := r.ID()
 	c.mu.Lock()
-	o := c.objects[r.ID()]
-	due := o != nil && o.plays >= maxPlays
+	o := c.objects[id]
+	if o == nil {
+		c.mu.Unlock()
+		return false
+	}
+	plays, heard, last := o.plays, o.heard, max(0, chunks(o.info.Size)-1)
 	c.mu.Unlock()
-	return due && c.rank(tutti.ChunkID{Object: r.ID()}) == 0
+	return plays >= maxPlays && c.rank(tutti.ChunkID{Object: id}) == 0 || heard && c.rank(tutti.ChunkID{Object: id, N: last}) == 0
 }
 
 // OpenToVerify is Open for whoever reads all of an original to know its bytes: it counts as no listening.
