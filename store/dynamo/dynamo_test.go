@@ -30,7 +30,13 @@ func TestMain(m *testing.M) {
 			defer s.Stop()
 			engines[e] = s
 		}
-		return m.Run()
+		started := goleak.IgnoreCurrent()
+		code := m.Run()
+		if err := goleak.Find(started); err != nil && code == 0 {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
 	}())
 }
 
@@ -65,10 +71,10 @@ func openTest(t testing.TB, cfg Config) *Store {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	for _, e := range []local.Engine{local.DynamoDB, local.Dynalite} {
 		t.Run(string(e), func(t *testing.T) {
-			ignore := goleak.IgnoreCurrent()
-			t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+			t.Parallel()
 			storetest.Run(t, func(t testing.TB, c clock.Clock) store.Store {
 				return openTest(t, newTable(t, e, c))
 			})

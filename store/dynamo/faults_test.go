@@ -222,6 +222,7 @@ func TestContractOnBadNetwork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the contract once more")
 	}
+	t.Parallel()
 	storetest.Run(t, func(t testing.TB, c clock.Clock) store.Store {
 		s, _ := openFaulty(t, c, func(x exchange) fault {
 			// Where others write the same item meanwhile nobody can tell whose write it was: those tests get no lost answers. Nor
