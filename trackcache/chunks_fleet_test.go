@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -113,8 +114,9 @@ func (f *testFleet) settle() {
 
 func (f *testFleet) busy() bool {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, n := range f.nodes {
+	nodes := slices.Collect(maps.Values(f.nodes))
+	f.mu.Unlock() // a node that holds its own lock may be asking this for members
+	for _, n := range nodes {
 		n.mu.Lock()
 		filling := len(n.filling)
 		n.mu.Unlock()
