@@ -53,7 +53,7 @@ lint: web/dist/index.html
 	go tool staticcheck ./...
 	@cd web && npm run --silent typecheck && npm run --silent lint
 
-FLEET_NEEDS := ffmpeg=ffmpeg nginx=nginx-light javac=openjdk-17-jdk-headless mvn=maven ip=iproute2
+FLEET_NEEDS := ffmpeg=ffmpeg nginx=nginx-light java=openjdk-17-jdk-headless javac=openjdk-17-jdk-headless mvn=maven ip=iproute2
 TEST_NEEDS := $(FLEET_NEEDS) ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-packages/mutagen=python3-mutagen
 
 unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds

@@ -29,7 +29,8 @@ func newDigests(s store.Store, logger *slog.Logger) *digests {
 	return &digests{store: s, logger: logger, known: map[tutti.Version][]byte{}}
 }
 
-func digestKey(v tutti.Version) store.Key { return store.Key{PK: "digest", SK: string(v)} }
+// digestKey spreads the digests over partitions, as a database of several machines has a limit for each.
+func digestKey(v tutti.Version) store.Key { return store.Key{PK: "digest#" + string(v), SK: "sha-256"} }
 
 // get returns the digest of a version, nil where it has not been taken yet.
 func (d *digests) get(ctx context.Context, v tutti.Version) []byte {

@@ -93,6 +93,7 @@ func TestTemplate(t *testing.T) {
 	}{
 		{"DeliveryPolicy", "PutItem", itemPrefix + "accounts/users", true},
 		{"DeliveryPolicy", "PutItem", itemPrefix + "fleet", true},
+		{"DeliveryPolicy", "GetItem", itemPrefix + "digest#v", true},
 		{"DeliveryPolicy", "Query", itemPrefix + "catalog", false},
 		{"DeliveryPolicy", "BatchWriteItem", itemPrefix + "fleet", false},
 		{"CatalogPolicy", "PutItem", logPrefix + "catalog", true},
@@ -101,6 +102,8 @@ func TestTemplate(t *testing.T) {
 		{"CatalogPolicy", "DeleteTable", "", false},
 		{"TrackCachePolicy", "UpdateItem", itemPrefix + "head#x", true},
 		{"TrackCachePolicy", "PutItem", itemPrefix + "lease#scan", true},
+		{"TrackCachePolicy", "PutItem", itemPrefix + "digest#v", true},
+		{"TrackCachePolicy", "PutItem", itemPrefix + "settings", true},
 		{"TrackCachePolicy", "GetItem", itemPrefix + "accounts/users", false},
 		{"TrackCachePolicy", "Query", logPrefix + "catalog", false},
 		{"NginxPolicy", "Query", itemPrefix + "fleet", true},
