@@ -480,7 +480,8 @@ func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag
 		return nil, none, err
 	}
 	resp := a.value
-	size, ok := resp.ContentLength, resp.ContentLength >= 0 && off == 0
+	// Without a length it is still being made, and can only be had as a whole.
+	size, ok := resp.ContentLength, off == 0 && (resp.ContentLength >= 0 || n < 0)
 	if resp.StatusCode == http.StatusPartialContent {
 		var got span
 		got, size, ok = parseContentRange(resp.Header.Get("Content-Range"))

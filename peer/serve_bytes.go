@@ -318,6 +318,11 @@ func (b *body) pour(reader io.Reader, info tutti.ObjectInfo, off, n int64) error
 		return nil
 	}
 	setInfo(h, info)
+	if info.Size < 0 { // still being made
+		b.status, b.left = http.StatusOK, -1
+		_, err := io.Copy(b, reader)
+		return err
+	}
 	h.Set("Content-Length", strconv.FormatInt(part.length(), 10))
 	b.status, b.left = http.StatusOK, part.length()
 	if off > 0 || n >= 0 {

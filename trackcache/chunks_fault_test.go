@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -428,16 +429,67 @@ func TestSealIsOfWhatTheOriginHas(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a tag that is no MD5", func(t *testing.T) {
+	t.Run("an origin that vouches for nothing", func(t *testing.T) {
 		f := newFleet(t, 1)
 		c, r := f.node("c1"), f.o.put("a.flac", data)
 		s := f.o.byPath["a.flac"]
-		s.info.Tag = `"0123456789abcdef0123456789abcdef"`
+		s.info.MD5 = nil
 		f.o.byPath["a.flac"] = s
 		if err := verify(c, r); err != nil {
 			t.Error(err)
 		}
 	})
+	t.Run("an origin that vouches for something else", func(t *testing.T) {
+		f := newFleet(t, 1)
+		c, r := f.node("c1"), f.o.put("a.flac", data)
+		s := f.o.byPath["a.flac"]
+		s.info.MD5 = make([]byte, 16)
+		f.o.byPath["a.flac"] = s
+		if err := verify(c, r); !tutti.IsKind(err, tutti.KindUnavailable) {
+			t.Error(err)
+		}
+	})
+	t.Run("after a restart", func(t *testing.T) {
+		f := newFleet(t, 0)
+		dir := t.TempDir()
+		c, r := f.add("c1", func(c *ChunksConfig) { c.Dir = dir }), f.o.put("a.flac", data)
+		read(t, c, r)
+		f.settle()
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f.with(func() { delete(f.nodes, "c1") })
+		flipChunk(t, dir, r)
+		c = f.add("c1", func(c *ChunksConfig) { c.Dir = dir })
+		if err := verify(c, r); !tutti.IsKind(err, tutti.KindUnavailable) {
+			t.Error(err)
+		}
+		if err := verify(c, r); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// flipChunk changes chunk 0 of r and its checksum, as a member does that was sent something wrong.
+func flipChunk(t *testing.T, dir string, r tutti.Ref) {
+	t.Helper()
+	d := &chunkDisk{dir: dir}
+	path := d.place(tutti.ChunkID{Object: r.ID()})
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := parseChunkHeader(chunkMagic, b[:chunkHeader])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[chunkHeader+9] ^= 1
+	c.sum = crc32.Checksum(b[chunkHeader:], castagnoli)
+	header, err := c.encode(chunkMagic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, append(header, b[chunkHeader:]...))
 }
 
 // TestAnyInterleaving lets members read, fail and forget in any order: what a listener gets is the file, or the beginning

@@ -41,8 +41,9 @@ func newObjects() *objects { return &objects{byPath: map[string]stored{}, reads:
 func (o *objects) put(path string, data []byte) tutti.Ref {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	sum := md5.Sum(data)
 	o.byPath[path] = stored{data, tutti.ObjectInfo{
-		Size: int64(len(data)), ModTime: start, ContentType: "audio/flac", Tag: fmt.Sprintf("%q", fmt.Sprintf("%x", md5.Sum(data))),
+		Size: int64(len(data)), ModTime: start, ContentType: "audio/flac", Tag: fmt.Sprintf("%q", fmt.Sprintf("%x", sum)), MD5: sum[:],
 	}}
 	return tutti.Ref{Library: "1", Path: path, Version: tutti.Version("v-" + path)}
 }

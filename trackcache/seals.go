@@ -3,10 +3,9 @@ package trackcache
 import (
 	"bytes"
 	"context"
-	"crypto/md5" // #nosec G501 -- to compare with what object stores say, not against forgery
+	"crypto/md5" //nolint:gosec // to compare with what object stores say, not against forgery
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -297,9 +296,9 @@ func (c *Chunks) OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, e
 	return c.openAt(ctx, op, r, 0, byOurselves)
 }
 
-// Seal keeps what the bytes of an original are, of which an object of OpenToVerify was read as a whole. Where the origin's
-// tag looks like the MD5 of other bytes, the origin is read itself: either its tags are no MD5s, or what lies here is
-// damaged. In the second case the damaged chunks are dropped, and the error is KindUnavailable.
+// Seal keeps what the bytes of an original are, of which an object of OpenToVerify was read as a whole. Where the origin
+// vouches for the MD5 of other bytes, what lies here is damaged: the origin is read itself, the chunks that are not the
+// same are dropped, and the error is KindUnavailable.
 func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
 	const op = "trackcache.Seal"
 	s.end()
@@ -308,13 +307,23 @@ func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
 	if !ok || info.Size != s.size {
 		return tutti.Errorf(tutti.KindUnavailable, op, "the file changed while it was read; try again")
 	}
-	if want := md5Of(info.Tag); want != nil && !bytes.Equal(want, s.md5.Sum(nil)) {
+	if info.MD5 == nil { // what is known is from the disk, which does not have it; the origin may
+		rc, now, err := c.guard.OpenRange(ctx, r, 0, 1, info.Tag)
+		if err != nil {
+			return err
+		}
+		info.MD5 = now.MD5
+		if err := rc.Close(); err != nil {
+			return tutti.Wrap(tutti.KindUnavailable, op, err)
+		}
+	}
+	if info.MD5 != nil && !bytes.Equal(info.MD5, s.md5.Sum(nil)) {
 		if err := c.compare(ctx, r, info, s); err != nil {
 			c.seals.refused.Add(1)
 			return err
 		}
 	}
-	info.ContentType = ""
+	info.ContentType, info.MD5 = "", nil
 	found := &seal{info: info, sums: s.sums}
 	value := found.encode()
 	if c.store == nil || len(value) > store.MaxValue {
@@ -358,22 +367,9 @@ func (c *Chunks) compare(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 		c.mu.Unlock()
 	}
 	if bad == 0 {
-		return nil // the tag is no MD5
+		return tutti.Errorf(tutti.KindUnavailable, op, "the storage of the music vouches for other bytes than it sends")
 	}
 	c.stats.mismatched.Add(bad)
 	c.log.Error("what was kept of an original is not what the origin has; it was dropped", "library", r.Library, "path", r.Path, "blocks", bad)
 	return tutti.Errorf(tutti.KindUnavailable, op, "%d blocks of the file were damaged on the way; they are fetched again", bad)
-}
-
-// md5Of returns the MD5 that an object store's tag is, for an object that was stored in one piece and not encrypted with
-// a key of the customer's ("Checking object integrity", Amazon S3 user guide); nil where it is not of that form.
-func md5Of(tag string) []byte {
-	if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
-		tag = tag[1 : len(tag)-1]
-	}
-	b, err := hex.DecodeString(tag)
-	if err != nil || len(b) != 16 {
-		return nil
-	}
-	return b
 }
