@@ -76,14 +76,14 @@ type part struct {
 // architecture says what there is and what stands on what. A role is a part like any other, and says of each service
 // whether it is here or with other members of the fleet. Two shapes only: all in one process, or one each.
 var architecture = map[string]part{
-	"all":        {[]string{"trackcache here", "catalog here", "edge"}, nil},
+	"all":        {[]string{"trackcache here", "accounts", "catalog here", "edge"}, nil},
 	"delivery":   {[]string{"trackcache there", "catalog there", "edge"}, nil},
 	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
 
 	"trackcache here":  {[]string{"store", "origin"}, (*node).makeTrackCache},
 	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
-	"catalog here":     {[]string{"store", "accounts", "origin"}, (*node).makeCatalog},
+	"catalog here":     {[]string{"store", "origin"}, (*node).makeCatalog},
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
 	"edge":             {[]string{"store", "accounts"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
@@ -267,9 +267,13 @@ func (n *node) makeCatalog(ctx context.Context) error {
 			return err
 		}
 	}
+	user := accounts.NewDirectory(n.store, n.clock).UserByID
+	if n.accounts != nil {
+		user = n.accounts.UserByID
+	}
 	c, err := catalog.New(ctx, catalog.Config{
 		Store: n.store, Cache: n.cache, Origin: n.origin, Clock: n.clock, Logger: n.logger,
-		NewScanner: n.makeScanner, User: n.accounts.UserByID, SoleWriter: !s.fleet(), Node: name,
+		NewScanner: n.makeScanner, User: user, SoleWriter: !s.fleet(), Node: name,
 		IgnoredArticles: s.Scan.IgnoredArticles, TranscodeFormat: s.Transcode.Format,
 	})
 	if err != nil {

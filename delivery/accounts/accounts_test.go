@@ -174,6 +174,27 @@ func TestUsers(t *testing.T) {
 	h.wantKind(h.SetPassword(h.ctx, "anna", goodPassword), tutti.KindNotFound, "a password for a deleted user")
 }
 
+func TestDirectory(t *testing.T) {
+	h := newHouse(t)
+	u := h.create("Ada", tutti.RoleStream)
+	d := NewDirectory(h.store, h.clock)
+	got, err := d.UserByID(h.ctx, u.ID)
+	if diff := cmp.Diff(u, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if _, err := d.UserByID(h.ctx, tutti.NewID(tutti.PrefixUser, 7)); !tutti.IsKind(err, tutti.KindNotFound) {
+		t.Errorf("a user that is not there: %v", err)
+	}
+	u.Libraries = []string{"2"}
+	if _, err := h.UpdateUser(h.ctx, u); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(2 * freshFor)
+	if got, err = d.UserByID(h.ctx, u.ID); err != nil || !slices.Equal(got.Libraries, u.Libraries) {
+		t.Errorf("a change is not seen: %+v, %v", got, err)
+	}
+}
+
 func TestInvalidUsers(t *testing.T) {
 	h := newHouse(t)
 	for what, u := range map[string]tutti.User{

@@ -65,6 +65,9 @@ func (v *vault) seal(user tutti.ID, secret string) []byte {
 
 // open decrypts what seal made. It returns errOtherKey where that was done with another key.
 func (v *vault) open(user tutti.ID, sealed []byte) (string, error) {
+	if v == nil {
+		return "", errNoKey
+	}
 	head := 1 + len(v.id)
 	if len(sealed) < head+v.aead.NonceSize() || sealed[0] != sealedForm {
 		return "", errors.New("a sealed secret is damaged")
@@ -76,6 +79,9 @@ func (v *vault) open(user tutti.ID, sealed []byte) (string, error) {
 	secret, err := v.aead.Open(nil, nonce, text, additional(user))
 	return string(secret), err
 }
+
+// errNoKey is what a Directory knows of secrets.
+var errNoKey = errors.New("this process has no key to secrets")
 
 // loadKey reads the key file, or makes one (0600): 64 hexadecimal digits and a newline. Of two processes that make it
 // at once, one does and both read the same.
