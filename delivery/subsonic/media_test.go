@@ -72,6 +72,10 @@ func TestWithoutFFmpeg(t *testing.T) {
 	for _, request := range []string{"hls.m3u8?id=" + tr1, "hls.m3u8?bitRate=128&bitRate=64&id=" + tr1, "stream?format=mp3&id=" + tr1} {
 		h.wants(h.json(request), code(0), "ffmpeg is not installed")
 	}
+	// Players and proxies go by the status: what cannot be had now is no document to play.
+	if w := h.ask("stream?format=mp3&id="+tr1, as(operator), ""); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" {
+		t.Errorf("what cannot be streamed now: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
 	h.wants(h.json("getCoverArt?size=300&id="+tr1), code(70), "the picture is damaged")
 	if w := h.ask("stream?id="+tr1, as(operator), ""); w.Body.String() != "not read here" {
 		t.Errorf("the original: %d %s", w.Code, w.Body)

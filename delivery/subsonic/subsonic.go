@@ -158,7 +158,8 @@ func methodOf(ep *endpoint, r *http.Request) error {
 	return &failure{status: http.StatusMethodNotAllowed, code: codeGeneric, message: "use " + allowed + " for this endpoint"}
 }
 
-// refuse answers with an error. The HTTP status stays 200, as Subsonic has it, but for what HTTP itself must know.
+// refuse answers with an error. The HTTP status stays 200, as Subsonic has it, but for what HTTP itself must know: that
+// bytes cannot be had now and can later, which players and proxies act upon and documents are lost on.
 func (s *Server) refuse(c *call, ep *endpoint, err error) {
 	if c.r.Context().Err() != nil {
 		return // the client has gone; nothing was written, and nothing need be
@@ -170,6 +171,11 @@ func (s *Server) refuse(c *call, ep *endpoint, err error) {
 		status = httpStatus(err)
 	case errors.As(err, &f) && f.status != 0:
 		status = f.status
+	case ep != nil && ep.bytes && delivery.RetryAfter(err) > 0:
+		status = http.StatusServiceUnavailable
+	}
+	if status == http.StatusServiceUnavailable {
+		delivery.SetRetryAfter(c.w.Header(), err)
 	}
 	code, message := describe(err)
 	if f == nil && (tutti.IsKind(err, tutti.KindInternal) || tutti.IsKind(err, tutti.KindUnavailable)) {
