@@ -370,7 +370,7 @@ func Try(ctx context.Context, c *Client, tracks []Track) []Attempt {
 			default:
 				want, e := os.ReadFile(t.File)
 				if e != nil || !bytes.Equal(b, want[:min(len(want), 64<<10)]) {
-					out[i].Err = errors.Join(errWrong, e)
+					out[i].Err = errors.Join(fmt.Errorf("%w: %d of them: %.200q", errWrong, len(b), b), e)
 				}
 			}
 		})

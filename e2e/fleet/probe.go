@@ -156,7 +156,7 @@ func (p *Prober) piece(ctx context.Context, t Track, at float64) error {
 		return err
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("%s from %d: %d bytes: %w", t.Title, off, len(got), errWrong)
+		return fmt.Errorf("%s from %d: %w: %d of them: %.200q", t.Title, off, errWrong, len(got), got)
 	}
 	return nil
 }
