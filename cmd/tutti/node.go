@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -275,6 +276,9 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		Store: n.store, Cache: n.cache, Origin: n.origin, Clock: n.clock, Logger: n.logger,
 		NewScanner: n.makeScanner, User: user, SoleWriter: !s.fleet(), Node: name,
 		IgnoredArticles: s.Scan.IgnoredArticles, TranscodeFormat: s.Transcode.Format,
+		// nginx sends a person's requests to any node, and each has to show what another one acknowledged: also where the
+		// store takes half a second for an answer.
+		Tuning: catalog.Tuning{Wait: 1500 * time.Millisecond},
 	})
 	if err != nil {
 		return err
