@@ -646,6 +646,10 @@ func TestListeningGetsTheNextChunkAhead(t *testing.T) {
 		f.settle()
 	}
 	has := func(n int64) bool { return f.ranked(r, n, 0).disk.has(tutti.ChunkID{Object: r.ID(), N: n}) }
+	if _, err := f.ranked(r, 0, 0).Prepare(t.Context(), r); err != nil { // as every start begins
+		t.Fatal(err)
+	}
+	f.settle()
 	slice(0)
 	if !has(1) || has(2) {
 		t.Fatalf("after the first chunk: the second is there: %v, the third: %v", has(1), has(2))

@@ -149,7 +149,9 @@ func (c *Chunks) warm(r tutti.Ref, n int64, fetch bool) error {
 		return tutti.Errorf(tutti.KindInvalid, "trackcache.Warm", "chunk %d of an object without a version", n)
 	}
 	id := tutti.ChunkID{Object: r.ID(), N: n}
-	c.expected.note(id, c.clock.Now())
+	if n > 0 { // a beginning is the next of nothing
+		c.expected.note(id, c.clock.Now())
+	}
 	if !fetch || c.holds(id) || c.guard.isOpen(r.Library) {
 		return nil
 	}
