@@ -3,14 +3,17 @@ package trackcache
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"tutti"
 	"tutti/clock"
+	"tutti/store/sqlite"
 )
 
 // BenchmarkHotChunk sends one chunk of a MiB over TCP: from a file as it is, from a chunk on the disk, from one in
@@ -90,6 +93,43 @@ func BenchmarkHotChunk(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// BenchmarkColdStart is the time until the first byte of a track that no member has, from an origin that takes 100 ms to
+// answer, with its head in the store (SQLite) and without.
+func BenchmarkColdStart(b *testing.B) {
+	s, err := sqlite.Open(b.Context(), filepath.Join(b.TempDir(), "store.db"), sqlite.Options{Clock: clock.System, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	o := newObjects()
+	o.fault = func(tutti.Ref, int64, int64) error { time.Sleep(100 * time.Millisecond); return nil }
+	r := o.put("a.flac", noise(1, tutti.ChunkSize))
+	id := tutti.ChunkID{Object: r.ID()}
+	first := newChunks(b, ChunksConfig{Origin: o, Store: s, Clock: clock.System, Heads: HeadPolicy{When: HeadsAlways}})
+	read(b, first, r)
+	for first.heads.written.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for name, when := range map[string]HeadsWhen{"head": HeadsAlways, "none": HeadsNever} {
+		c := newChunks(b, ChunksConfig{Origin: o, Store: s, Clock: clock.System, Heads: HeadPolicy{When: when}})
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				obj, err := c.OpenAt(context.Background(), r, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := obj.Close(); err != nil {
+					b.Fatal(err)
+				}
+				settle(c)
+				c.disk.drop(id, nil)
+				b.StartTimer()
+			}
 		})
 	}
 }
