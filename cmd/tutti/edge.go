@@ -51,6 +51,9 @@ func (n *node) makeEdge(ctx context.Context) error {
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger, Version: version,
 	})
 	certificate, err := loadTLS(s.HTTP)
+	if err == nil && certificate == nil {
+		certificate, err = s.memberTLS() // nginx comes as a member does
+	}
 	if err != nil {
 		return err
 	}

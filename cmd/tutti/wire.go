@@ -18,6 +18,15 @@ func (s *settings) fleetTLS() (*tls.Config, error) {
 	return client, err
 }
 
+// memberTLS returns with which TLS a member answers, nil for none.
+func (s *settings) memberTLS() (*tls.Config, error) {
+	if s.Fleet.TLSCA == "" {
+		return nil, nil
+	}
+	server, _, err := peer.ReadTLS(s.Fleet.TLSCA, s.Fleet.TLSCert, s.Fleet.TLSKey)
+	return server, err
+}
+
 // wireMounts are where the other members of a fleet ask this process.
 func (n *node) wireMounts(e *peer.Endpoint) []delivery.Mount {
 	var mounts []delivery.Mount
@@ -46,12 +55,9 @@ func (n *node) makeWire(ctx context.Context) error {
 	}
 	endpoint := peer.Handler(config)
 	n.registry.MustRegister(endpoint)
-	var certificate *tls.Config
-	if s.Fleet.TLSCA != "" {
-		var err error
-		if certificate, _, err = peer.ReadTLS(s.Fleet.TLSCA, s.Fleet.TLSCert, s.Fleet.TLSKey); err != nil {
-			return err
-		}
+	certificate, err := s.memberTLS()
+	if err != nil {
+		return err
 	}
 	if err := n.makeTracing(ctx); err != nil {
 		return err
