@@ -185,14 +185,14 @@ func (c *Client) Tracks(ctx context.Context, music, prefix string) ([]Track, err
 }
 
 // reachable reports whether a plain GET is answered with 200.
-func reachable(ctx context.Context, address string) error {
+func reachable(ctx context.Context, client *http.Client, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}

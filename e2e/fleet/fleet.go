@@ -15,16 +15,23 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	mathrand "math/rand/v2"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -40,6 +47,7 @@ import (
 
 	"tutti"
 	"tutti/origin/s3/local"
+	"tutti/peer"
 	table "tutti/store/dynamo/local"
 )
 
@@ -72,6 +80,8 @@ type Config struct {
 
 	// Proxies puts a Proxy between the fleet and the table, and between the fleet and the object store.
 	Proxies bool
+	// TLS makes the processes speak TLS to one another, with certificates of an authority of the fleet's own.
+	TLS bool
 	// Isolated gives each service's process a network namespace of its own; see Isolate.
 	Isolated bool
 	// Disk, where not 0, bounds the data folder of each track cache to so many bytes. It needs Isolated.
@@ -91,6 +101,7 @@ type Fleet struct {
 
 	config  Config
 	network *network
+	inside  *http.Client // how the services are asked, past nginx
 	engine  *table.Server
 	objects *local.Server
 	members []*Process // the services, in the order in which they were started
@@ -157,6 +168,13 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 	}
 	if err := f.secrets(); err != nil {
 		return err
+	}
+	f.inside = http.DefaultClient
+	if f.config.TLS {
+		if f.inside, err = f.authority(); err != nil {
+			return err
+		}
+		f.later(func(context.Context) error { f.inside.CloseIdleConnections(); return nil })
 	}
 	if f.config.Isolated {
 		if f.network, err = newNetwork(ctx); err != nil {
@@ -298,7 +316,7 @@ func (f *Fleet) startObjects(ctx context.Context, log io.Writer) (err error) {
 // StoreAddress is the --store value of the fleet's processes.
 func (f *Fleet) StoreAddress() string {
 	if f.engine == nil {
-		return "http://" + f.Role(RoleCatalog)[0].Address
+		return f.address(f.Role(RoleCatalog)[0])
 	}
 	endpoint := f.engine.URL
 	if f.Store != nil {
@@ -411,9 +429,9 @@ func (f *Fleet) member(role string) (*Process, error) {
 		args: slices.Concat(store, []string{
 			"serve", "--role", role, "--listen", p.Address, "--fleet-advertise", p.Address, "--data", p.Data, "--music", f.MusicAddress(),
 			"--fleet-key-file", f.KeyFile(), "--fleet-secret-file", f.path("secret.key"), "--log-format", "json",
-		}, f.config.Args[""], f.config.Args[role]),
+		}, f.certificates(), f.config.Args[""], f.config.Args[role]),
 		env:   f.env(),
-		ready: func(ctx context.Context, p *Process) error { return reachable(ctx, "http://"+p.Address+"/readyz") },
+		ready: func(ctx context.Context, p *Process) error { return reachable(ctx, f.inside, f.address(p)+"/readyz") },
 	}
 	f.members = append(f.members, p)
 	return p, nil
@@ -483,7 +501,7 @@ func (f *Fleet) front(ctx context.Context) error {
 		args: slices.Concat([]string{
 			"nginx", "--run", "--nginx-listen", address, "--data", f.nginx.Data, "--store", f.StoreAddress(),
 			"--fleet-key-file", f.KeyFile(), "--log-format", "json",
-		}, f.config.Args[RoleNginx]),
+		}, f.certificates(), f.config.Args[RoleNginx]),
 		env: f.env(),
 		ready: func(ctx context.Context, _ *Process) error {
 			client := f.Client()
@@ -493,6 +511,68 @@ func (f *Fleet) front(ctx context.Context) error {
 	return f.nginx.Start(ctx)
 }
 
+// address is the URL of a service's process, without a slash at the end.
+func (f *Fleet) address(p *Process) string {
+	if f.config.TLS {
+		return "https://" + p.Address
+	}
+	return "http://" + p.Address
+}
+
+// certificates are the flags that name the certificates which authority made.
+func (f *Fleet) certificates() []string {
+	if !f.config.TLS {
+		return nil
+	}
+	return []string{"--fleet-tls-ca", f.path("ca.pem"), "--fleet-tls-cert", f.path("node.pem"), "--fleet-tls-key", f.path("node.key")}
+}
+
+// authority makes a certificate authority and one certificate for all members, and returns a client that has it.
+func (f *Fleet) authority() (*http.Client, error) {
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "the fleet"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 7),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	node := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "a member"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		DNSNames: []string{peer.FleetName}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	nodeDER, err := x509.CreateCertificate(rand.Reader, node, ca, key.Public(), caKey)
+	if err != nil {
+		return nil, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	for name, block := range map[string]pem.Block{
+		"ca.pem": {Type: "CERTIFICATE", Bytes: caDER}, "node.pem": {Type: "CERTIFICATE", Bytes: nodeDER}, "node.key": {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(f.path(name), pem.EncodeToMemory(&block), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	_, config, err := peer.ReadTLS(f.path("ca.pem"), f.path("node.pem"), f.path("node.key"))
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}, nil
+}
+
 // Client speaks to the fleet's address as its first admin.
 func (f *Fleet) Client() *Client {
 	return &Client{URL: f.URL, User: f.config.User, Password: f.Password}
@@ -500,7 +580,7 @@ func (f *Fleet) Client() *Client {
 
 // ClientOf speaks to one delivery process, past nginx.
 func (f *Fleet) ClientOf(p *Process) *Client {
-	return &Client{URL: "http://" + p.Address, User: f.config.User, Password: f.Password}
+	return &Client{URL: f.address(p), User: f.config.User, Password: f.Password, HTTP: f.inside}
 }
 
 // Role returns the processes of a role, in the order in which they were started.

@@ -3,6 +3,7 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,6 +99,32 @@ func TestFleet(t *testing.T) {
 	t.Run("pictures and shares", h.pictures)
 	t.Run("page", h.page)
 	t.Run("the scanning one dies", h.scannerDies)
+}
+
+// TestFleetTLS: the same with TLS between the services, where nobody is heard who has no certificate.
+func TestFleetTLS(t *testing.T) {
+	h := openHouse(t, Config{TLS: true, Delivery: 1, Catalog: 1, TrackCache: 2})
+	h.each = append(h.each, h.each[0]) // the one is the other as well
+	t.Run("bytes", h.bytes)
+	t.Run("ranges", h.ranges)
+	t.Run("read your writes", h.readYourWrites)
+	t.Run("transcode", h.transcode)
+	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	t.Cleanup(stranger.CloseIdleConnections)
+	for _, p := range h.f.Members() {
+		if resp, err := stranger.Get("https://" + p.Address + "/healthz"); err == nil {
+			resp.Body.Close()
+			t.Errorf("%s spoke to who has no certificate: %s", p.Name, resp.Status)
+		}
+		resp, err := http.Get("http://" + p.Address + "/healthz")
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			t.Errorf("%s speaks without TLS", p.Name)
+		}
+	}
 }
 
 // table: cluster.json says who runs where, and nginx's configuration is one that nginx takes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -48,20 +49,20 @@ func TestNamespaces(t *testing.T) {
 	p.spec = command{
 		path: program(t), args: []string{"serve", "--listen", p.Address, "--data", p.Data},
 		env:   os.Environ(),
-		ready: func(ctx context.Context, _ *Process) error { return reachable(ctx, at) },
+		ready: func(ctx context.Context, _ *Process) error { return reachable(ctx, http.DefaultClient, at) },
 	}
 	must(t, p.Start(ctx))
 	t.Cleanup(func() { must(t, p.Terminate(context.Background())) })
 	for range 2 {
 		must(t, f.Cut(ctx, p, true))
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-		if err := reachable(short, at); !errors.Is(err, context.DeadlineExceeded) {
+		if err := reachable(short, http.DefaultClient, at); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a process that is cut off: %v", err)
 		}
 		cancel()
 		must(t, f.Cut(ctx, p, false))
 		healed := time.Now()
-		must(t, until(ctx, func() (bool, error) { return reachable(ctx, at) == nil, nil }))
+		must(t, until(ctx, func() (bool, error) { return reachable(ctx, http.DefaultClient, at) == nil, nil }))
 		if took := time.Since(healed); took > 3*time.Second {
 			t.Errorf("reached again after %v", took)
 		}

@@ -265,8 +265,10 @@ func TestAloneWithLoad(t *testing.T) {
 	p := &Process{Name: "alone", Role: "all", Address: address, Log: filepath.Join(dir, "alone.log"), Data: filepath.Join(dir, "data")}
 	p.spec = command{
 		path: program(t), args: []string{"serve", "--listen", address, "--data", p.Data, "--music", music, "--log-format", "json"},
-		env:   append(os.Environ(), "TUTTI_ADMIN_USER=admin", "TUTTI_ADMIN_PASSWORD=a password"),
-		ready: func(ctx context.Context, p *Process) error { return reachable(ctx, "http://"+p.Address+"/readyz") },
+		env: append(os.Environ(), "TUTTI_ADMIN_USER=admin", "TUTTI_ADMIN_PASSWORD=a password"),
+		ready: func(ctx context.Context, p *Process) error {
+			return reachable(ctx, http.DefaultClient, "http://"+p.Address+"/readyz")
+		},
 	}
 	must(t, p.Start(ctx))
 	t.Cleanup(func() { must(t, p.Terminate(context.Background())) })
@@ -293,7 +295,7 @@ func TestAloneWithLoad(t *testing.T) {
 		t.Errorf("on a good day: %v", &sum)
 	}
 	must(t, p.Pause())
-	err = reachable(ctx, "http://"+address+"/healthz")
+	err = reachable(ctx, http.DefaultClient, "http://"+address+"/healthz")
 	must(t, p.Continue())
 	if err == nil {
 		t.Error("it answers while it is paused")
