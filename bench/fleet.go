@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,7 +26,70 @@ import (
 type cluster struct {
 	*fleet.Fleet
 	server
-	tracks []string // paths of the streams, by name of the file
+	tracks []string           // paths of the streams, by name of the file
+	idle   map[string]float64 // of a core, by role, when nobody listens; see settle
+}
+
+// settle waits until what follows a play in the background is done (seals, second copies), and measures what the
+// processes use when nobody listens.
+func (k *cluster) settle(ctx context.Context) error {
+	const watch = 4 * time.Second
+	last := math.Inf(1)
+	for range 20 {
+		before, err := k.usageOf()
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := clock.Sleep(ctx, clock.System, watch); err != nil {
+			return err
+		}
+		after, err := k.usageOf()
+		if err != nil {
+			return err
+		}
+		wall := time.Since(began).Seconds()
+		k.idle = map[string]float64{}
+		for role := range after {
+			k.idle[role] = after[role].since(before[role]).cpu.Seconds() / wall
+		}
+		all := k.idleAll()
+		if all > 0.85*last {
+			return nil
+		}
+		last = all
+	}
+	return errors.New("the fleet does not come to rest")
+}
+
+func (k *cluster) idleAll() (sum float64) {
+	for _, share := range k.idle {
+		sum += share
+	}
+	return sum
+}
+
+// spend measures what each role uses for something, less what it uses when nobody listens.
+func (k *cluster) spend(do func() (int64, error)) (map[string]time.Duration, int64, error) {
+	before, err := k.usageOf()
+	if err != nil {
+		return nil, 0, err
+	}
+	began := time.Now()
+	n, err := do()
+	if err != nil {
+		return nil, 0, err
+	}
+	wall := time.Since(began)
+	after, err := k.usageOf()
+	if err != nil {
+		return nil, 0, err
+	}
+	out := map[string]time.Duration{}
+	for role := range after {
+		out[role] = max(0, after[role].since(before[role]).cpu-time.Duration(k.idle[role]*float64(wall)))
+	}
+	return out, n, nil
 }
 
 // startFleet brings a fleet up over a folder of music and waits until it knows all of it.
@@ -189,29 +253,6 @@ type side struct {
 	idle  float64 // of a core, when nobody listens
 }
 
-// atRest measures what sides use when nobody listens.
-func atRest(ctx context.Context, sides []side) error {
-	before := make([]usage, len(sides))
-	for i, s := range sides {
-		var err error
-		if before[i], err = s.s.measure(); err != nil {
-			return err
-		}
-	}
-	const watch = 5 * time.Second
-	if err := clock.Sleep(ctx, clock.System, watch); err != nil {
-		return err
-	}
-	for i, s := range sides {
-		after, err := s.s.measure()
-		if err != nil {
-			return err
-		}
-		sides[i].idle = after.since(before[i]).cpu.Seconds() / watch.Seconds()
-	}
-	return nil
-}
-
 func (r rivals) sides() []side {
 	return []side{{s: &r.fleet.server, paths: r.fleet.tracks}, {s: r.static, paths: r.names}, {s: r.broker, paths: r.base}}
 }
@@ -269,12 +310,13 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		title: "The fleet next to nginx and a broker",
 		how: "nginx, 2 delivery, 2 catalogue and 3 track cache processes, DynamoDB Local and an S3 server, next to nginx that serves the same files of 42 MB from its disk, " +
 			"and NATS with 2 publishers; each with its clients on the same machine, in turns, median of 5 rounds, hot. CPU is of all processes of the three services and nginx; of nginx; of broker and publishers. " +
-			"What each uses when nobody listens is taken off and stands in a row of its own. Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it.",
+			"What the fleet uses when nobody listens (heartbeats, the following of the catalogue) is taken off and stands in a row of its own. Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it.",
 	}
-	sides := r.sides()
-	if err := atRest(ctx, sides); err != nil {
+	if err := r.fleet.settle(ctx); err != nil {
 		return nil, err
 	}
+	sides := r.sides()
+	sides[0].idle = r.fleet.idleAll()
 	row := func(what string, costs []cost, bar string) {
 		cpu, rate := costs[0].median()
 		static, staticRate := costs[1].median()
@@ -296,15 +338,16 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 	if err != nil {
 		return nil, err
 	}
-	before, err := r.fleet.usageOf()
-	if err != nil {
-		return nil, err
-	}
-	var moved atomic.Int64
+	var moved int64
+	parts := map[string]time.Duration{}
 	costs, err := turns(sides[:2], 5, func(s side) (int64, error) {
-		n, err := pieces(s.s, 16, 800, tutti.ChunkSize, fi.Size(), s.paths)
-		if s.s == &r.fleet.server {
-			moved.Add(n)
+		if s.s != &r.fleet.server {
+			return pieces(s.s, 16, 800, tutti.ChunkSize, fi.Size(), s.paths)
+		}
+		spent, n, err := r.fleet.spend(func() (int64, error) { return pieces(s.s, 16, 800, tutti.ChunkSize, fi.Size(), s.paths) })
+		moved += n
+		for role, cpu := range spent {
+			parts[role] += cpu
 		}
 		return n, err
 	})
@@ -312,17 +355,12 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		return nil, err
 	}
 	row("pieces of 1 MiB, each authorised, CPU a GB, 16 connections", costs, "≤ 2 ×")
-	after, err := r.fleet.usageOf()
-	if err != nil {
-		return nil, err
-	}
-	var parts []string
+	var by []string
 	for _, role := range []string{fleet.RoleNginx, fleet.RoleDelivery, fleet.RoleCatalog, fleet.RoleTrackCache} {
-		parts = append(parts, fmt.Sprintf("%s %s", role, ms(time.Duration(float64(after[role].since(before[role]).cpu)/float64(moved.Load())*1e9))))
+		by = append(by, fmt.Sprintf("%s %s", role, ms(time.Duration(float64(parts[role])/float64(moved)*1e9))))
 	}
-	s.add("of that, by service", strings.Join(parts, ", "), "", "", "")
-
-	s.add("CPU a second when nobody listens, eight processes", ms(time.Duration(sides[0].idle*1e9)), fmt.Sprintf("nginx static %s; broker %s", ms(time.Duration(sides[1].idle*1e9)), ms(time.Duration(sides[2].idle*1e9))), "", "")
+	s.add("of that, by service", strings.Join(by, ", "), "", "", "")
+	s.add("CPU a second when nobody listens, eight processes", ms(time.Duration(sides[0].idle*1e9)), "", "", "")
 
 	// Each start with a plan of its own: delivery remembers a plan for some seconds, for the ranges of one player.
 	first := make([][]time.Duration, 4)
@@ -367,27 +405,8 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 func (r rivals) prices(ctx context.Context, o options, s *section, big string) error {
 	const source = "go run ./bench -only fleet"
 	k := r.fleet
-	spend := func(do func() (int64, error)) (map[string]time.Duration, int64, error) {
-		before, err := k.usageOf()
-		if err != nil {
-			return nil, 0, err
-		}
-		n, err := do()
-		if err != nil {
-			return nil, 0, err
-		}
-		after, err := k.usageOf()
-		if err != nil {
-			return nil, 0, err
-		}
-		out := map[string]time.Duration{}
-		for role := range after {
-			out[role] = after[role].since(before[role]).cpu
-		}
-		return out, n, nil
-	}
 	// Whole tracks out of nginx's cache: what a GB costs nginx.
-	gb, bytes, err := spend(func() (int64, error) { return download(&k.server, 16, 4, k.tracks) })
+	gb, bytes, err := k.spend(func() (int64, error) { return download(&k.server, 16, 4, k.tracks) })
 	if err != nil {
 		return err
 	}
@@ -405,7 +424,7 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 		return err
 	}
 	began := time.Now()
-	one, _, err := spend(func() (int64, error) { return pieces(&k.server, 16, starts, 1024, 40<<20, paths) })
+	one, _, err := k.spend(func() (int64, error) { return pieces(&k.server, 16, starts, 1024, 40<<20, paths) })
 	if err != nil {
 		return err
 	}
@@ -467,7 +486,10 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 		if err := k.emptyEdge(); err != nil {
 			return err
 		}
-		if c, bytes, err = spend(func() (int64, error) { return download(&k.server, 2, len(k.tracks), k.tracks) }); err != nil {
+		if err := k.settle(ctx); err != nil {
+			return err
+		}
+		if c, bytes, err = k.spend(func() (int64, error) { return download(&k.server, 2, len(k.tracks), k.tracks) }); err != nil {
 			return err
 		}
 	}
@@ -663,19 +685,14 @@ func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err er
 		return nil, err
 	}
 	// What a fill takes: tracks that nobody has played, with an origin that answers at once.
-	before, err := k.usageOf()
+	if err := k.settle(ctx); err != nil {
+		return nil, err
+	}
+	spent, filled, err := k.spend(func() (int64, error) { return download(&k.server, 1, fills, k.tracks[heads+each:heads+each+fills]) })
 	if err != nil {
 		return nil, err
 	}
-	filled, err := download(&k.server, 1, fills, k.tracks[heads+each:heads+each+fills])
-	if err != nil {
-		return nil, err
-	}
-	after, err := k.usageOf()
-	if err != nil {
-		return nil, err
-	}
-	fill := after[fleet.RoleTrackCache].since(before[fleet.RoleTrackCache]).cpu.Seconds() / float64(filled) * 1e9
+	fill := spent[fleet.RoleTrackCache].Seconds() / float64(filled) * 1e9
 	o.ledger.set(capacity.FillPerGB, fill, "go run ./bench -only cold: whole tracks that nobody had, sending them on included")
 	s.add("track cache, CPU a GB it fetches, checks, keeps and sends on", fmt.Sprintf("%.2f s", fill), "", "", "")
 	if err := k.Origin.Set(fleet.Trouble{Delay: delay}); err != nil {
