@@ -743,7 +743,7 @@ func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err er
 		return nil, err
 	}
 	chunks := (fi.Size() + tutti.ChunkSize - 1) / tutti.ChunkSize
-	s.add("crowd of 1,000: reads of the object store", fmt.Sprint(reads.Load()), fmt.Sprintf("%d chunks", chunks), "", "one a chunk")
+	s.add("crowd of 1,000: reads of the object store", fmt.Sprint(reads.Load()), fmt.Sprintf("%d chunks, %d owners", chunks, tutti.Replicas), "", "one a chunk and owner")
 	s.add("crowd of 1,000: first byte", fmt.Sprintf("p50 %s, p99 %s", ms(percentile(res.firstBytes, .5)), ms(percentile(res.firstBytes, .99))), "", "", "")
 	s.add("crowd of 1,000: late or refused", fmt.Sprintf("%d %s", res.late, reasons(res)), "", "", "0")
 	return []section{s}, nil
