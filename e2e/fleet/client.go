@@ -145,18 +145,18 @@ func (c *Client) Scanned(ctx context.Context, want int) error {
 	if err != nil {
 		return fmt.Errorf("waiting for %d tracks, there are %d, scanning %v, last error %v: %w", want, status.Count, status.Scanning, last, err)
 	}
-	const inARow = 8 // answers, so that each of a few processes gave one
-	for same := 0; same < inARow; {
+	// A second is what a process may take to hear of it, and one that has not yet may answer any of the requests.
+	const heard = 1200 * time.Millisecond
+	for since := time.Now(); time.Since(since) < heard; {
 		songs, err := c.Songs(ctx)
 		if err != nil {
 			return err
 		}
-		same++
 		if len(songs) < want {
-			same = 0
-			if err := wait(ctx, poll); err != nil {
-				return fmt.Errorf("waiting for %d tracks in every answer, there are %d: %w", want, len(songs), err)
-			}
+			since = time.Now()
+		}
+		if err := wait(ctx, poll); err != nil {
+			return fmt.Errorf("waiting for %d tracks in every answer, there are %d: %w", want, len(songs), err)
 		}
 	}
 	return nil

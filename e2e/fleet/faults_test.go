@@ -23,8 +23,9 @@ const (
 	hotTracks, hotBytes = 8, 16 << 20
 	// coldTracks have never been asked for when a fault needs some.
 	coldTracks, coldBytes = 120, 1 << 20
-	// diskBytes is a track cache's disk; its cache may take two thirds.
-	diskBytes = 192 << 20
+	// diskBytes is a track cache's disk; its cache may take 256 MiB of it, half of that for originals: room for all that is
+	// hot, so that it can be heard while the origin is away.
+	diskBytes = 320 << 20
 
 	maxHeal = 5 * time.Second        // after which nothing fails any more
 	maxCold = 50 * time.Millisecond  // for the answer that a cold track cannot be had now
@@ -45,6 +46,7 @@ type fault struct {
 	instant  bool // it is over as soon as it has begun, and what ends it only puts things back in order
 	cuts     bool // connections may be cut: their other end is what was killed
 	noWrites bool // writes may be refused while it lasts
+	hot      bool // what was played lately goes on being answered, without exception
 	stale    bool // what was just written may not be seen while it lasts, as the store does not say what it has
 }
 
@@ -116,7 +118,7 @@ func newStage(t *testing.T) *stage {
 		Bin: program(t), Dir: filepath.Join(dir, "fleet"), Music: music, Upload: true, Memory: true,
 		Engine: Engine(os.Getenv("TUTTI_FLEET_ENGINE")), Isolated: true, Proxies: true, Disk: diskBytes,
 		Args: map[string][]string{
-			RoleTrackCache: {"--cache-size", "128MiB", "--cache-memory", "16MiB"},
+			RoleTrackCache: {"--cache-size", "256MiB", "--cache-memory", "16MiB"},
 			// nginx's own cache is kept smaller than what is hot, so that the track caches are needed all the time.
 			RoleNginx: {"--nginx-cache-size", "32MiB", "--nginx-rate", "0", "--nginx-connections", "0"},
 		},
@@ -157,8 +159,27 @@ func newStage(t *testing.T) *stage {
 		s.writers.Stop()
 	})
 	must(t, until(ctx, func() (bool, error) { return s.load.Active() >= listeners*9/10, nil }))
+	t.Log("chunks kept and evicted, by track cache:", s.chunks(ctx))
 	s.run(fault{name: "nothing", did: "200 listeners, a prober and four writers, for comparison", hold: hold})
 	return s
+}
+
+// chunks says what the track caches keep, for whoever reads the log.
+func (s *stage) chunks(ctx context.Context) string {
+	var out []string
+	for _, p := range s.f.Role(RoleTrackCache) {
+		b, _, err := s.f.ClientOf(p).Get(ctx, "/metrics")
+		if err != nil {
+			return err.Error()
+		}
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, `tutti_chunks_stored{`) || strings.HasPrefix(line, "tutti_chunks_evicted_total") || strings.HasPrefix(line, "tutti_chunks_fills_total") {
+				out = append(out, strings.TrimPrefix(strings.TrimSpace(line), "tutti_chunks_"))
+			}
+		}
+		out = append(out, "|")
+	}
+	return strings.Join(out, " ")
 }
 
 // run brings a fault about, waits until it is over, and judges.
@@ -198,7 +219,7 @@ func (s *stage) run(f fault) {
 		o.fail("what was written could not be read afterwards: %v", err)
 	}
 	s.judge(o)
-	t.Logf("%s: %s\nheard: %v\nprobed: %v\nwritten: %+v\ncold: %v", f.name, o.verdict(), &o.load, &o.probes, o.writes, o.cold)
+	t.Logf("%s: %s\nheard: %v\nprobed: %v\nwritten: %+v\ncold: %v\nchunks: %s", f.name, o.verdict(), &o.load, &o.probes, o.writes, o.cold, s.chunks(ctx))
 	if len(o.failed) > 0 {
 		t.Errorf("%s: %s", f.name, strings.Join(o.failed, "; "))
 	}
@@ -225,6 +246,9 @@ func (s *stage) judge(o *outcome) {
 	}
 	if len(o.lost) > 0 {
 		o.fail("acknowledged and lost: %v", o.lost)
+	}
+	if n := o.probes.Failed + o.load.Refused() + o.load.Unanswered; n > 0 && o.hot {
+		o.fail("%d requests for what was played lately failed", n)
 	}
 	if o.writes.Stale > 0 && !o.stale {
 		o.fail("%d times was not seen what had just been acknowledged", o.writes.Stale)
@@ -317,10 +341,12 @@ func (s *stage) faults() []fault {
 		fault{name: "DynamoDB slow", did: "500 ms added to every request", hold: hold, begin: trouble(f.Store, Trouble{Delay: 500 * time.Millisecond})},
 		fault{
 			name: "origin stopped", did: "connections refused; tracks asked for that nobody had played", hold: hold,
+			hot:   true,
 			begin: trouble(f.Origin, Trouble{Down: true}), during: s.coldRefused,
 		},
 		fault{
 			name: "origin hangs", did: "requests are taken and never answered; more such tracks", hold: 2 * hold,
+			hot:   true,
 			begin: trouble(f.Origin, Trouble{Hang: true}), during: s.coldRefused,
 		},
 		fault{
