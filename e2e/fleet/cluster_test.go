@@ -51,11 +51,16 @@ func TestCluster(t *testing.T) {
 			}
 		}
 		if run == 0 {
-			killed := pids(entries, RoleTrackCache)[0]
-			must(t, syscall.Kill(killed, syscall.SIGKILL))
+			for _, role := range []string{RoleTrackCache, RoleNginx, RoleS3, RoleDynamoDB} {
+				killed := pids(entries, role)[0]
+				must(t, syscall.Kill(killed, syscall.SIGKILL))
+				must(t, until(ctx, func() (bool, error) {
+					now := pids(c.table(t), role)
+					return len(now) > 0 && now[0] != killed && now[0] != 0, nil
+				}))
+			}
 			must(t, until(ctx, func() (bool, error) {
-				now := pids(c.table(t), RoleTrackCache)
-				return len(now) == 3 && now[0] != killed && now[0] != 0, nil
+				return c.client.Call(ctx, "unstar", map[string][]string{"id": {tracks[1].ID}}, "", nil) == nil, nil
 			}))
 		}
 		c.interrupt(t)

@@ -2,8 +2,9 @@ package fleet
 
 import (
 	"context"
-	"io"
+	"net/url"
 	"os"
+	"strconv"
 
 	"tutti/store/dynamo/local"
 )
@@ -18,19 +19,37 @@ const (
 	SQLite        Engine = "sqlite"         // none of them: the first catalogue process shares its own database
 )
 
-// startEngine starts the engine that keeps the fleet's table; there is none where a catalogue process keeps it.
-func (f *Fleet) startEngine(ctx context.Context, log io.Writer) (*local.Server, error) {
-	c := local.Config{Log: log}
+// startEngine starts the engine that keeps the fleet's table, the first time or again at its address; there is none
+// where a catalogue process keeps the state.
+func (f *Fleet) startEngine(ctx context.Context) error {
+	c := local.Config{Log: f.engineLog}
 	switch {
 	case f.config.Engine == SQLite:
-		return nil, nil
+		return nil
 	case f.config.Engine == Dynalite:
 		c.Engine = local.Dynalite
 	case !f.config.Memory:
 		c.Dir = f.path("dynamodb")
 		if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return local.Start(ctx, c)
+	if f.engine != nil {
+		u, err := url.Parse(f.engine.URL)
+		if err != nil {
+			return err
+		}
+		if c.Port, err = strconv.Atoi(u.Port()); err != nil {
+			return err
+		}
+		f.engine.Stop()
+	}
+	s, err := local.Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	f.parts.Lock()
+	defer f.parts.Unlock()
+	f.engine = s
+	return nil
 }

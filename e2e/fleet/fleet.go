@@ -99,16 +99,18 @@ type Fleet struct {
 	Store    *Proxy // nil without Config.Proxies
 	Origin   *Proxy // likewise
 
-	config  Config
-	network *network
-	inside  *http.Client // how the services are asked, past nginx
-	engine  *table.Server
-	objects *local.Server
-	members []*Process // the services, in the order in which they were started
-	nginx   *Process
-	file    sync.Mutex                    // one writes cluster.json at a time
-	ports   []int                         // that were given out
-	undo    []func(context.Context) error // what Stop does, the last first
+	config                Config
+	network               *network
+	inside                *http.Client  // how the services are asked, past nginx
+	parts                 sync.Mutex    // guards the next two while they are replaced
+	engine                *table.Server // nil where a catalogue process keeps the state
+	objects               *local.Server
+	engineLog, objectsLog io.Writer
+	members               []*Process // the services, in the order in which they were started
+	nginx                 *Process
+	file                  sync.Mutex                    // one writes cluster.json at a time
+	ports                 []int                         // that were given out
+	undo                  []func(context.Context) error // what Stop does, the last first
 }
 
 // bucket is where the music lies.
@@ -183,20 +185,20 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 		f.later(f.network.close)
 	}
 	f.config.Progress("starting the object store and " + string(f.config.Engine))
-	tableLog, err := f.openLog(RoleDynamoDB)
-	if err != nil {
+	if f.engineLog, err = f.openLog(RoleDynamoDB); err != nil {
 		return err
 	}
-	objectsLog, err := f.openLog(RoleS3)
-	if err != nil {
+	if f.objectsLog, err = f.openLog(RoleS3); err != nil {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
-		f.engine, err = f.startEngine(gctx, tableLog)
-		return err
+	g.Go(func() error { return f.startEngine(gctx) })
+	g.Go(func() error {
+		if err := f.startObjects(gctx); err != nil {
+			return err
+		}
+		return f.fillObjects(gctx)
 	})
-	g.Go(func() error { return f.startObjects(gctx, objectsLog) })
 	err = g.Wait()
 	if f.engine != nil {
 		f.later(func(context.Context) error { f.engine.Stop(); return nil })
@@ -283,9 +285,12 @@ func (f *Fleet) openLog(name string) (io.Writer, error) {
 	return log, err
 }
 
-// startObjects starts the object store, and puts the music into it or shows it there.
-func (f *Fleet) startObjects(ctx context.Context, log io.Writer) (err error) {
-	c := local.Config{Dir: f.path("s3"), Log: log}
+// startObjects starts the object store, the first time or again at its address.
+func (f *Fleet) startObjects(ctx context.Context) (err error) {
+	c := local.Config{Dir: f.path("s3"), Log: f.objectsLog}
+	if f.objects != nil {
+		c.Address = f.objects.Address()
+	}
 	if c.Access, err = f.secret("s3.access"); err != nil {
 		return err
 	}
@@ -298,10 +303,19 @@ func (f *Fleet) startObjects(ctx context.Context, log io.Writer) (err error) {
 	if !f.config.Upload && f.config.Music != "" {
 		c.Links = map[string]string{bucket: f.config.Music}
 	}
-	if f.objects, err = local.Start(ctx, c); err != nil {
+	s, err := local.Start(ctx, c)
+	if err != nil {
 		return err
 	}
-	if c.Links != nil {
+	f.parts.Lock()
+	defer f.parts.Unlock()
+	f.objects = s
+	return nil
+}
+
+// fillObjects puts the music into the object store, where it is not shown as it lies.
+func (f *Fleet) fillObjects(ctx context.Context) error {
+	if !f.config.Upload && f.config.Music != "" {
 		return nil
 	}
 	if err := f.objects.MakeBucket(ctx, bucket); err != nil {
@@ -617,22 +631,22 @@ func (f *Fleet) LogDir() string { return f.path("log") }
 // User is the first admin's name.
 func (f *Fleet) User() string { return f.config.User }
 
-// Supervise starts a service's process, or nginx, again when it ended by itself, after a pause, as an init system does.
-// It tells of each, keeps cluster.json true, and returns when ctx has ended.
+// Supervise starts a part again that ended by itself, after a pause and at its address, as an init system does. It tells
+// of each, keeps cluster.json true, and returns when ctx has ended. Stop comes after that.
 func (f *Fleet) Supervise(ctx context.Context, pause time.Duration, tell func(string)) {
 	var wg sync.WaitGroup
-	for _, p := range append(f.Members(), f.nginx) {
+	again := func(name string, ended func() <-chan struct{}, start func(context.Context) error) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				select {
-				case <-p.ended():
+				case <-ended():
 				case <-ctx.Done():
 					return
 				}
-				tell(p.Name + " ended; it is started again")
+				tell(name + " ended; it is started again")
 				err := wait(ctx, pause)
 				if err == nil {
-					err = p.Start(ctx)
+					err = start(ctx)
 				}
 				if err == nil {
 					err = f.WriteTable()
@@ -642,6 +656,13 @@ func (f *Fleet) Supervise(ctx context.Context, pause time.Duration, tell func(st
 				}
 			}
 		})
+	}
+	for _, p := range append(f.Members(), f.nginx) {
+		again(p.Name, p.ended, p.Start)
+	}
+	again("the object store", func() <-chan struct{} { return f.objects.Done() }, f.startObjects)
+	if f.engine != nil && f.config.Engine == DynamoDBLocal && !f.config.Memory { // it finds its tables again
+		again(string(f.config.Engine), func() <-chan struct{} { return f.engine.Done() }, f.startEngine)
 	}
 	wg.Wait()
 }
@@ -674,6 +695,8 @@ func (f *Fleet) Table() []Entry {
 	for _, p := range f.members {
 		out = append(out, Entry{p.Role, p.PID(), p.Address})
 	}
+	f.parts.Lock()
+	defer f.parts.Unlock()
 	if f.engine != nil {
 		out = append(out, Entry{RoleDynamoDB, f.engine.PID, strings.TrimPrefix(f.engine.URL, "http://")})
 	}
