@@ -38,6 +38,25 @@ func (h *house) colleague() *Accounts {
 	return a
 }
 
+// TestStrangerDoesNotRekeyTheFleet: a command on the host of a shared database that does not know that it is shared must
+// not make a key of its own the one that counts.
+func TestStrangerDoesNotRekeyTheFleet(t *testing.T) {
+	h := newHouse(t)
+	h.colleague()
+	command := Config{Store: h.store, Clock: h.clock, Logger: quiet, KeyFile: filepath.Join(t.TempDir(), "secret.key")}
+	_, err := New(h.ctx, command)
+	h.wantKind(err, tutti.KindInvalid, "a command without the fleet's key")
+	if _, err := os.Stat(command.KeyFile); err == nil {
+		t.Error("it made a key")
+	}
+	if _, err := loadKey(command.KeyFile); err != nil { // makes one
+		t.Fatal(err)
+	}
+	_, err = New(h.ctx, command)
+	h.wantKind(err, tutti.KindInvalid, "a command with another key")
+	h.colleague() // and the fleet's own still start
+}
+
 // TestOneKey: a node whose key file is not the fleet's does not start, and says what to copy.
 func TestOneKey(t *testing.T) {
 	h := newHouse(t)

@@ -149,6 +149,7 @@ func writeNew(path string, data []byte) (err error) {
 type keyNote struct {
 	KeyID    string `json:"keyId"`
 	Replaced int64  `json:"replaced,omitempty"` // Unix seconds; 0: never
+	Shared   bool   `json:"shared,omitempty"`   // a fleet lets people in by this store, whoever opens it now
 }
 
 var keyNoteKey = store.Key{PK: "accounts/key", SK: "current"}
@@ -162,10 +163,12 @@ func (a *Accounts) openVault(ctx context.Context, c Config) ([]byte, error) {
 		if err != nil {
 			return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 		}
-		if c.Shared && note.KeyID != "" {
+		// A command on the host whose database the fleet shares may not know that it does.
+		shared := c.Shared || note.Shared
+		if shared && note.KeyID != "" {
 			// To make one now would only lead to the message about two different ones at the next start.
 			if _, err := os.Stat(c.KeyFile); errors.Is(err, fs.ErrNotExist) {
-				return nil, tutti.Errorf(tutti.KindInvalid, op, "there is no key file %s, and the fleet has one (%s): copy it from a delivery node that works; %s", c.KeyFile, note.KeyID, lostKey)
+				return nil, tutti.Errorf(tutti.KindInvalid, op, "there is no key file %s, and the fleet has one (%s): name it with --fleet-secret-file, or copy it from a delivery node that works; %s", c.KeyFile, note.KeyID, lostKey)
 			}
 		}
 		key, err := loadKey(c.KeyFile)
@@ -175,15 +178,15 @@ func (a *Accounts) openVault(ctx context.Context, c Config) ([]byte, error) {
 		if a.vault, err = newVault(key); err != nil {
 			return nil, tutti.Wrap(tutti.KindInternal, op, err)
 		}
-		if id := hex.EncodeToString(a.vault.id[:]); note.KeyID != id {
-			if note.KeyID != "" {
-				if c.Shared {
-					return nil, tutti.Errorf(tutti.KindInvalid, op, "the key file %s (%s) is not the fleet's (%s): copy that from a delivery node that works; %s", c.KeyFile, id, note.KeyID, lostKey)
+		if id := hex.EncodeToString(a.vault.id[:]); note.KeyID != id || note.Shared != shared {
+			if note.KeyID != id && note.KeyID != "" {
+				if shared {
+					return nil, tutti.Errorf(tutti.KindInvalid, op, "the key file %s (%s) is not the fleet's (%s): name that with --fleet-secret-file, or copy it from a delivery node that works; %s", c.KeyFile, id, note.KeyID, lostKey)
 				}
 				note.Replaced = a.clock.Now().Unix()
 				a.logger.Warn("the key file was replaced: apps that sign in with a token get in again after their user has signed in with a password once")
 			}
-			note.KeyID = id
+			note.KeyID, note.Shared = id, shared
 			value, err := json.Marshal(note)
 			if err != nil {
 				return nil, tutti.Wrap(tutti.KindInternal, op, err)
