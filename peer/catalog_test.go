@@ -348,7 +348,7 @@ func TestErrorsKeepKindAndMessage(t *testing.T) {
 		{tutti.Wrap(tutti.KindUnavailable, "store.Get", cause), tutti.KindUnavailable, ""},
 		{tutti.Errorf(tutti.KindInvalid, "x", "bad"), tutti.KindInvalid, "bad"},
 		{tutti.Errorf(tutti.KindConflict, "x", "changed"), tutti.KindConflict, "changed"},
-		{tutti.Errorf(tutti.KindUnauthorised, "x", "who"), tutti.KindUnauthorised, "who"},
+		// KindUnauthorised is missing: only the members' own guard says it, see TestRefusalIsNotTheListeners.
 		{tutti.Errorf(tutti.KindForbidden, "x", "no"), tutti.KindForbidden, "no"},
 		{cause, tutti.KindInternal, ""},
 		{fmt.Errorf("reading: %w", context.DeadlineExceeded), tutti.KindUnavailable, ""},

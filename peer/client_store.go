@@ -42,8 +42,9 @@ func OpenStore(ctx context.Context, address string, c StoreConfig) (store.Store,
 	client := &http.Client{Transport: &signed{newSigner(c.Keys, c.Clock), base}, CheckRedirect: stay}
 	s := &remoteStore{c: c, base: base, address: u.Host, rpc: wire.NewStoreClient(client, u.Scheme+"://"+u.Host, connectOptions()...)}
 	if _, err := s.LastSeq(ctx, "peer"); err != nil {
-		if tutti.IsKind(err, tutti.KindUnauthorised) {
-			return nil, errors.Join(err, s.Close())
+		var no refused
+		if errors.As(err, &no) {
+			return nil, errors.Join(tutti.Errorf(tutti.KindUnauthorised, op, "%s does not take this process for one of its fleet: %s", u.Host, string(no)), s.Close())
 		}
 		c.Logger.Warn("the store does not answer yet", slog.Any("error", err))
 	}

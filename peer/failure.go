@@ -101,6 +101,9 @@ func incoming(ctx context.Context, op string, err error) (_ error, answered bool
 				continue
 			}
 			if f, ok := value.(*wire.Failure); ok {
+				if kindOf(f.GetKind()) == tutti.KindUnauthorised {
+					return &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Err: refused(f.GetMessage())}, false
+				}
 				return failure(op, kindOf(f.GetKind()), f.GetMessage(), time.Duration(f.GetRetryAfterNs())), true
 			}
 		}
@@ -115,6 +118,13 @@ func incoming(ctx context.Context, op string, err error) (_ error, answered bool
 	}
 	return &tutti.Error{Kind: tutti.KindUnavailable, Op: op, Err: err}, false
 }
+
+// refused is what a member says that does not take this process for one of the fleet: their keys differ, or their clocks.
+// That is between the two. To a listener, whose own credentials nobody doubts, it means that the member is of no use,
+// and others may be.
+type refused string
+
+func (r refused) Error() string { return "refused: " + string(r) }
 
 // failure is an error that another member reported.
 func failure(op string, kind tutti.Kind, message string, retry time.Duration) error {

@@ -37,6 +37,23 @@ func Secured(listen []string, k *Keys) error {
 	return nil
 }
 
+// fromHere reports whether the request comes from this machine and means this machine. The second is for browsers: a
+// page whose name was made to point to 127.0.0.1 comes from here as well, but under that name.
+func fromHere(r *http.Request, address string) bool {
+	if !fromLoopback(r) {
+		return false
+	}
+	if address != "" && strings.EqualFold(r.Host, address) {
+		return true
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
+
 // fromLoopback reports whether the request comes from this machine.
 func fromLoopback(r *http.Request) bool {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)

@@ -83,7 +83,7 @@ func (s *byteServer) admit(r *http.Request) (tutti.Pass, error) {
 	if err := s.c.Keys.refresh(now); err != nil {
 		s.c.Logger.Warn("the fleet's keys stay as they were", slog.Any("error", err))
 	}
-	if s.c.Keys == nil && !fromLoopback(r) {
+	if s.c.Keys == nil && !fromHere(r, s.c.Address) {
 		return tutti.Pass{}, tutti.Errorf(tutti.KindUnauthorised, op, "this member has no keys and so answers on its own machine only")
 	}
 	sealed := r.Header.Get(headerPass)

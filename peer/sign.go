@@ -215,7 +215,7 @@ func parseAuthorization(header string) (c credentials, ok bool) {
 func (v *verifier) verify(r *http.Request) error {
 	const op = "peer: verify"
 	if v.keys == nil {
-		if !fromLoopback(r) {
+		if !fromHere(r, v.address) {
 			return tutti.Errorf(tutti.KindUnauthorised, op, "this member has no keys and so answers on its own machine only")
 		}
 		return nil
