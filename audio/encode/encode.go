@@ -5,7 +5,8 @@
 // listener gets (the catalogue's plan does), and keeping what was made (the track cache does).
 //
 // ffmpeg is given the file as an open descriptor, never as a name: what the file is called, or what a link is changed
-// to meanwhile, cannot matter. It runs without a shell, in a process group of its own, at low priority, may open no
+// to meanwhile, cannot matter. What lies in no file is fed to it through a pipe as it comes, or copied to a file without
+// a name first where ffmpeg has to go back and forth in it. It runs without a shell, in a process group of its own, at low priority, may open no
 // network protocol and no container that refers to other files, and ends with whoever reads from it: when this
 // process dies, its next write fails.
 package encode
@@ -13,7 +14,6 @@ package encode
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os/exec"
@@ -29,15 +29,20 @@ import (
 	"tutti/clock"
 )
 
-// Files opens the originals; every tutti.Origin does. Where the file is an *os.File, ffmpeg reads it itself and can
-// seek in it; any other is fed through a pipe, which an MP4 with its index at the end does not survive.
+// Files opens originals that lie in folders: the fs.File is an *os.File, which ffmpeg reads itself.
 type Files interface {
 	OpenFile(ctx context.Context, library, path string) (fs.File, error)
 }
 
 // Config is what an Encoder needs. Files is required, as are Clock and Logger.
 type Config struct {
-	Files    Files
+	Files Files
+	// Caches are what the originals of the libraries that lie elsewhere are read from, by library: each part of an
+	// original is then fetched once, whether it is played or converted. All other libraries are those of Files.
+	Caches map[string]tutti.TrackCache
+	// Dir is where an original of a cache is copied to, whole and while it is being converted, if ffmpeg has to seek in
+	// it; "" is where the system keeps temporary files.
+	Dir      string
 	FFmpeg   string        // name or path of the program; "" is "ffmpeg" on the PATH
 	Parallel int           // how many processes at once; 0 is the number of CPUs
 	Queue    int           // how many requests may wait for a process; 0 is 32, negative is none
@@ -51,6 +56,8 @@ type Config struct {
 // for a segment of HTTP live streaming, which is a Ref whose Start and End bound it.
 type Encoder struct {
 	files  Files
+	caches map[string]tutti.TrackCache
+	dir    string
 	ffmpeg string
 	nice   int
 	queue  *queue
@@ -85,7 +92,7 @@ func New(c Config) (*Encoder, error) {
 		c.MaxWait = 20 * time.Second
 	}
 	return &Encoder{
-		files: c.Files, ffmpeg: c.FFmpeg, nice: c.Nice, clock: c.Clock, log: c.Logger,
+		files: c.Files, caches: c.Caches, dir: c.Dir, ffmpeg: c.FFmpeg, nice: c.Nice, clock: c.Clock, log: c.Logger,
 		queue: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: c.Parallel},
 	}, nil
 }
@@ -129,8 +136,8 @@ func (e *Encoder) Available(ctx context.Context) (version string, err error) {
 	return words[2], nil
 }
 
-// Open waits for a place and starts ffmpeg on the ref. ctx bounds the waiting only: the process then lives until it is
-// done or the object is closed.
+// Open waits for the original's first bytes and for a place, and starts ffmpeg on the ref. ctx bounds the waiting only:
+// the process then lives until it is done or the object is closed.
 //
 // The object's Size is -1 until all of it was read. It is read once, from front to back: CopyRange and ReadAt return
 // KindInvalid for an offset other than where the last call ended, and KindUnavailable if ffmpeg fails, however much
@@ -148,7 +155,7 @@ func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := e.files.OpenFile(ctx, r.Library, r.Path)
+	in, err := e.open(ctx, r)
 	if err != nil {
 		return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
@@ -156,19 +163,20 @@ func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 		if tutti.IsKind(err, tutti.KindExhausted) {
 			e.refused.Add(1)
 		}
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, in.Close())
 	}
-	s, err := e.start(ctx, r, f, path, file)
+	s, err := e.start(ctx, r, f, path, in)
 	if err != nil {
 		e.queue.leave()
 		e.failed.Add(1)
-		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), file.Close())
+		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), in.Close())
 	}
 	return s, nil
 }
 
 // Check returns the error that Open would return at once: KindInvalid for what cannot be made, KindUnavailable
-// without ffmpeg, and the origin's for a file that is not there. It starts nothing and does not wait.
+// without ffmpeg, and those of the file's folder, or of Prepare where it comes from a cache. It starts no process and does
+// not wait for one.
 func (e *Encoder) Check(ctx context.Context, r tutti.Ref) error {
 	const op = "encode.Check"
 	if _, err := check(r); err != nil {
@@ -177,24 +185,15 @@ func (e *Encoder) Check(ctx context.Context, r tutti.Ref) error {
 	if _, err := e.program(); err != nil {
 		return err
 	}
-	file, err := e.files.OpenFile(ctx, r.Library, r.Path)
+	if c := e.caches[r.Library]; c != nil {
+		_, err := c.Prepare(ctx, original(r))
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	in, err := e.open(ctx, r)
 	if err != nil {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
-	return tutti.Wrap(tutti.KindUnavailable, op, file.Close())
-}
-
-// about is what our own reader knows of the file; the zero Info where it does not know the format.
-func about(ctx context.Context, r tutti.Ref, file fs.File, size int64) audio.Info {
-	at, ok := file.(io.ReaderAt)
-	if !ok {
-		return audio.Info{}
-	}
-	info, err := audio.Read(ctx, at, size, r.Path)
-	if err != nil {
-		return audio.Info{} // ffmpeg may still know it
-	}
-	return info
+	return tutti.Wrap(tutti.KindUnavailable, op, in.Close())
 }
 
 // depthOf is the bit depth to make where the profile leaves it to the source; 0 leaves it to ffmpeg, which gets it

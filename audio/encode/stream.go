@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -32,7 +31,8 @@ type stream struct {
 	cancel  context.CancelFunc // kills the process group
 	closed  atomic.Bool
 	done    chan struct{} // closed when the process was reaped
-	waitErr error         // of the process; read after done
+	waitErr error         // of the process or its input; read after done
+	feedErr error         // of its input alone
 
 	samples int64 // to be written into a FLAC's header; 0: not known
 	stderr  tail
@@ -46,31 +46,26 @@ type stream struct {
 	err  error // how the stream ended: io.EOF or a failure
 }
 
-// start runs ffmpeg. It takes over file and the caller's place in the queue unless it returns an error.
-func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string, file fs.File) (*stream, error) {
-	fi, err := file.Stat()
-	if err != nil {
+// start runs ffmpeg. It takes over in and the caller's place in the queue unless it returns an error.
+func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string, in *input) (*stream, error) {
+	if err := in.settle(ctx, r, e.dir); err != nil {
 		return nil, err
 	}
-	if fi.IsDir() {
-		return nil, tutti.Errorf(tutti.KindInvalid, "encode.Open", "%q is a folder", r.Path)
-	}
-	s := &stream{e: e, ref: r, contentType: f.contentType, modTime: fi.ModTime(), started: e.clock.Now(), done: make(chan struct{})}
+	s := &stream{e: e, ref: r, contentType: f.contentType, modTime: in.modTime, started: e.clock.Now(), done: make(chan struct{})}
 	s.size.Store(-1)
 	if r.End != 0 {
 		s.length = r.End - r.Start - r.Profile.Offset
 	}
 	var info audio.Info
 	if !f.lossy {
-		info = about(ctx, r, file, fi.Size())
+		info = in.about(ctx, r)
 	}
 	s.samples = samplesOf(r, info)
 	run, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 
-	input, direct := file.(*os.File)
 	url := "file:/dev/fd/3"
-	if !direct {
+	if in.file == nil {
 		url = "pipe:0"
 	}
 	cmd := exec.CommandContext(run, path, arguments(r, f, url, depthOf(r.Profile, info))...)
@@ -78,31 +73,28 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Stderr = &s.stderr
-	out, outW, err := os.Pipe()
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	progress, progressW, err := os.Pipe()
-	if err != nil {
-		cancel()
-		return nil, errors.Join(err, out.Close(), outW.Close())
-	}
+	var pipes pipes
+	out, outW := pipes.add()
+	progress, progressW := pipes.add()
 	cmd.Stdout = outW
-	if direct {
-		cmd.ExtraFiles = []*os.File{input, progressW}
+	var feed, feedW *os.File
+	if in.file != nil {
+		cmd.ExtraFiles = []*os.File{in.file, progressW}
 	} else {
-		cmd.Stdin = file
+		feed, feedW = pipes.add()
+		cmd.Stdin = feed
 		cmd.ExtraFiles = []*os.File{nil, progressW} // descriptor 3 stays closed; progress is 4 either way
 	}
-	err = cmd.Start()
-	err = errors.Join(err, outW.Close(), progressW.Close())
-	if err != nil {
+	if pipes.err != nil {
 		cancel()
-		if cmd.Process != nil {
-			err = errors.Join(err, cmd.Wait())
-		}
-		return nil, errors.Join(err, out.Close(), progress.Close())
+		return nil, pipes.close()
+	}
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return nil, errors.Join(err, pipes.close())
+	}
+	for _, theirs := range []*os.File{outW, progressW, feed} {
+		_ = theirs.Close() // the process has its own; feed may be nil, which Close does not mind
 	}
 	if e.nice > 0 {
 		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, e.nice); err != nil {
@@ -112,15 +104,43 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	s.out, s.pid = out, cmd.Process.Pid
 	e.started.Add(1)
 	e.active.Add(1)
-	go s.wait(cmd, file, progress)
+	fed := make(chan error, 1)
+	if feedW != nil {
+		go func() { fed <- in.feed(run, feedW) }()
+	} else {
+		fed <- nil
+	}
+	go s.wait(cmd, in, fed, progress)
 	return s, nil
 }
 
-// wait follows the process to its end: it owns the process, the input and the progress pipe.
-func (s *stream) wait(cmd *exec.Cmd, file fs.File, progress *os.File) {
+// pipes are pipes of which all are closed if one cannot be had.
+type pipes struct {
+	files []*os.File
+	err   error
+}
+
+func (p *pipes) add() (r, w *os.File) {
+	r, w, err := os.Pipe()
+	p.err = errors.Join(p.err, err)
+	p.files = append(p.files, r, w)
+	return r, w
+}
+
+func (p *pipes) close() error {
+	for _, f := range p.files {
+		_ = f.Close() // nothing was written; the files of a failed pipe are nil, which Close does not mind
+	}
+	return p.err
+}
+
+// wait follows the process to its end: it owns the process, the input, what feeds it and the progress pipe.
+func (s *stream) wait(cmd *exec.Cmd, in *input, fed <-chan error, progress *os.File) {
 	s.follow(progress) // until ffmpeg closes it, at the latest by ending
-	err := errors.Join(cmd.Wait(), progress.Close(), file.Close())
-	s.cancel()
+	err := errors.Join(cmd.Wait(), progress.Close())
+	s.cancel() // and with it what feeds a process that did not want all
+	s.feedErr = <-fed
+	err = errors.Join(s.feedErr, err, in.Close())
 	s.waitErr = err
 	s.e.active.Add(-1)
 	s.e.queue.leave()
@@ -250,6 +270,8 @@ func (s *stream) read(ctx context.Context, p []byte) (int, error) {
 	}
 	<-s.done
 	switch {
+	case s.feedErr != nil:
+		s.err = tutti.Wrap(tutti.KindUnavailable, "encode: read the original", s.feedErr)
 	case s.waitErr != nil:
 		s.err = &tutti.Error{Kind: tutti.KindUnavailable, Op: "encode: run ffmpeg", Message: "this track could not be converted; the server's log says why", Err: s.waitErr}
 	case s.pos == 0:

@@ -14,8 +14,34 @@ import (
 // chunks, which this member shares with the others.
 func (n *node) makeTrackCache(context.Context) error {
 	s := n.settings
+	// The cache of what was made and that of what was fetched share the room.
+	disk, memory := int64(s.Cache.Size), int64(s.Cache.Memory)
+	var originals tutti.Source = n.origin
+	caches := map[string]tutti.TrackCache{} // of the libraries in buckets
+	if n.buckets != nil {
+		disk, memory = disk/2, memory/2
+		config := trackcache.ChunksConfig{
+			Origin: n.buckets, Store: n.store, Dir: filepath.Join(s.Data, "chunks"), MaxBytes: disk, MemoryBytes: memory,
+			Heads: s.headPolicy(), Clock: n.clock, Logger: n.logger,
+		}
+		if n.members != nil {
+			config.Fleet, config.Peer = n.members, func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
+		}
+		chunks, err := trackcache.NewChunks(config)
+		if err != nil {
+			return err
+		}
+		n.chunks = chunks
+		n.closers = append(n.closers, n.chunks.Close)
+		n.runners = append(n.runners, n.chunks.Run)
+		n.registry.MustRegister(n.chunks)
+		originals = newShelves(n.origin, n.chunks, n.buckets.Libraries())
+		for _, l := range n.buckets.Libraries() {
+			caches[l.ID] = n.chunks
+		}
+	}
 	e, err := encode.New(encode.Config{
-		Files: n.origin, FFmpeg: s.Transcode.FFmpeg, Parallel: s.Transcode.Parallel, Queue: s.Transcode.Queue, MaxWait: s.Transcode.Wait, Nice: 5,
+		Files: n.origin, Caches: caches, Dir: s.Data, FFmpeg: s.Transcode.FFmpeg, Parallel: s.Transcode.Parallel, Queue: s.Transcode.Queue, MaxWait: s.Transcode.Wait, Nice: 5,
 		Clock: n.clock, Logger: n.logger,
 	})
 	if err != nil {
@@ -27,26 +53,6 @@ func (n *node) makeTrackCache(context.Context) error {
 		}
 		return nil
 	})
-	// The cache of what was made and that of what was fetched share the room.
-	disk, memory := int64(s.Cache.Size), int64(s.Cache.Memory)
-	var originals tutti.Source = n.origin
-	if n.buckets != nil {
-		disk, memory = disk/2, memory/2
-		config := trackcache.ChunksConfig{
-			Origin: n.buckets, Store: n.store, Dir: filepath.Join(s.Data, "chunks"), MaxBytes: disk, MemoryBytes: memory,
-			Heads: s.headPolicy(), Clock: n.clock, Logger: n.logger,
-		}
-		if n.members != nil {
-			config.Fleet, config.Peer = n.members, func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
-		}
-		if n.chunks, err = trackcache.NewChunks(config); err != nil {
-			return err
-		}
-		n.closers = append(n.closers, n.chunks.Close)
-		n.runners = append(n.runners, n.chunks.Run)
-		n.registry.MustRegister(n.chunks)
-		originals = newShelves(n.origin, n.chunks, n.buckets.Libraries())
-	}
 	config := trackcache.Config{
 		Origin: originals, Transcoder: e, Local: true,
 		Dir: filepath.Join(s.Data, "cache"), MaxBytes: disk, MemoryBytes: memory,
