@@ -413,6 +413,7 @@ func (c *Chunks) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, err
 	}
 	if c.guard.isOpen(r.Library) {
 		if !ok || !c.inReach(ctx, r, info) {
+			c.guard.wanted(r)
 			return ready, awayError()
 		}
 		ready.Ready = true
