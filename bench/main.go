@@ -143,7 +143,7 @@ with NAME of %s.
 // withReal are the measurements that need many small files, withBig those that need few large ones.
 var (
 	withReal = []string{"scan", "idle"}
-	withBig  = []string{"bytes", "crowd", "fleet", "grow", "tls"}
+	withBig  = []string{"bytes", "crowd", "fleet", "tls"}
 )
 
 // wanted reports whether any of some measurements is to be made.

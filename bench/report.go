@@ -87,6 +87,15 @@ func (l *ledger) set(name string, value float64, source string) {
 	l.values[name] = capacity.Figure{Value: value, Source: source}
 }
 
+// figure is what was measured now, or else what plans reckon with so far.
+func (o options) figure(name string) (float64, error) {
+	if v, ok := o.ledger.values[name]; ok {
+		return v.Value, nil
+	}
+	f, err := readFigures(o.measured)
+	return f.Figures[name].Value, err
+}
+
 func (l *ledger) write(path string) error {
 	if len(l.values) == 0 && len(l.hits) == 0 {
 		return nil

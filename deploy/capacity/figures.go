@@ -32,7 +32,7 @@ type Figure struct {
 }
 
 // Point is a measured hit ratio of the track cache: of the requests for chunks, the share that was answered from a
-// cache that holds this share of the catalogue's bytes.
+// cache that holds this share of the catalogue's bytes. All requests of the listeners are meant: nothing stands before it.
 type Point struct {
 	Share float64 `json:"share"`
 	Ratio float64 `json:"ratio"`
@@ -53,12 +53,12 @@ const (
 	NginxPerStart     = "nginx_cpu_per_start"       // CPU seconds a stream start beside its bytes
 	NginxTLSPerGB     = "nginx_tls_cpu_per_gb"      // CPU seconds more a GB for TLS 1.3
 	NginxPerHandshake = "nginx_tls_cpu_per_session" // CPU seconds a TLS handshake
-	NginxMemory       = "nginx_memory_per_listener" // bytes
+	NginxMemory       = "nginx_memory_per_slice"    // bytes for each slice of the track that a listener hears
 	DeliveryPerStart  = "delivery_cpu_per_start"    // CPU seconds
 	CatalogPerStart   = "catalog_cpu_per_start"     // CPU seconds
 	CachePerStart     = "cache_cpu_per_start"       // CPU seconds to prepare a head
 	CachePerGB        = "cache_cpu_per_gb"          // CPU seconds to send a GB of slices to nginx
-	FillPerGB         = "cache_fill_cpu_per_gb"     // CPU seconds to fetch, check and store a GB from the object store
+	FillPerGB         = "cache_fill_cpu_per_gb"     // CPU seconds to fetch, check and store a GB from the object store; sending it on is CachePerGB
 	APIPerRequest     = "api_cpu_per_request"       // CPU seconds of delivery and catalog together
 	CatalogMemory     = "catalog_memory_per_track"  // bytes
 	ReadsPerStart     = "rcu_per_start"             // read units of the store a stream start
@@ -80,14 +80,15 @@ const (
 	apiPerStart       = "api_requests_a_start"  // what an app asks for besides
 	sessionStarts     = "starts_a_connection"   // streams on one TLS connection
 	edgeHit           = "edge_hit_ratio"        // slices that nginx has itself
-	headShare         = "head_share"            // of the chunk misses at a track's start, those for which a head exists
+	headShare         = "head_share"            // of the starts whose first chunk nobody has, those for which a head exists
 	activeShare       = "active_share"          // of the tracks, played twice within a head's life
 	headDays          = "head_days"             // a head's life
-	headKiB           = "head_item_kib"         // a head item, description included
+	headKiB           = "head_item_kib"         // a head item, description, key and names included
 	reported          = "plays_reported"        // share of the plays that an app reports as finished
 	stateBytes        = "state_bytes_per_user"  // in the store
 	usersPerListener  = "users_per_listener"    // registered accounts a listener at the peak
 	trackBytes        = "store_bytes_per_track" // catalogue log and snapshot
+	catalogFollow     = "catalog_follow_reads"  // read units a second and catalogue node, whether anything changes or not
 	partitionReads    = "partition_read_units"
 	partitionWrites   = "partition_write_units"
 	newTableReads     = "new_table_read_units"
@@ -95,6 +96,7 @@ const (
 	tableReads        = "table_read_units"
 	tableWrites       = "table_write_units"
 	prefixGets        = "s3_prefix_gets"
+	openFiles         = "open_files_a_process"
 	priceReads        = "price_read_units"
 	priceWrites       = "price_write_units"
 	priceStateStorage = "price_store_gb_month"
@@ -122,7 +124,7 @@ const (
 
 var assumedNames = []string{
 	framing, utilisation, meanToPeak, apiPerStart, sessionStarts, edgeHit, headShare, activeShare, headDays, headKiB, reported, stateBytes,
-	usersPerListener, trackBytes, partitionReads, partitionWrites, newTableReads, newTableWrites, tableReads, tableWrites, prefixGets,
+	usersPerListener, trackBytes, catalogFollow, partitionReads, partitionWrites, newTableReads, newTableWrites, tableReads, tableWrites, prefixGets, openFiles,
 	priceReads, priceWrites, priceStateStorage, priceGets, priceMusicStorage, priceEgress10, priceEgress50, priceEgress150, priceEgressMore, priceCrossZone,
 	edgeVCPU, edgeGiB, edgeGbit, edgePrice, nodeVCPU, nodeGiB, nodeGbit, nodePrice, cacheVCPU, cacheGiB, cacheGbit, cacheDisk, cachePrice,
 }

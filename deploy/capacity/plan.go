@@ -14,7 +14,7 @@ type Question struct {
 	Tracks       int     `json:"tracks" help:"Tracks in the catalogue." default:"1000000"`
 	TrackSeconds float64 `json:"trackSeconds" help:"Length of a track on average, in seconds." default:"240"`
 	PlaysPerHour float64 `json:"playsPerHour" help:"Stream starts a listener and hour; 0 is as many as tracks fit." default:"0"`
-	HitRatio     float64 `json:"hitRatio" help:"Share of the chunks that the track cache has itself; 0 computes it from the cache's size and the measured curve." default:"0"`
+	HitRatio     float64 `json:"hitRatio" help:"Share of all requests for chunks that nginx and the track caches answer between them, without the object store; 0 computes it from the caches' size and the measured curve." default:"0"`
 	CacheShare   float64 `json:"cacheShare" help:"Size of all track caches together, replicas included, as a share of the catalogue's bytes; 0 is what their disks hold." default:"0"`
 	Zones        int     `json:"zones" help:"Zones over which the fleet is spread; it survives the loss of one. 1 does not." default:"3"`
 	EgressPrice  float64 `json:"egressPrice" help:"Dollars a GB to the listeners; 0 is the list price." default:"0"`
@@ -53,8 +53,9 @@ type Plan struct {
 	Question Question `json:"question"`
 
 	StartsPerSecond float64 `json:"startsPerSecond"`
-	GBPerSecond     float64 `json:"gbPerSecond"` // of music, 10^9 bytes
-	HitRatio        float64 `json:"hitRatio"`    // of the track cache
+	GBPerSecond     float64 `json:"gbPerSecond"`   // of music, 10^9 bytes
+	HitRatio        float64 `json:"hitRatio"`      // of all requests for chunks, those that nginx and the track caches answer between them
+	CacheHitRatio   float64 `json:"cacheHitRatio"` // of the requests that nginx passes on, those that the track caches answer
 	Roles           []Role  `json:"roles"`
 	Network         Network `json:"network"`
 	Store           Store   `json:"store"`
@@ -73,6 +74,7 @@ type Role struct {
 	Gbit      float64 `json:"gbitOut"`    // sent, framing included
 	MemoryGiB float64 `json:"memoryGiB"`  // of all instances together, or of each where each holds the same
 	DiskGB    float64 `json:"diskGB"`     // of all together
+	Files     float64 `json:"files"`      // held open by all together, where that may bind
 	Binds     string  `json:"binds"`      // which of them asks for the most machines
 	Needed    int     `json:"needed"`     // at the utilisation
 	Instances int     `json:"instances"`  // so that as many are left when a zone is gone
@@ -92,8 +94,10 @@ type Network struct {
 
 // Store is what DynamoDB is asked for.
 type Store struct {
-	ReadUnits     float64 `json:"readUnitsPerSecond"`
-	WriteUnits    float64 `json:"writeUnitsPerSecond"`
+	ReadUnits     float64 `json:"readUnitsPerSecond"`         // at the peak, RestingReads included
+	WriteUnits    float64 `json:"writeUnitsPerSecond"`        // likewise
+	RestingReads  float64 `json:"restingReadUnitsPerSecond"`  // by day and by night, however many listen
+	RestingWrites float64 `json:"restingWriteUnitsPerSecond"` // likewise
 	HeadReads     float64 `json:"headReadsPerSecond"`
 	HeadWrites    float64 `json:"headWritesPerSecond"` // steady: as many as end
 	HeadGB        float64 `json:"headGB"`
@@ -175,7 +179,9 @@ func compute(q Question, m, a Figures) Plan {
 	catalogueGB := trackGB * float64(q.Tracks)
 	mean := a.at(meanToPeak)
 
-	// The edge: every byte leaves through it.
+	// The edge: every byte leaves through it. Its slice module opens all slices of a track at once where they are in its
+	// cache, and closes them when the listener has the last.
+	slices := math.Ceil(trackGB * 1e9 / tutti.ChunkSize)
 	tls := 0.0
 	if !q.NoTLS {
 		p.Network.HandshakesSecond = p.StartsPerSecond / a.at(sessionStarts)
@@ -186,9 +192,10 @@ func compute(q Question, m, a Figures) Plan {
 		Name: "nginx", Machine: a.Figures[edgeVCPU].Source, PriceHour: a.at(edgePrice),
 		CPU:       p.GBPerSecond*m.at(NginxPerGB) + p.StartsPerSecond*m.at(NginxPerStart) + tls,
 		Gbit:      p.GBPerSecond * 8 * a.at(framing),
-		MemoryGiB: listeners * m.at(NginxMemory) / giB,
+		MemoryGiB: listeners * slices * m.at(NginxMemory) / giB,
+		Files:     listeners * (1 + slices),
 	}
-	edge.count(q, a, a.at(edgeVCPU), a.at(edgeGbit), a.at(edgeGiB), 0)
+	edge.count(q, a, machine{cores: a.at(edgeVCPU), gbit: a.at(edgeGbit), gib: a.at(edgeGiB), files: a.at(openFiles) * a.at(edgeVCPU)})
 	p.Network.ToListenersGbit = edge.Gbit
 
 	// A and B: control only.
@@ -199,24 +206,26 @@ func compute(q Question, m, a Figures) Plan {
 		CPU:  p.StartsPerSecond*m.at(DeliveryPerStart) + half,
 		Gbit: requests * 20_000 * 8 / 1e9 * a.at(framing), // a page of fifty albums is about 20 kB
 	}
-	delivery.count(q, a, a.at(nodeVCPU), a.at(nodeGbit), a.at(nodeGiB), 0)
+	delivery.count(q, a, machine{cores: a.at(nodeVCPU), gbit: a.at(nodeGbit), gib: a.at(nodeGiB)})
 	catalog := Role{
 		Name: "catalog", Machine: a.Figures[nodeVCPU].Source, PriceHour: a.at(nodePrice),
 		CPU:       p.StartsPerSecond*m.at(CatalogPerStart) + half,
 		Gbit:      delivery.Gbit,
 		MemoryGiB: float64(q.Tracks) * m.at(CatalogMemory) * 1.5 / giB, // half as much again while a snapshot is read
 	}
-	catalog.count(q, a, a.at(nodeVCPU), a.at(nodeGbit), 0, 0) // each holds all tracks: a limit, not a number of machines
+	catalog.count(q, a, machine{cores: a.at(nodeVCPU), gbit: a.at(nodeGbit)}) // each holds all tracks: a limit, not a number of machines
 
 	// C: what nginx does not have itself.
-	toEdge := p.GBPerSecond * (1 - a.at(edgeHit))
+	passed := 1 - a.at(edgeHit)
+	toEdge := p.GBPerSecond * passed
 	cache := Role{
 		Name: "trackcache", Machine: a.Figures[cacheVCPU].Source, PriceHour: a.at(cachePrice),
 		Gbit: toEdge * 8 * a.at(framing),
 	}
 	cache.CPU = toEdge*m.at(CachePerGB) + p.StartsPerSecond*m.at(CachePerStart)
 	cache.DiskGB = q.CacheShare * catalogueGB
-	cache.count(q, a, a.at(cacheVCPU), a.at(cacheGbit), 0, a.at(cacheDisk))
+	each := machine{cores: a.at(cacheVCPU), gbit: a.at(cacheGbit), disk: a.at(cacheDisk)}
+	cache.count(q, a, each)
 	if q.CacheShare == 0 {
 		cache.DiskGB = min(float64(cache.Instances)*a.at(cacheDisk)*0.9, catalogueGB*tutti.Replicas)
 	}
@@ -224,13 +233,19 @@ func compute(q Question, m, a Figures) Plan {
 	if p.HitRatio == 0 {
 		p.HitRatio = m.hit(cache.DiskGB / tutti.Replicas / catalogueGB)
 	}
-	fills := toEdge * (1 - p.HitRatio)
-	cache.CPU += fills * m.at(FillPerGB)
-	disk := a.at(cacheDisk)
-	if q.CacheShare == 0 {
-		disk = 0 // what the machines happen to have asks for no more of them
+	// The curve is of all requests, with no nginx before the cache. What nginx answers is what is asked for most, which
+	// the track caches would have as well: it is a part of these hits and takes nothing off the misses.
+	p.HitRatio = max(p.HitRatio, a.at(edgeHit))
+	missed := 1 - p.HitRatio
+	if passed > 0 {
+		p.CacheHitRatio = 1 - missed/passed
 	}
-	cache.count(q, a, a.at(cacheVCPU), a.at(cacheGbit), 0, disk)
+	fills := p.GBPerSecond * missed
+	cache.CPU += fills * m.at(FillPerGB)
+	if q.CacheShare == 0 {
+		each.disk = 0 // what the machines happen to have asks for no more of them
+	}
+	cache.count(q, a, each)
 	p.Network.CacheToEdgeGbit = cache.Gbit
 	p.Network.OriginGbit = fills * 8 * a.at(framing)
 	p.Roles = []Role{edge, delivery, catalog, cache}
@@ -239,12 +254,12 @@ func compute(q Question, m, a Figures) Plan {
 	for _, r := range p.Roles[1:] {
 		members += float64(r.Instances)
 	}
-	p.store(q, members)
+	p.store(q, members, float64(edge.Instances), float64(catalog.Instances))
 	p.Objects.GetsPerSecond = fills * 1e9 / tutti.ChunkSize
 	p.Objects.GetsMillions = p.Objects.GetsPerSecond * mean * monthSeconds / 1e6
 	p.Objects.GB = catalogueGB
 	p.money(q)
-	p.limits(q, members)
+	p.limits(q, members, float64(edge.Instances))
 	return p
 }
 
@@ -256,18 +271,22 @@ func (p Plan) Figure(name string) float64 {
 	return p.assumed.at(name)
 }
 
-// count says how many machines of a size a role takes. A size of 0 is not asked about.
-func (r *Role) count(q Question, a Figures, cores, gbit, gib, disk float64) {
-	r.Cores, r.GbitEach = cores, gbit
+// machine is the size of one. What is 0 is not asked about.
+type machine struct{ cores, gbit, gib, disk, files float64 }
+
+// count says how many machines of a size a role takes.
+func (r *Role) count(q Question, a Figures, each machine) {
+	r.Cores, r.GbitEach = each.cores, each.gbit
 	most := 0.0
 	for _, need := range []struct {
 		what       string
 		load, each float64
 	}{
-		{"CPU", r.CPU, cores * a.at(utilisation)},
-		{"network", r.Gbit, gbit * a.at(utilisation)},
-		{"memory", r.MemoryGiB, gib * a.at(utilisation)},
-		{"disk", r.DiskGB, disk * 0.9},
+		{"CPU", r.CPU, each.cores * a.at(utilisation)},
+		{"network", r.Gbit, each.gbit * a.at(utilisation)},
+		{"memory", r.MemoryGiB, each.gib * a.at(utilisation)},
+		{"disk", r.DiskGB, each.disk * 0.9},
+		{"open files", r.Files, each.files * a.at(utilisation)},
 	} {
 		if need.each > 0 && need.load/need.each > most {
 			most, r.Binds = need.load/need.each, need.what
@@ -280,38 +299,59 @@ func (r *Role) count(q Question, a Figures, cores, gbit, gib, disk float64) {
 	}
 }
 
-func (p *Plan) store(q Question, members float64) {
+func (p *Plan) store(q Question, members, edges, catalogs float64) {
 	m, a := p.measured, p.assumed
 	s := &p.Store
 	played := p.StartsPerSecond * a.at(reported)
-	s.ReadUnits = p.StartsPerSecond*m.at(ReadsPerStart) + played*m.at(ReadsPerPlay)
-	s.WriteUnits = played * m.at(WritesPerPlay)
-	// Heartbeats: each member writes its own once a second and reads everybody's, strongly consistent.
-	s.WriteUnits += members * math.Ceil(m.at(MemberBytes)/1024)
-	s.ReadUnits += members * memberReadUnits(members, m.at(MemberBytes))
+	// What follows the listeners.
+	reads := p.StartsPerSecond*m.at(ReadsPerStart) + played*m.at(ReadsPerPlay)
+	writes := played * m.at(WritesPerPlay)
+	s.RestingReads, s.RestingWrites = resting(m, a, members, edges, catalogs)
 	if !q.NoHeads {
 		heads := float64(q.Tracks) * a.at(activeShare)
-		s.HeadReads = p.StartsPerSecond * (1 - a.at(edgeHit)) * (1 - p.HitRatio) * a.at(headShare)
+		cold := p.StartsPerSecond * (1 - p.HitRatio)
+		s.HeadReads = cold * a.at(headShare)
 		s.HeadWrites = heads / (a.at(headDays) * 86400)
 		s.HeadGB = heads * a.at(headKiB) * 1024 / 1e9
 		s.HeadFillHours = heads * headWriteUnits(a) / a.at(newTableWrites) / 3600
-		s.ReadUnits += s.HeadReads * headReadUnits(a)
-		s.WriteUnits += s.HeadWrites * headWriteUnits(a)
+		reads += s.HeadReads*headReadUnits(a) + (cold - s.HeadReads) // that there is no head is a unit
+		// Before a head is written its note is read. Heads end and are renewed by the calendar.
+		s.RestingReads += s.HeadWrites
+		s.RestingWrites += s.HeadWrites * headWriteUnits(a)
 	}
+	s.ReadUnits, s.WriteUnits = reads+s.RestingReads, writes+s.RestingWrites
 	s.GB = s.HeadGB + float64(q.Tracks)*a.at(trackBytes)/1e9 + float64(q.Listeners)*a.at(usersPerListener)*a.at(stateBytes)/1e9
 	mean := a.at(meanToPeak)
-	s.ReadMillions = s.ReadUnits * mean * monthSeconds / 1e6
-	s.WriteMillions = s.WriteUnits * mean * monthSeconds / 1e6
+	s.ReadMillions = (reads*mean + s.RestingReads) * monthSeconds / 1e6
+	s.WriteMillions = (writes*mean + s.RestingWrites) * monthSeconds / 1e6
 }
 
-// headReadUnits is what an eventually consistent read of a head takes: half a unit for each 4 KB begun.
-func headReadUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)/4) / 2 }
+// resting is what a fleet uses when nobody listens, heads apart. Each member writes its own heartbeat once a second; the
+// members and the nginx machines, which are none, read everybody's as often. Catalogue nodes follow the catalogue's log.
+func resting(m, a Figures, members, edges, catalogs float64) (reads, writes float64) {
+	reads = lookUnits(m, members, edges) + catalogs*a.at(catalogFollow)
+	return reads, beatUnits(m, members)
+}
 
-// headWriteUnits is what a write of a head takes: a unit for each KB begun.
-func headWriteUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)) }
+// lookUnits is what all looks at the heartbeats take, a second.
+func lookUnits(m Figures, members, edges float64) float64 {
+	return (members + edges) * memberReadUnits(members, m.at(MemberBytes))
+}
 
-// memberReadUnits is what one member's look at all heartbeats takes: a query adds up the items it reads and rounds
-// the sum up to 4 KB.
+// beatUnits is what all heartbeats take, a second.
+func beatUnits(m Figures, members float64) float64 {
+	return members * math.Ceil(m.at(MemberBytes)/1024)
+}
+
+// headReadUnits is what a read of a head takes: a unit for each 4 KiB begun, since the store reads consistently (half as
+// much would do for reads that need not see the latest write, which it does not offer).
+func headReadUnits(a Figures) float64 { return math.Ceil(a.at(headKiB) / 4) }
+
+// headWriteUnits is what a write of a head takes: a unit for each KiB begun, and one for the note that it is there.
+func headWriteUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)) + 1 }
+
+// memberReadUnits is what one member's look at all heartbeats takes, strongly consistent: a query adds up the
+// items it reads and rounds the sum up to 4 KiB.
 func memberReadUnits(members, bytes float64) float64 { return math.Ceil(members * bytes / 4096) }
 
 func (p *Plan) money(q Question) {
@@ -353,7 +393,7 @@ func tiered(amount float64, tiers []tier) (sum float64) {
 	return sum
 }
 
-func (p *Plan) limits(q Question, members float64) {
+func (p *Plan) limits(q Question, members, edges float64) {
 	m, a := p.measured, p.assumed
 	add := func(name string, load, ceiling float64, unit, source, remedy string, scalable bool) {
 		p.Limits = append(p.Limits, Limit{
@@ -366,22 +406,24 @@ func (p *Plan) limits(q Question, members float64) {
 		add("head reads, one partition", s.HeadReads/math.Ceil(a.at(newTableReads)/a.at(partitionReads)),
 			math.Floor(a.at(partitionReads)/headReadUnits(a)), "head reads/s", a.Figures[partitionReads].Source,
 			"more partitions (warm throughput), larger caches, or no heads", true)
-		add("head writes, new table", s.HeadWrites+s.WriteUnits/headWriteUnits(a), math.Floor(a.at(newTableWrites)/headWriteUnits(a)),
-			"head writes/s, other writes counted as such", a.Figures[newTableWrites].Source, "warm throughput before the opening", true)
+		add("head writes, new table", s.WriteUnits/headWriteUnits(a), math.Floor(a.at(newTableWrites)/headWriteUnits(a)),
+			"head writes/s, all other writes counted as such", a.Figures[newTableWrites].Source, "warm throughput before the opening", true)
 	}
 	add("write units, new table", s.WriteUnits, a.at(newTableWrites), "write units/s", a.Figures[newTableWrites].Source, "warm throughput before the opening", true)
 	add("read units, new table", s.ReadUnits, a.at(newTableReads), "read units/s", a.Figures[newTableReads].Source, "warm throughput before the opening", true)
 	add("write units, table quota", s.WriteUnits, a.at(tableWrites), "write units/s", a.Figures[tableWrites].Source, "ask for a higher quota, or report plays in batches", true)
 	add("read units, table quota", s.ReadUnits, a.at(tableReads), "read units/s", a.Figures[tableReads].Source, "ask for a higher quota", true)
-	add("heartbeats, one partition's reads", members*memberReadUnits(members, m.at(MemberBytes)), a.at(partitionReads), "read units/s",
+	add("heartbeats, one partition's reads", lookUnits(m, members, edges), a.at(partitionReads), "read units/s",
 		a.Figures[partitionReads].Source, "several fleets, each with its table, behind one name", false)
-	add("heartbeats, one partition's writes", members*math.Ceil(m.at(MemberBytes)/1024), a.at(partitionWrites), "write units/s",
+	add("heartbeats, one partition's writes", beatUnits(m, members), a.at(partitionWrites), "write units/s",
 		a.Figures[partitionWrites].Source, "several fleets, each with its table, behind one name", false)
 	add("object store, one prefix", p.Objects.GetsPerSecond, a.at(prefixGets), "GET/s", a.Figures[prefixGets].Source, "more prefixes (libraries), larger caches", true)
 	add("catalogue in a node's memory", p.Roles[2].MemoryGiB, a.at(nodeGiB)*a.at(utilisation), "GiB", m.Figures[CatalogMemory].Source,
 		"a machine with more memory for the catalogue", false)
 	edge, cache := p.Roles[0], p.Roles[3]
 	add("network of one nginx machine", edge.Gbit, a.at(edgeGbit)*a.at(utilisation), "Gbit/s", a.Figures[edgeGbit].Source, "more machines: the plan counts them", true)
+	add("open files of one nginx machine", edge.Files, a.at(openFiles)*a.at(edgeVCPU)*a.at(utilisation), "files", a.Figures[openFiles].Source,
+		"more machines: the plan counts them; needs LimitNOFILE as high", true)
 	add("processors of one nginx machine", edge.CPU, a.at(edgeVCPU)*a.at(utilisation), "cores", m.Figures[NginxPerGB].Source, "more machines: the plan counts them", true)
 	add("network of one trackcache machine", cache.Gbit, a.at(cacheGbit)*a.at(utilisation), "Gbit/s", a.Figures[cacheGbit].Source, "more machines: the plan counts them", true)
 }

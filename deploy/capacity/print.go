@@ -50,7 +50,8 @@ func (p Plan) WriteText(w io.Writer) error {
 	q := p.Question
 	fmt.Fprintf(&b, "%s listeners at %d kbit/s, %s tracks of %s s: %s starts/s and %s GB/s at the peak\n",
 		number(float64(q.Listeners)), q.Bitrate, number(float64(q.Tracks)), number(q.TrackSeconds), number(p.StartsPerSecond), number(p.GBPerSecond))
-	fmt.Fprintf(&b, "the track cache answers %s of what reaches it\n\n", percent(p.HitRatio))
+	fmt.Fprintf(&b, "nginx and the track caches answer %s of the requests for chunks, the object store the rest; the track caches %s of what reaches them\n\n",
+		percent(p.HitRatio), percent(p.CacheHitRatio))
 
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ROLE\tMACHINES\tOF\tBOUND BY\tCORES BUSY\tGBIT/S OUT\tMEMORY GIB\tDISK GB\t$ A MONTH")
@@ -63,8 +64,8 @@ func (p Plan) WriteText(w io.Writer) error {
 	n, s, o, m := p.Network, p.Store, p.Objects, p.Money
 	fmt.Fprintf(&b, "\nNETWORK   %s Gbit/s to listeners, %s from track caches to nginx, %s from the object store; TLS takes %s cores and %s handshakes/s\n",
 		number(n.ToListenersGbit), number(n.CacheToEdgeGbit), number(n.OriginGbit), number(n.TLSCores), number(n.HandshakesSecond))
-	fmt.Fprintf(&b, "DYNAMODB  %s read and %s write units/s at the peak; %s and %s million a month; %s GB\n",
-		number(s.ReadUnits), number(s.WriteUnits), number(s.ReadMillions), number(s.WriteMillions), number(s.GB))
+	fmt.Fprintf(&b, "DYNAMODB  %s read and %s write units/s at the peak, %s and %s of them also when nobody listens; %s and %s million a month; %s GB\n",
+		number(s.ReadUnits), number(s.WriteUnits), number(s.RestingReads), number(s.RestingWrites), number(s.ReadMillions), number(s.WriteMillions), number(s.GB))
 	if !q.NoHeads {
 		fmt.Fprintf(&b, "  heads   %s reads/s, %s writes/s, %s GB; writing all of them into a new table takes %s h; a million starts from heads cost $%s\n",
 			number(s.HeadReads), number(s.HeadWrites), number(s.HeadGB), number(s.HeadFillHours), number(m.HeadsPerStarts))
