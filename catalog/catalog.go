@@ -69,6 +69,10 @@ type Config struct {
 	// there is a scanner, which then runs on one node at a time.
 	Node string
 
+	// Ready is how long the track cache's word that an original can be sent at once is good for further plans: where the
+	// cache is another process, asking it is half of what a plan costs. 0: it is asked for each plan.
+	Ready time.Duration
+
 	IgnoredArticles []string // at the beginning of names, when sorting; nil: DefaultIgnoredArticles
 	TranscodeFormat string   // for who asks for a bit rate only: "opus", "mp3", "aac"; "": "opus"
 
@@ -146,6 +150,7 @@ type Catalog struct {
 	people    people
 	playlists playlists
 	now       nowPlaying
+	ready     readiness
 }
 
 var (
@@ -183,6 +188,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		snap:      make(chan struct{}, 1),
 		reach:     &reach{clock: cfg.Clock, log: cfg.Logger},
 		descs:     newDescs(),
+		ready:     readiness{good: cfg.Ready},
 	}
 	if !cfg.SoleWriter {
 		c.guard = &guarded{cfg.Store, c.reach}
@@ -444,7 +450,7 @@ func (c *Catalog) Snapshot(ctx context.Context) error {
 	began := c.clock.Now()
 	err := c.journal.save(ctx, s.seq, s.parts(c.pack))
 	if tutti.IsKind(err, tutti.KindConflict) {
-		return nil // another node wrote one; ours will be swept
+		return nil // another node wrote one, or will: ours has been withdrawn
 	}
 	if err == nil {
 		c.log.InfoContext(ctx, "catalogue snapshot written", "seq", s.seq, "took", c.clock.Now().Sub(began))

@@ -190,7 +190,7 @@ func (c *Catalog) Plan(ctx context.Context, req tutti.PlanRequest) (tutti.Plan, 
 	if c.cfg.Cache == nil {
 		return p, nil
 	}
-	ready, err := c.cfg.Cache.Prepare(ctx, p.Ref)
+	ready, err := c.prepare(ctx, p.Ref)
 	if err != nil {
 		return tutti.Plan{}, explain(op, &t, d.profile, err)
 	}

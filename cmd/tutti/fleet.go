@@ -87,21 +87,57 @@ func (fleetMembersCmd) Run(ctx context.Context, s *settings, std *streams, logge
 	return w.Flush()
 }
 
-// memberID returns the process's name in the fleet, which stays with its data folder.
+// memberID returns the process's name in the fleet, which stays with its data folder. The host's name is part of it, so
+// that a machine made from another's image is another member.
 func memberID(data string, role string) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("name the member: %w", err)
+	}
 	file := filepath.Join(data, "member-id")
 	b, err := os.ReadFile(file)
-	if err == nil {
-		return strings.TrimSpace(string(b)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	number := strings.TrimSpace(string(b))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read the member's id: %w", err)
 	}
-	id := role + "-" + strings.ToLower(rand.Text()[:10])
-	if err := os.WriteFile(file, []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("keep the member's id: %w", err)
+	if number == "" { // new, or lost when the power went
+		number = strings.ToLower(rand.Text()[:10])
+		if err := os.WriteFile(file+".new", []byte(number+"\n"), 0o600); err != nil {
+			return "", fmt.Errorf("keep the member's id: %w", err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			return "", fmt.Errorf("keep the member's id: %w", err)
+		}
 	}
-	return id, nil
+	return role + "-" + host + "-" + number, nil
+}
+
+// readinessEvery is how often a member asks itself whether it may be asked.
+const readinessEvery = 2 * time.Second
+
+// followReadiness tells the fleet when this process cannot answer properly any more, and when it can again: one that has
+// lost touch with the catalogue's log would answer with what was.
+func (n *node) followReadiness(ctx context.Context) error {
+	if n.ownCatalog == nil {
+		return nil // the other services keep nothing that grows old
+	}
+	ready := true
+	for clock.Sleep(ctx, n.clock, readinessEvery) == nil {
+		err := n.ownCatalog.Caught(ctx)
+		if (err == nil) == ready {
+			continue
+		}
+		ready = err == nil
+		tell := n.members.Ready
+		if !ready {
+			n.logger.WarnContext(ctx, "this process asks not to be asked", "err", err)
+			tell = n.members.Drain
+		}
+		if err := tell(ctx); err != nil {
+			n.logger.WarnContext(ctx, "the fleet could not be told; the next sign of life tells it", "err", err)
+		}
+	}
+	return nil
 }
 
 // advertised is the address under which the other processes reach this one.
@@ -113,6 +149,11 @@ func (s *settings) advertised() (string, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || port == "0" {
 		return "", fmt.Errorf("the others cannot reach this process at %q; name HOST:PORT with --fleet-advertise", address)
+	}
+	if strings.ContainsFunc(host, func(r rune) bool {
+		return r != '.' && r != '-' && r != ':' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) {
+		return "", fmt.Errorf("%q is no name that nginx and others can look up; name an address or a host name with --fleet-advertise", host)
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		return "", fmt.Errorf("listening at %s says nothing about where the others find this process; name HOST:PORT with --fleet-advertise", address)
@@ -139,6 +180,7 @@ func (n *node) makeFleet(ctx context.Context) error {
 		return err
 	}
 	self := tutti.Member{ID: id, Service: tutti.Service(n.settings.Role), Address: address, Started: n.clock.Now(), Version: version}
+	n.holdSlab()
 	n.members, err = members.New(ctx, members.Config{Store: n.store, Self: self, Clock: n.clock, Logger: n.logger})
 	if err != nil {
 		return err
@@ -150,7 +192,7 @@ func (n *node) makeFleet(ctx context.Context) error {
 	n.peers = peer.NewClient(peer.ClientConfig{Fleet: n.members, Keys: n.keys, TLS: client, Clock: n.clock, Logger: n.logger})
 	n.registry.MustRegister(n.members, n.peers)
 	n.closers = append(n.closers, func() error { n.peers.Close(); return nil }, n.leave)
-	n.runners = append(n.runners, n.members.Run)
+	n.runners = append(n.runners, n.followReadiness)
 	return nil
 }
 

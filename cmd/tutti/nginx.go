@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
 	"tutti/clock"
+	"tutti/delivery/api"
 	"tutti/deploy/nginx"
 	"tutti/peer"
 	"tutti/peer/members"
@@ -92,14 +96,25 @@ func (c nginxCmd) once(ctx context.Context, t clock.Clock, edge *nginx.Edge, std
 	return err
 }
 
-// edgeSecrets returns what tells the secrets by which this fleet's nginx is known.
+// edgeSecrets returns what tells the secrets by which this fleet's nginx is known. It is asked for every request, and
+// derives them only where the keys have changed.
 func edgeSecrets(keys *peer.Keys, c clock.Clock) func() []string {
+	type derived struct {
+		edges   [][]byte
+		secrets []string
+	}
+	var last atomic.Pointer[derived]
 	return func() []string {
-		var secrets []string
-		for _, edge := range keys.Edge(c.Now()) {
-			secrets = append(secrets, nginx.Secret(edge))
+		edges := keys.Edge(c.Now())
+		if d := last.Load(); d != nil && slices.EqualFunc(d.edges, edges, bytes.Equal) {
+			return d.secrets
 		}
-		return secrets
+		d := &derived{edges: edges}
+		for _, edge := range edges {
+			d.secrets = append(d.secrets, nginx.Secret(edge))
+		}
+		last.Store(d)
+		return d.secrets
 	}
 }
 
@@ -108,7 +123,7 @@ func (c nginxCmd) config(n *node) nginx.Config {
 	config := nginx.Config{
 		Listen: c.Listen, RedirectListen: c.Redirect, ServerNames: c.ServerName, BasePath: s.HTTP.BasePath,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, Dir: c.Dir, CacheDir: c.CacheDir, CacheBytes: int64(c.CacheSize),
-		Secret: edgeSecrets(n.keys, n.clock)()[0], RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
+		Events: []string{api.EventsPath}, Secret: edgeSecrets(n.keys, n.clock)()[0], RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
 	}
 	if config.Dir == "" {
 		config.Dir = filepath.Join(s.Data, "nginx")

@@ -63,6 +63,7 @@ type node struct {
 	tracing *tracing
 	server  *delivery.Server
 
+	slab    []byte // see holdSlab
 	built   map[string]bool
 	runners []func(context.Context) error // each runs until its context ends
 	closers []func() error                // in the order in which things were opened
@@ -125,10 +126,20 @@ func (n *node) build(ctx context.Context, name string) error {
 	return p.make(n, ctx)
 }
 
-// run keeps the parts going until ctx ends or one of them fails. A member of a fleet then first lets everybody know.
+// run keeps the parts going until ctx ends or one of them fails. A member of a fleet then first lets everybody know,
+// and gives signs of life for as long as it still has something to finish.
 func (n *node) run(ctx context.Context) error {
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	alive, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	work, stop := context.WithCancel(alive)
 	defer stop()
+	membership, alive := errgroup.WithContext(alive)
+	if n.members != nil {
+		membership.Go(func() error {
+			defer stop() // who is no member any more must not go on
+			return n.members.Run(alive)
+		})
+	}
 	g, work := errgroup.WithContext(work)
 	for _, run := range n.runners {
 		g.Go(func() error { return run(work) })
@@ -144,7 +155,9 @@ func (n *node) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+	err := g.Wait()
+	die()
+	if err := errors.Join(err, membership.Wait()); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
@@ -175,7 +188,7 @@ func (n *node) makeStore(ctx context.Context) error {
 	if n.store, err = n.openStore(ctx); err != nil {
 		return err
 	}
-	n.digests = newDigests(n.store, n.logger)
+	n.digests = newDigests(n.store, n.clock, n.logger)
 	n.closers = append(n.closers, n.store.Close)
 	return nil
 }
@@ -259,6 +272,9 @@ func (n *node) makeOrigin(ctx context.Context) error {
 	return n.registry.Register(remote)
 }
 
+// readyFor is shorter than a track cache takes to notice that its origin is away and be asked again.
+const readyFor = 2 * time.Second
+
 func (n *node) makeCatalog(ctx context.Context) error {
 	s := n.settings
 	name := "" // nobody else is there
@@ -272,6 +288,10 @@ func (n *node) makeCatalog(ctx context.Context) error {
 	if n.accounts != nil {
 		user = n.accounts.UserByID
 	}
+	var ready time.Duration
+	if n.members != nil {
+		ready = readyFor // else the track cache is in this process, and costs nothing to ask
+	}
 	c, err := catalog.New(ctx, catalog.Config{
 		Store: n.store, Cache: n.cache, Origin: n.origin, Clock: n.clock, Logger: n.logger,
 		NewScanner: n.makeScanner, User: user, SoleWriter: !s.fleet(), Node: name,
@@ -279,6 +299,7 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		// nginx sends a person's requests to any node, and each has to show what another one acknowledged: also where the
 		// store takes half a second for an answer.
 		Tuning: catalog.Tuning{Wait: 1500 * time.Millisecond},
+		Ready:  ready,
 	})
 	if err != nil {
 		return err
