@@ -124,8 +124,8 @@ func examineSecret(s *settings) []finding {
 		return []finding{{broken, key + " is missing, so apps that sign in with a token cannot", "restore it from a backup, or copy it from another process of the fleet; else let every user set their password again"}}
 	case err != nil:
 		return []finding{{broken, err.Error(), "give this user the right to read it"}}
-	case info.Mode().Perm()&0o077 != 0:
-		return []finding{{broken, "others may read " + key, "chmod 600 " + key}}
+	case info.Mode().Perm()&0o027 != 0: // its group may read it: that of a service that does not own it
+		return []finding{{broken, "others may read or change " + key, "chmod 640 " + key}}
 	}
 	return []finding{well("key file %s", key)}
 }

@@ -152,7 +152,7 @@ func (n *node) metricsOf(ctx context.Context, m tutti.Member) (map[string]float6
 		return nil, err
 	}
 	scheme := "http"
-	if tls != nil && m.Service != tutti.ServiceDelivery {
+	if tls != nil {
 		scheme = "https"
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: tls, DisableKeepAlives: true}, Timeout: 5 * time.Second}

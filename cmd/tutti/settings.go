@@ -51,6 +51,9 @@ func (s *settings) Validate() error {
 	if s.Fleet.TLSCA != "" && (s.Fleet.TLSCert == "" || s.Fleet.TLSKey == "") || s.Fleet.TLSCA == "" && s.Fleet.TLSCert+s.Fleet.TLSKey != "" {
 		return errors.New("fleet: tls-ca, tls-cert and tls-key belong together; set all three or none")
 	}
+	if s.Role == "delivery" && s.Fleet.TLSCA != "" && s.HTTP.TLSCert != "" {
+		return errors.New("a delivery process of a fleet with TLS shows the fleet's certificate, to nginx, and nginx shows listeners theirs: leave http: tls-cert and tls-key out here, and give them to tutti nginx")
+	}
 	if s.Role != "all" && s.Role != "catalog" && s.Store.sqlite() {
 		return fmt.Errorf("the role %s needs a store that the fleet shares; name it with --store", s.Role)
 	}

@@ -205,13 +205,46 @@ func TestFleetSettings(t *testing.T) {
 		"needs a store that the fleet shares": {"--role", "delivery"},
 		"must be one of":                      {"--role", "conductor"},
 		"belong together":                     {"--fleet-tls-ca", "ca.pem"},
-		"is no store":                         {"--store", "postgres://x"},
-		"region and endpoint only":            {"--store", "dynamodb://t?colour=red"},
-		"takes nothing after its port":        {"--store", "http://h:1?x=y"},
+		"give them to tutti nginx": {
+			"--role", "delivery", "--store", "dynamodb://t", "--fleet-tls-ca", "ca.pem", "--fleet-tls-cert", "c.pem", "--fleet-tls-key", "k.pem", "--http-tls-cert", "h.pem",
+		},
+		"is no store":                  {"--store", "postgres://x"},
+		"region and endpoint only":     {"--store", "dynamodb://t?colour=red"},
+		"takes nothing after its port": {"--store", "http://h:1?x=y"},
 	} {
 		if _, err := parse(t, append([]string{"serve"}, args...)...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", args, err, want)
 		}
+	}
+}
+
+func TestAdvertised(t *testing.T) {
+	for address, ok := range map[string]bool{
+		"10.0.0.7:4533": true, "[2001:db8::1]:4533": true, "music-1.example.org:4533": true,
+		"": true, ":4533": false, "0.0.0.0:4533": false, "10.0.0.7:0": false, "music_1:4533": false, "10.0.0.7": false,
+	} {
+		s := settings{Listen: []string{"127.0.0.1:4533"}, Fleet: fleetSettings{Advertise: address}}
+		if got, err := s.advertised(); ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "--fleet-advertise") {
+			t.Errorf("%q: %q, %v", address, got, err)
+		}
+	}
+}
+
+// TestMemberID: it stays with the data folder, and an empty file that a power failure left is no reason not to start.
+func TestMemberID(t *testing.T) {
+	dir := t.TempDir()
+	first, err := memberID(dir, "catalog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := memberID(dir, "catalog"); err != nil || again != first || !strings.HasPrefix(first, "catalog-") {
+		t.Errorf("%q became %q, %v", first, again, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "member-id"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if anew, err := memberID(dir, "catalog"); err != nil || anew == first || len(anew) != len(first) {
+		t.Errorf("after an empty file: %q, %v", anew, err)
 	}
 }
 
