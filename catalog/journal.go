@@ -21,6 +21,11 @@ import (
 // It counts from the moment that the manifest item names its generation, which is one conditional write. Only then is
 // the log trimmed and are the former parts deleted. What a crash can leave behind is therefore never missing, only
 // superfluous: parts that no manifest names. An intent item, written first and deleted last, says where to sweep.
+//
+// Whoever sweeps cannot know that a writer is dead: clocks differ, and a process that was stopped goes on. So before
+// anything is deleted the manifest is written again as it was. A writer knows the manifest's version before it writes its
+// intent, and publishes on the condition that it is still the same; so whoever's intent the sweep has seen is refused
+// from then on (KindConflict), and can take its time.
 type journal struct {
 	store store.Store
 	clock clock.Clock
@@ -263,7 +268,7 @@ func (j *journal) due(least int64) bool {
 }
 
 // save writes a snapshot of the state after the record seq and trims the log. The parts must fit store.MaxValue. It
-// returns KindConflict where another node was faster, which is no harm.
+// returns KindConflict where another node was faster, or took this one for dead, which is no harm.
 func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, error]) (err error) {
 	const op = "catalog: snapshot"
 	defer func() {
@@ -310,12 +315,10 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	}
 	version, err = j.store.Put(ctx, store.Key{PK: j.pk, SK: manifestKey}, next.encode(), time.Time{}, cond)
 	if err != nil {
-		if tutti.IsKind(err, tutti.KindConflict) {
-			if err := j.learn(ctx); err != nil {
-				return err
-			}
+		if !tutti.IsKind(err, tutti.KindConflict) {
+			return err // it may have happened: the sweep finds out
 		}
-		return err
+		return j.withdraw(ctx, next, intent, err)
 	}
 	j.mu.Lock()
 	j.manifest, j.version = next, version
@@ -338,6 +341,23 @@ func (j *journal) save(ctx context.Context, seq uint64, parts iter.Seq2[[]byte, 
 	return j.store.Delete(ctx, intent, store.Always)
 }
 
+// withdraw removes a snapshot that was refused, with the intent, and returns why it was. Whoever made it so may have swept
+// before the last of the parts was written.
+func (j *journal) withdraw(ctx context.Context, refused manifest, intent store.Key, why error) error {
+	if err := j.learn(ctx); err != nil {
+		return err
+	}
+	for n := range refused.parts {
+		if err := j.store.Delete(ctx, partKey(j.pk, refused.generation, refused.spread, n), store.Always); err != nil {
+			return err
+		}
+	}
+	if err := j.store.Delete(ctx, intent, store.Always); err != nil {
+		return err
+	}
+	return why
+}
+
 // learn finds out which snapshot counts: another node's, or one of ours whose acknowledgement was lost.
 func (j *journal) learn(ctx context.Context) error {
 	const op = "catalog: snapshot"
@@ -355,7 +375,7 @@ func (j *journal) learn(ctx context.Context) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.version != item.Version {
+	if j.manifest.generation != m.generation {
 		j.logged = 0 // what is in it need not be written again; what came after it hardly counts
 	}
 	j.manifest, j.version = m, item.Version
@@ -363,7 +383,7 @@ func (j *journal) learn(ctx context.Context) error {
 }
 
 // sweep removes what interrupted snapshots left behind. Intents younger than grace are left alone: another node may be
-// at work. It must be called after load, by whoever calls save.
+// at work, whose work would be for nothing. It must be called after load, by whoever calls save.
 func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 	const op = "catalog: sweep"
 	if j.shared { // what was current when this node loaded may be gone, and what is current now must stay
@@ -383,38 +403,83 @@ func (j *journal) sweep(ctx context.Context, grace time.Duration) error {
 			return tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 	}
+	var (
+		intents []store.Key
+		parts   []manifest
+	)
 	for _, item := range page.Items {
-		d := decoder{b: item.Value}
-		began := time.Unix(d.varint(), 0)
-		abandoned := [...]manifest{{generation: item.SK[len(intentPrefix):]}, {generation: d.string()}}
-		if len(d.b) > 0 {
-			for i := range abandoned {
-				if abandoned[i].spread = int(d.uvarint()); abandoned[i].spread > maxSpread {
-					d.fail()
-				}
-			}
-		}
-		if d.err != nil {
-			return tutti.Wrap(tutti.KindInternal, op, d.err)
+		began, left, err := decodeIntent(item)
+		if err != nil {
+			return tutti.Wrap(tutti.KindInternal, op, err)
 		}
 		if j.clock.Now().Sub(began) < grace {
 			continue
 		}
 		// It was never finished, or it was but for the clearing up of its predecessor, or it has been replaced since.
-		for _, m := range abandoned {
-			if m.generation == "" || m.generation == current.generation {
-				continue
-			}
-			for shard := range max(1, m.spread) {
-				if err := j.sweepParts(ctx, partPK(j.pk, m.generation, m.spread, shard), m.generation); err != nil {
-					return tutti.Wrap(tutti.KindOf(err), op, err)
-				}
+		intents = append(intents, item.Key)
+		for _, m := range left {
+			if m.generation != "" && m.generation != current.generation {
+				parts = append(parts, m)
 			}
 		}
-		if err := j.store.Delete(ctx, item.Key, store.Always); err != nil {
+	}
+	if len(intents) == 0 {
+		return nil
+	}
+	if err := j.renew(ctx); err != nil {
+		if tutti.IsKind(err, tutti.KindConflict) {
+			return nil // a snapshot was published since: the next sweep knows more
+		}
+		return tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	for _, m := range parts {
+		for shard := range max(1, m.spread) {
+			if err := j.sweepParts(ctx, partPK(j.pk, m.generation, m.spread, shard), m.generation); err != nil {
+				return tutti.Wrap(tutti.KindOf(err), op, err)
+			}
+		}
+	}
+	for _, k := range intents {
+		if err := j.store.Delete(ctx, k, store.Always); err != nil {
 			return tutti.Wrap(tutti.KindOf(err), op, err)
 		}
 	}
+	return nil
+}
+
+// decodeIntent returns when a snapshot was begun, and which generations it may have left behind: its own, and the one
+// that it was to replace.
+func decodeIntent(item store.Item) (began time.Time, left [2]manifest, err error) {
+	d := decoder{b: item.Value}
+	began = time.Unix(d.varint(), 0)
+	left = [...]manifest{{generation: item.SK[len(intentPrefix):]}, {generation: d.string()}}
+	if len(d.b) > 0 {
+		for i := range left {
+			if left[i].spread = int(d.uvarint()); left[i].spread < 0 || left[i].spread > maxSpread {
+				d.fail()
+			}
+		}
+	}
+	return began, left, d.err
+}
+
+// renew writes the manifest again as it was, an empty one where there was none, so that nobody can publish who learnt of
+// it before. It returns KindConflict where somebody has published meanwhile.
+func (j *journal) renew(ctx context.Context) error {
+	j.mu.Lock()
+	m, version := j.manifest, j.version
+	j.mu.Unlock()
+	cond := store.IfAbsent
+	if version != 0 {
+		cond = store.IfVersion(version)
+	}
+	version, err := j.store.Put(ctx, store.Key{PK: j.pk, SK: manifestKey}, m.encode(), time.Time{}, cond)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.version = version
+	j.mu.Unlock()
 	return nil
 }
 

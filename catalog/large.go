@@ -15,8 +15,12 @@ import (
 
 // A large item is one that may be larger than the store's: a queue, a playlist. Where it is, its value names a generation
 // of parts, which are written first, so that the one write of the item itself makes the whole visible or nothing. A
-// generation is deleted by whoever has replaced it, and only then. A part on its way, another node's perhaps, is nobody
-// else's to delete; those of writers that were killed go when the item is next written, after an hour.
+// generation is deleted by whoever has replaced it, and only then. Those of writers that were killed go when the item is
+// next written, after an hour.
+//
+// An hour by two clocks proves nothing, so whoever deletes what others wrote takes care that it cannot count any more:
+// the item is written again as it was. A writer learns the item's version before it writes its first part and names the
+// parts on the condition that it is still the same, so one that lives after all is refused, and begins anew.
 
 // The forms of a large item's value: whole, or the name and number of its parts.
 const (
@@ -79,52 +83,53 @@ func abandoned(generation string, now time.Time) bool {
 // there.
 func (c *Catalog) putLarge(ctx context.Context, k store.Key, data []byte, cond store.Condition) (version uint64, err error) {
 	data = c.pack.EncodeAll(data, nil)
-	head := append([]byte{wholeItem}, data...)
-	var next inParts
-	if len(head) > store.MaxValue {
-		if next.generation, err = newGeneration(c.clock.Now()); err != nil {
-			return 0, tutti.Wrap(tutti.KindInternal, "catalog: write item", err)
-		}
-		for part := range slices.Chunk(data, store.MaxValue) {
-			if _, err := c.store.Put(ctx, largePart(k, next.generation, next.parts), part, time.Time{}, store.Always); err != nil {
-				return 0, err
-			}
-			next.parts++
-		}
-		head = appendUvarint(appendString([]byte{partsItem}, next.generation), uint64(next.parts))
-	}
-	var former inParts
 	for try := 0; ; try++ {
-		here := cond
-		var was inParts
-		was, here, err = c.replaced(ctx, k, cond)
+		former, here, err := c.replaced(ctx, k, cond)
 		if err != nil {
-			break
+			return 0, err
 		}
-		former = was
-		if version, err = c.store.Put(ctx, k, head, time.Time{}, here); err == nil {
-			break
+		next, head, err := c.putParts(ctx, k, data)
+		if err != nil {
+			return 0, err
 		}
-		if !tutti.IsKind(err, tutti.KindConflict) || cond != store.Always || try == maxItemTries {
-			break
+		version, err := c.store.Put(ctx, k, head, time.Time{}, here)
+		if err == nil {
+			c.dropParts(ctx, k, former)
+			if former.parts+next.parts > 0 {
+				version = c.sweepLarge(ctx, k, next.generation, head, version)
+			}
+			return version, nil
 		}
-	}
-	if err != nil {
 		// Where the answer was lost the item may have been written; its parts stay until that is known for sure.
-		if tutti.IsKind(err, tutti.KindConflict) {
-			c.dropParts(ctx, k, next)
+		if !tutti.IsKind(err, tutti.KindConflict) {
+			return 0, err
 		}
-		return 0, err
+		c.dropParts(ctx, k, next)
+		if cond != store.Always || try == maxItemTries {
+			return 0, err
+		}
 	}
-	c.dropParts(ctx, k, former)
-	if former.parts+next.parts > 0 {
-		c.sweepLarge(ctx, k, next.generation)
-	}
-	return version, nil
 }
 
-// replaced returns the parts of what is about to be replaced, and the condition that it is just that. It is not asked
-// for where there is nothing to replace.
+// putParts writes the parts of compressed data that is too large for one item, and returns the item's value.
+func (c *Catalog) putParts(ctx context.Context, k store.Key, data []byte) (p inParts, head []byte, err error) {
+	if len(data)+1 <= store.MaxValue {
+		return p, append([]byte{wholeItem}, data...), nil
+	}
+	if p.generation, err = newGeneration(c.clock.Now()); err != nil {
+		return p, nil, tutti.Wrap(tutti.KindInternal, "catalog: write item", err)
+	}
+	for part := range slices.Chunk(data, store.MaxValue) {
+		if _, err := c.store.Put(ctx, largePart(k, p.generation, p.parts), part, time.Time{}, store.Always); err != nil {
+			return p, nil, err
+		}
+		p.parts++
+	}
+	return p, appendUvarint(appendString([]byte{partsItem}, p.generation), uint64(p.parts)), nil
+}
+
+// replaced returns the parts of what is about to be replaced, and the condition that it is just that. The store is not
+// asked where there is nothing to replace.
 func (c *Catalog) replaced(ctx context.Context, k store.Key, cond store.Condition) (inParts, store.Condition, error) {
 	if cond.Absent() {
 		return inParts{}, cond, nil
@@ -174,33 +179,50 @@ func (c *Catalog) dropParts(ctx context.Context, k store.Key, p inParts) {
 	}
 }
 
-// sweepLarge deletes the parts of k that writers who were killed left behind.
-func (c *Catalog) sweepLarge(ctx context.Context, k store.Key, current string) {
+// sweepLarge deletes the parts of k that writers who were killed left behind, and returns the item's version. It is
+// called by whoever has just written head, with the version that it has.
+func (c *Catalog) sweepLarge(ctx context.Context, k store.Key, current string, head []byte, version uint64) uint64 {
+	const stay = "parts of items that were never finished stay for now"
 	now := c.clock.Now()
 	prefix := k.SK + "#"
+	var left []store.Key
 	for after := ""; ; {
 		page, err := c.store.Query(ctx, "part#"+k.PK, prefix, after, 8)
 		if err != nil {
-			c.log.WarnContext(ctx, "parts of items that were never finished stay for now", "err", err)
-			return
+			c.log.WarnContext(ctx, stay, "err", err)
+			return version
 		}
 		for _, item := range page.Items {
 			generation := item.SK[len(prefix):]
 			if i := len(generation) - len("#0000"); i > 0 {
 				generation = generation[:i]
 			}
-			if generation == current || !abandoned(generation, now) {
-				continue
-			}
-			if err := c.store.Delete(ctx, item.Key, store.Always); err != nil {
-				c.log.WarnContext(ctx, "parts of items that were never finished stay for now", "err", err)
-				return
+			if generation != current && abandoned(generation, now) {
+				left = append(left, item.Key)
 			}
 		}
 		if after = page.Next; after == "" {
-			return
+			break
 		}
 	}
+	if len(left) == 0 {
+		return version
+	}
+	// From here on none of those whose parts were seen can name them.
+	again, err := c.store.Put(ctx, k, head, time.Time{}, store.IfVersion(version))
+	if err != nil {
+		if !tutti.IsKind(err, tutti.KindConflict) { // else it is for whoever was faster
+			c.log.WarnContext(ctx, stay, "err", err)
+		}
+		return version
+	}
+	for _, part := range left {
+		if err := c.store.Delete(ctx, part, store.Always); err != nil {
+			c.log.WarnContext(ctx, stay, "err", err)
+			break
+		}
+	}
+	return again
 }
 
 // openLarge returns the data of a large item, and the item itself: the one given, or the one by which another node
