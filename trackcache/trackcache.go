@@ -52,7 +52,8 @@ type Config struct {
 
 	// OnHash, if set, is told the SHA-256 of each original after its first delivery, by Run, which reads the file once
 	// more in the background: at most HashRate bytes a second (0 is 32 MiB/s), one file at a time. WantHash says which
-	// originals still need one; nil is all of them, once each while this process runs.
+	// originals still need one; nil is all of them, once each while this process runs. It may wait, and holds up no
+	// listener, only the hashes of others.
 	OnHash   func(ctx context.Context, r tutti.Ref, sum [sha256.Size]byte) error
 	WantHash func(r tutti.Ref) bool
 	HashRate int64

@@ -18,8 +18,8 @@ import (
 type verifier struct {
 	origin tutti.Source
 	onHash func(context.Context, tutti.Ref, [sha256.Size]byte) error
-	want   func(tutti.Ref) bool
-	rate   int64 // bytes a second
+	want   func(tutti.Ref) bool // may ask the store; only run calls it
+	rate   int64                // bytes a second
 	clock  clock.Clock
 	log    *slog.Logger
 
@@ -56,14 +56,14 @@ func newVerifier(c Config) *verifier {
 	return v
 }
 
-// offer queues an original for its hash, unless it has been. It never waits.
+// offer queues an original for its hash, unless it has been. It never waits: whether the hash is wanted is asked by run.
 func (v *verifier) offer(r tutti.Ref) {
 	if s, ok := v.origin.(Sealing); ok && !s.Verifies(r) {
 		return
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if r.Version == "" || v.taken[r.Version] || v.want != nil && !v.want(r) {
+	if r.Version == "" || v.taken[r.Version] {
 		return
 	}
 	select {
@@ -83,6 +83,9 @@ func (v *verifier) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r := <-v.offers:
+			if v.want != nil && !v.want(r) {
+				continue
+			}
 			sum, err := v.hash(ctx, r)
 			if err == nil {
 				err = v.onHash(ctx, r, sum)
