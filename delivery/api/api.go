@@ -25,6 +25,12 @@ import (
 // Prefix is where the handler is to be mounted.
 const Prefix = "/api/v1/"
 
+const eventsPath = "scan/events"
+
+// EventsPath is where the scan's events are told for as long as somebody listens. Nothing is said for 25 s at a time, which a
+// proxy in front has to bear.
+const EventsPath = Prefix + eventsPath
+
 // cookieName holds a session's secret in a browser.
 const cookieName = "tutti_session"
 

@@ -15,7 +15,7 @@ type scanRequest struct {
 }
 
 func (s *server) scanRoutes() []route {
-	events := bytesOf("scan/events", "watchScan", "scan", "How the scan gets on, as it happens", "text/event-stream", member, (*call).scanEvents).
+	events := bytesOf(eventsPath, "watchScan", "scan", "How the scan gets on, as it happens", "text/event-stream", member, (*call).scanEvents).
 		saying("Server-sent events named scan, whose data is a scanStatus: one at once, then one after every change, at most four a second.")
 	start := send(http.MethodPost, "scan", "startScan", "scan", "Scan the libraries now", holder(tutti.RoleAdmin), (*call).startScan).
 		saying("A scan that is running is joined.")

@@ -31,7 +31,8 @@ type Config struct {
 	RedirectListen []string // where plain HTTP is answered with the address in HTTPS; only with TLSCert
 	ServerNames    []string // nil: whatever name a listener uses
 
-	BasePath string // under which delivery shows the server; "" or "/music"
+	BasePath string   // under which delivery shows the server; "" or "/music"
+	Events   []string // paths below BasePath at which delivery tells what happens for as long as somebody listens
 
 	TLSCert, TLSKey string // files in PEM; both or neither
 	// PeerTLS is how nginx speaks to the members; nil: plain HTTP, for one machine or a network that is trusted.
@@ -51,7 +52,9 @@ type Config struct {
 	Connections  int // requests at the same time; in HTTP/2 each stream is one
 
 	SendTimeout       time.Duration // how long a listener may take nothing; 0 is 10 min, as delivery has it
-	ReadTimeout       time.Duration // how long delivery may say nothing; 0 is 65 s
+	ReadTimeout       time.Duration // how long delivery may say nothing before another one is asked; 0 is 6 s, as it waits 5 s for a catalogue
+	WriteTimeout      time.Duration // how long it may say nothing to a POST, which is not asked again; 0 is 15 s, as it waits 10 s for a catalogue
+	EventTimeout      time.Duration // how long it may say nothing where a listener waits for events; 0 is 65 s
 	TrackCacheTimeout time.Duration // how long a track cache may say nothing before the next one is asked; 0 is 3 s
 	MaxBody           int64         // bytes of a request's body; 0 is 8 MiB
 
@@ -99,7 +102,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.SendTimeout, 10 * time.Minute}, {&c.ReadTimeout, 65 * time.Second}, {&c.TrackCacheTimeout, 3 * time.Second}} {
+	}{{&c.SendTimeout, 10 * time.Minute}, {&c.ReadTimeout, 6 * time.Second}, {&c.WriteTimeout, 15 * time.Second}, {&c.EventTimeout, 65 * time.Second}, {&c.TrackCacheTimeout, 3 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -165,6 +168,11 @@ func (c Config) valid() error {
 	if !baseForm.MatchString(c.BasePath) {
 		return invalid("the base path %q must look like /music", c.BasePath)
 	}
+	for _, p := range c.Events {
+		if p == "" || !baseForm.MatchString(p) {
+			return invalid("the path %q must look like /api/events", p)
+		}
+	}
 	if !secretForm.MatchString(c.Secret) {
 		return invalid("the secret between nginx and delivery must be 32 to 128 letters, digits, - and _")
 	}
@@ -202,7 +210,7 @@ func (c Config) valid() error {
 			return invalid("a limit of nginx's cannot be negative")
 		}
 	}
-	for _, d := range []time.Duration{c.SendTimeout, c.ReadTimeout, c.TrackCacheTimeout} {
+	for _, d := range []time.Duration{c.SendTimeout, c.ReadTimeout, c.WriteTimeout, c.EventTimeout, c.TrackCacheTimeout} {
 		if d < time.Millisecond {
 			return invalid("a time limit of nginx's must be a millisecond or more")
 		}
@@ -281,6 +289,17 @@ func (s settings) Closed() []string {
 		out = append(out, "= "+base+"/readyz", "= "+base+"/metrics", base+"/debug/", base+"/tutti.v1.", base+"/bytes/")
 	}
 	return append(out, "/_tutti/")
+}
+
+// Form is a regular expression that matches a text of letters, digits and dots.
+func (settings) Form(text string) string { return regexp.QuoteMeta(text) }
+
+// BaseForm is one that matches the base path, or nothing.
+func (s settings) BaseForm() string {
+	if s.BasePath == "" {
+		return ""
+	}
+	return "(" + s.Form(s.BasePath) + ")?"
 }
 
 func (settings) Header() string { return Header }

@@ -559,3 +559,100 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// TestFrozenDelivery has one of two deliveries freeze: it takes connections, as the kernel does for a process that is
+// stopped, and says nothing. What is asked is asked of the other one, long before anybody gives up. What legitimately takes
+// long is waited for: a write, which nobody else may be told, a listener's events, and a length that has to be guessed.
+func TestFrozenDelivery(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, 0, func(c *nginx.Config) { c.BasePath, c.Events = "/music", []string{"/events"} })
+	const longer = 7 * time.Second // than a question may take
+	timer := func(r *http.Request) bool {
+		select {
+		case <-r.Context().Done():
+			return false
+		case <-time.After(longer):
+			return true
+		}
+	}
+	var told atomic.Int64
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/music/events":
+			_, _ = io.WriteString(w, "first,")
+			_ = http.NewResponseController(w).Flush()
+			if timer(r) {
+				_, _ = io.WriteString(w, "second")
+			}
+		case r.Method == http.MethodPost:
+			told.Add(1)
+			body, err := io.ReadAll(r.Body)
+			if err == nil && timer(r) {
+				_, _ = fmt.Fprintf(w, "told %s", body)
+			}
+		case r.URL.Query().Get("estimateContentLength") == "true":
+			if timer(r) {
+				_, _ = io.WriteString(w, "converted")
+			}
+		default:
+			_, _ = io.WriteString(w, "ok")
+		}
+	}))
+	t.Cleanup(good.Close)
+	s.fleet.set(tutti.ServiceDelivery, good.Listener.Addr().String())
+	eventually(t, "nginx knows the good one", func() bool { return string(s.do("GET", "/").body) == "ok" })
+	var work sync.WaitGroup
+	for _, test := range []struct{ method, path, body, want string }{
+		{"GET", "/music/events", "", "first,second"},
+		{"POST", "/rest/scrobble", "id=1", "told id=1"},
+		{"GET", "/rest/stream?id=1&estimateContentLength=true&format=opus", "", "converted"},
+	} {
+		work.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), test.method, s.url+test.path, strings.NewReader(test.body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp, err := s.client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = resp.Body.Close() }()
+			if b, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 || string(b) != test.want {
+				t.Errorf("%s %s: %s %q %v", test.method, test.path, resp.Status, b, err)
+			}
+		})
+	}
+	work.Wait()
+	if n := told.Load(); n != 1 {
+		t.Errorf("a write was told %d times", n)
+	}
+
+	frozen, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = frozen.Close() })
+	s.fleet.set(tutti.ServiceDelivery, good.Listener.Addr().String(), frozen.Addr().String())
+	began := time.Now()
+	eventually(t, "the frozen one is asked", func() bool {
+		var questions sync.WaitGroup
+		for range 12 {
+			questions.Go(func() {
+				if a := s.do("GET", "/rest/ping"); a.StatusCode != 200 || string(a.body) != "ok" {
+					t.Errorf("with one of two frozen: %s %q", a.Status, a.body)
+				}
+			})
+		}
+		questions.Wait()
+		if err := frozen.SetDeadline(time.Now().Add(time.Millisecond)); err != nil {
+			t.Error(err)
+		}
+		c, err := frozen.Accept()
+		return err == nil && c.Close() == nil
+	})
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
