@@ -161,8 +161,9 @@ func arguments(r tutti.Ref, f format, input string, depth int) []string {
 	if p.Channels != 0 {
 		args = append(args, "-ac", strconv.Itoa(p.Channels))
 	}
-	// Bit-exact muxing leaves out version strings and random stream numbers: the same ref gives the same bytes.
-	args = append(args, "-fflags", "+bitexact")
+	// Bit-exact muxing and coding leave out version strings and random stream numbers: the same ref gives the same bytes,
+	// so that one member of a fleet can go on with what another began.
+	args = append(args, "-fflags", "+bitexact", "-flags:a", "+bitexact")
 	args = append(args, f.muxer...)
 	return append(args, "pipe:1")
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -252,9 +253,15 @@ func TestSameBytesTwice(t *testing.T) {
 	_, files := music(t)
 	e := newEncoder(t, files)
 	for name := range formats {
-		r := tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: name}, Start: time.Second, End: 3 * time.Second}
-		if !bytes.Equal(encoded(t, e, r), encoded(t, e, r)) {
-			t.Errorf("%s differs from one run to the next", name)
+		for _, r := range []tutti.Ref{{Start: time.Second, End: 3 * time.Second}, {}} { // without tags and with them
+			r.Library, r.Path, r.Profile.Format = "1", "a.flac", name
+			data := encoded(t, e, r)
+			if !bytes.Equal(data, encoded(t, e, r)) {
+				t.Errorf("%s differs from one run to the next", name)
+			}
+			if v := regexp.MustCompile(`Lav[cf]\d+`).Find(data); v != nil {
+				t.Errorf("%s says by which version it was made: %s", name, v)
+			}
 		}
 	}
 }
