@@ -18,8 +18,9 @@
 // # What it costs
 //
 // A member writes one item of less than 1 KB and makes one strongly consistent query a second. DynamoDB on demand bills
-// that as 1 WRU (2.63 million a month) and, up to about 20 members, 1 RRU: at 0.625 $ and 0.125 $ per million
-// (us-east-1, since November 2024) 1.97 $ per member and month, and 0.33 $ more for every further 20 members.
+// that as 1 WRU (2.63 million a month) and, up to about 13 members (300 bytes each), 1 RRU: at 0.625 $ and 0.125 $ per million
+// (us-east-1, since November 2024) 1.97 $ per member and month, and 0.33 $ more for every further 13 members. A look without a
+// beat, as that of an nginx machine, costs the RRU.
 package members
 
 import (
