@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -437,18 +435,16 @@ func (c *Chunks) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, err
 	return ready, nil
 }
 
-// inReach reports whether every chunk of an object lies with some member. Where one of them does not say in time what it
-// has, a track whose beginning lies here counts as one that is there: to refuse what could be played is worse than to
-// begin what may stop.
+// inReach reports whether every chunk of an object lies with some member that answers. Who does not say in time what it
+// has counts as having nothing, because it would not send it in time either: what only it has cannot be played now, and
+// a listener is told so before the answer has begun. Of what is played often its other owner has a copy.
 func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo) bool {
 	count := chunks(info.Size)
 	bits := c.held(r.ID(), count)
-	here := slices.Clone(bits)
 	if c.fleet != nil && !full(bits, count) {
 		self := c.fleet.Self().ID
 		answers := make(chan []byte)
 		asked := 0
-		var silent atomic.Bool
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		for _, m := range c.fleet.Members(tutti.ServiceTrackCache) {
@@ -462,7 +458,6 @@ func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 				b, err := c.askHeld(ctx, m, r, count)
 				if err != nil {
 					c.log.Debug("another member did not say what it has", "member", m.ID, "err", err)
-					silent.Store(true)
 				}
 				select {
 				case answers <- b:
@@ -482,9 +477,6 @@ func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 			if full(bits, count) {
 				return true
 			}
-		}
-		if silent.Load() && bit(here, 0) {
-			return true
 		}
 	}
 	return full(bits, count)

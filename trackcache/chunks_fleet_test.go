@@ -745,18 +745,6 @@ func TestOriginAway(t *testing.T) {
 	if ready, err := c.Prepare(t.Context(), r); err != nil || !ready.Ready || ready.Size != int64(len(data)) {
 		t.Errorf("what is in reach is not ready: %+v, %v", ready, err)
 	}
-	// Who does not know what the other has lets begin what begins here, and nothing else.
-	f.with(func() {
-		for id := range f.nodes {
-			f.fault[id] = func() fail { return fail{refuse: true} }
-		}
-	})
-	if ready, err := c.Prepare(t.Context(), r); err != nil || !ready.Ready {
-		t.Errorf("what may be in reach is refused: %+v, %v", ready, err)
-	}
-	if _, err := c.Prepare(t.Context(), cold); !tutti.IsKind(err, tutti.KindUnavailable) {
-		t.Errorf("what is nowhere is not refused: %v", err)
-	}
 	f.with(func() { clear(f.fault) })
 	if got := readAt(t, c, r, 0, -1); !bytes.Equal(got, data) {
 		t.Error("other bytes came")
@@ -774,6 +762,82 @@ func TestOriginAway(t *testing.T) {
 		t.Error("other bytes came")
 	}
 	f.settle()
+}
+
+// TestOriginAwayAndAMemberSilent: what only a silent member has cannot be had, whoever has the beginning; what another
+// has as well can.
+func TestOriginAwayAndAMemberSilent(t *testing.T) {
+	f := newFleet(t, 3)
+	data := noise(1, 6*tutti.ChunkSize)
+	once, twice := f.o.put("once.flac", data), f.o.put("twice.flac", data)
+	for n := range int64(6) {
+		readAt(t, f.ranked(once, n, 0), once, n*tutti.ChunkSize, tutti.ChunkSize)
+		for rank := range 2 {
+			readAt(t, f.ranked(twice, n, rank), twice, n*tutti.ChunkSize, tutti.ChunkSize)
+		}
+		f.settle()
+	}
+	f.o.with(func() { f.o.fault = func(tutti.Ref, int64, int64) error { return errAway } })
+	asked := f.name(once, 0, 0) // has the beginning
+	c := f.node(asked)
+	losing(t, c, once)
+	prepare := func(r tutti.Ref) (ready tutti.Readiness, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			ready, err = c.Prepare(t.Context(), r)
+		}()
+		for {
+			select {
+			case <-done:
+				return ready, err
+			case <-time.After(time.Millisecond):
+				f.clock.Advance(time.Millisecond)
+			}
+		}
+	}
+	for _, r := range []tutti.Ref{once, twice} {
+		if ready, err := prepare(r); err != nil || !ready.Ready {
+			t.Errorf("%s is in reach: %+v, %v", r.Path, ready, err)
+		}
+	}
+	for _, x := range []fail{{stall: true}, {refuse: true}} {
+		lost := 0
+		for id := range f.nodes {
+			if id == asked {
+				continue
+			}
+			f.with(func() { f.fault[id] = func() fail { return x } })
+			alone := slices.ContainsFunc([]int64{1, 2, 3, 4, 5}, func(n int64) bool { return f.name(once, n, 0) == id })
+			ready, err := prepare(once)
+			if alone {
+				lost++
+			}
+			if alone != tutti.IsKind(err, tutti.KindUnavailable) || ready.Ready == alone {
+				t.Errorf("%+v: %s is silent, which alone has a chunk: %v; yet %+v, %v", x, id, alone, ready, err)
+			}
+			if ready, err := prepare(twice); err != nil || !ready.Ready {
+				t.Errorf("%+v: %s is silent, and others have all: %+v, %v", x, id, ready, err)
+			}
+			f.with(func() { delete(f.fault, id) })
+			f.clock.Advance(suspectFor)
+		}
+		if lost == 0 {
+			t.Error("nobody had a chunk alone; this test tests nothing")
+		}
+	}
+}
+
+// losing has the node find out that the storage is away, by asking for r and for what it never had.
+func losing(t *testing.T, c *Chunks, r tutti.Ref) {
+	t.Helper()
+	for !c.guard.isOpen(r.Library) {
+		for _, r := range []tutti.Ref{r, {Library: r.Library, Path: "cold.flac", Version: "cold"}} {
+			if _, _, err := c.guard.OpenRange(t.Context(), r, 0, 1, ""); !tutti.IsKind(err, tutti.KindUnavailable) {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // sealed has the seal of an original taken by the node.

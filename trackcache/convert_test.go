@@ -74,13 +74,7 @@ func TestConvertingWhatIsInChunks(t *testing.T) {
 			t.Errorf("%s: the storage was read %d times for %d chunks: %v", name, n, want, o.reads)
 		}
 		o.with(func() { o.fault = func(tutti.Ref, int64, int64) error { return errAway } })
-		for !chunked.guard.isOpen("1") {
-			for _, r := range []tutti.Ref{original, {Library: "1", Path: "cold.flac", Version: "v"}} {
-				if _, _, err := chunked.guard.OpenRange(t.Context(), r, 0, 1, ""); !tutti.IsKind(err, tutti.KindUnavailable) {
-					t.Fatal(err)
-				}
-			}
-		}
+		losing(t, chunked, original)
 		opus := as(tutti.Profile{Format: "opus", BitRate: 96})
 		if ready, err := c.Prepare(t.Context(), opus); err != nil {
 			t.Errorf("%s: %+v, %v", name, ready, err)
