@@ -56,7 +56,11 @@ func (p Plan) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ROLE\tMACHINES\tOF\tBOUND BY\tCORES BUSY\tGBIT/S OUT\tMEMORY GIB\tDISK GB\t$ A MONTH")
 	for _, r := range p.Roles {
-		fmt.Fprintf(t, "%s\t%d (%d and a zone's loss)\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, r.Instances, r.Needed, machineName(r.Machine), r.Binds,
+		machines := fmt.Sprint(r.Instances)
+		if q.Zones > 1 {
+			machines = fmt.Sprintf("%d (%d and a zone's loss)", r.Instances, r.Needed)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, machines, machineName(r.Machine), r.Binds,
 			number(r.CPU), number(r.Gbit), number(r.MemoryGiB), number(r.DiskGB), number(float64(r.Instances)*r.PriceHour*monthHours))
 	}
 	_ = t.Flush() // a Builder takes everything
