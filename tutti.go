@@ -349,7 +349,9 @@ type Counts struct {
 }
 
 // Browser answers what there is. Lists come back in a fixed order; the second result of a paged list is its full
-// length. Nothing here waits for a scan.
+// length. Nothing here waits for a scan. What v did with things may be left out, or be some time old, while the database
+// does not answer; lists of just that (Starred, TopTracks, albums in an order of v's own) are then KindUnavailable rather
+// than empty.
 type Browser interface {
 	Libraries(ctx context.Context, v Viewer) ([]Library, error)
 	Counts(ctx context.Context, v Viewer) (Counts, error)

@@ -20,9 +20,20 @@ type view struct {
 	mine *person
 }
 
-// look takes the read lock; the caller calls done. libraries other than v's are hidden; library "" is all of them.
+// look takes the read lock; the caller calls done. libraries other than v's are hidden; library "" is all of them. While
+// the store does not answer, what a viewer did whom this node has not met is left out.
 func (c *Catalog) look(ctx context.Context, v tutti.Viewer, library string) (*view, error) {
-	mine, err := c.people.get(ctx, v.User)
+	mine, err := c.people.get(ctx, v.User, false)
+	if err != nil {
+		return nil, err
+	}
+	return c.lookAs(mine, v, library), nil
+}
+
+// lookMine is look for what the viewer did itself. That must not be left out: an app that mirrors somebody's stars would
+// take an empty list for an order to delete them. The error is KindUnavailable where it cannot be had.
+func (c *Catalog) lookMine(ctx context.Context, v tutti.Viewer, library string) (*view, error) {
+	mine, err := c.people.get(ctx, v.User, true)
 	if err != nil {
 		return nil, err
 	}
@@ -516,7 +527,12 @@ func (w *view) albumTracks(n uint32) []uint32 {
 
 // Albums lists albums.
 func (c *Catalog) Albums(ctx context.Context, v tutti.Viewer, q tutti.AlbumQuery) ([]tutti.Album, int, error) {
-	w, err := c.look(ctx, v, q.Library)
+	look := c.look
+	switch q.Order {
+	case tutti.AlbumsFrequent, tutti.AlbumsRecent, tutti.AlbumsStarred, tutti.AlbumsHighest:
+		look = c.lookMine
+	}
+	w, err := look(ctx, v, q.Library)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -852,7 +868,7 @@ func (c *Catalog) RootFolders(ctx context.Context, v tutti.Viewer) ([]tutti.Fold
 
 // Starred returns what v starred, latest first.
 func (c *Catalog) Starred(ctx context.Context, v tutti.Viewer, library string) (tutti.SearchResult, []tutti.Folder, error) {
-	w, err := c.look(ctx, v, library)
+	w, err := c.lookMine(ctx, v, library)
 	if err != nil {
 		return tutti.SearchResult{}, nil, err
 	}

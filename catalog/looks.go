@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"sync"
+	"time"
 
 	"tutti"
 )
@@ -23,16 +24,16 @@ type glimpse struct {
 
 func newGlimpse() *glimpse { return &glimpse{done: make(chan struct{})} }
 
-// await waits for a look that begins now or later, but no longer than Tuning.Wait, and not at all while the store is
+// await waits for a look that begins now or later, but no longer than the time given, and not at all while the store is
 // away. fresh is false where there was no answer in time: what is in memory is then what there is. Errors are look's,
 // other than KindUnavailable, or that ctx ended.
-func (l *looks) await(ctx context.Context, c *Catalog, look func(context.Context) error) (fresh bool, err error) {
+func (l *looks) await(ctx context.Context, c *Catalog, longest time.Duration, look func(context.Context) error) (fresh bool, err error) {
 	if c.reach.away() {
 		c.people.stale.Add(1)
 		return false, nil
 	}
 	g := l.join(c, look)
-	wait := c.clock.NewTimer(c.cfg.Tuning.Wait)
+	wait := c.clock.NewTimer(longest)
 	defer wait.Stop()
 	select {
 	case <-g.done:

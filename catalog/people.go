@@ -90,6 +90,13 @@ type ranking struct {
 	order tutti.AlbumOrder
 }
 
+// met reports whether the person has been loaded, be it some time ago.
+func (p *person) met() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.loaded
+}
+
 // of returns what the person did with a thing. The caller holds mu.
 func (p *person) of(k kind, n uint64) tutti.Annotation {
 	if len(p.notes) == 0 {
@@ -250,13 +257,15 @@ func (p *people) pin(user tutti.ID) *person {
 }
 
 // get returns the person, loaded and up to date, pinned until release. Where other nodes write too and the store does
-// not answer within Tuning.Wait, it is the person as last known.
-func (p *people) get(ctx context.Context, user tutti.ID) (*person, error) {
+// not answer within Tuning.Wait, it is the person as last known; for somebody whom this node does not know at all, one
+// who has done nothing. Where known says that this would be an untruth, they are waited for, and the error is
+// KindUnavailable if they cannot be had.
+func (p *people) get(ctx context.Context, user tutti.ID, known bool) (*person, error) {
 	if user == "" {
 		return p.nobody, nil
 	}
 	x := p.pin(user)
-	if err := p.refresh(ctx, x); err != nil {
+	if err := p.refresh(ctx, x, known); err != nil {
 		p.release(x)
 		return nil, err
 	}
@@ -288,21 +297,25 @@ func (p *people) evict() {
 	}
 }
 
-func (p *people) refresh(ctx context.Context, x *person) error {
+func (p *people) refresh(ctx context.Context, x *person, known bool) error {
 	if !p.c.cfg.SoleWriter {
-		_, err := x.looks.await(ctx, p.c, func(ctx context.Context) error {
+		longest := p.c.cfg.Tuning.Wait
+		if known && !x.met() {
+			longest = max(longest, patience)
+		}
+		_, err := x.looks.await(ctx, p.c, longest, func(ctx context.Context) error {
 			if err := x.turn.lock(ctx); err != nil {
 				return err
 			}
 			defer x.turn.unlock()
 			return p.refreshLocked(ctx, x)
 		})
+		if err == nil && known && !x.met() {
+			err = tutti.Errorf(tutti.KindUnavailable, "catalog: read person", "the database does not answer; what you keep cannot be read now")
+		}
 		return err
 	}
-	x.mu.RLock()
-	ok := x.loaded
-	x.mu.RUnlock()
-	if ok {
+	if x.met() {
 		return nil
 	}
 	if err := x.turn.lock(ctx); err != nil {

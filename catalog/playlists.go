@@ -185,7 +185,7 @@ func (c *Catalog) recentPlaylists(ctx context.Context) (fresh bool, err error) {
 	if c.cfg.SoleWriter {
 		return true, nil
 	}
-	return c.playlists.looks.await(ctx, c, c.freshPlaylists)
+	return c.playlists.looks.await(ctx, c, c.cfg.Tuning.Wait, c.freshPlaylists)
 }
 
 // followChanges reads again what the log names. The caller has reading.

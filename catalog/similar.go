@@ -130,7 +130,7 @@ func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limi
 // TopTracks returns an artist's tracks, those that v played most first, then the latest albums'. An artist whom nobody
 // knows has none.
 func (c *Catalog) TopTracks(ctx context.Context, v tutti.Viewer, artistName string, limit int) ([]tutti.Track, error) {
-	w, err := c.look(ctx, v, "")
+	w, err := c.lookMine(ctx, v, "")
 	if err != nil {
 		return nil, err
 	}
