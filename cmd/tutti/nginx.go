@@ -54,7 +54,8 @@ func (c nginxCmd) Run(ctx context.Context, s *settings, std *streams, logger *sl
 	if err != nil {
 		return err
 	}
-	edge, err := nginx.NewEdge(nginx.EdgeConfig{Config: c.config(n), Fleet: fleet, Program: c.Program, Clock: n.clock, Logger: logger, Grace: s.HTTP.ShutdownGrace})
+	secrets := edgeSecrets(n.keys, n.clock)
+	edge, err := nginx.NewEdge(nginx.EdgeConfig{Config: c.config(n), Fleet: fleet, Secret: func() string { return secrets()[0] }, Program: c.Program, Clock: n.clock, Logger: logger, Grace: s.HTTP.ShutdownGrace})
 	if err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (c nginxCmd) config(n *node) nginx.Config {
 	config := nginx.Config{
 		Listen: c.Listen, RedirectListen: c.Redirect, ServerNames: c.ServerName, BasePath: s.HTTP.BasePath,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, Dir: c.Dir, CacheDir: c.CacheDir, CacheBytes: int64(c.CacheSize),
-		Events: []string{api.EventsPath}, Secret: edgeSecrets(n.keys, n.clock)()[0], RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
+		Events: []string{api.EventsPath}, RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
 	}
 	if config.Dir == "" {
 		config.Dir = filepath.Join(s.Data, "nginx")

@@ -87,6 +87,7 @@ type stand struct {
 	dir     string
 	log     *buffer
 	objects map[string]object
+	secrets atomic.Pointer[[]string] // nginx sends the first, and delivery knows all
 
 	delivery http.Handler // what answers; the default sends nginx to the object that the path names
 	caches   []*cache
@@ -136,6 +137,7 @@ func newStand(t *testing.T, caches int, change func(*nginx.Config), objects ...o
 	for _, o := range objects {
 		s.objects[o.id] = o
 	}
+	s.secrets.Store(&[]string{nginx.Secret([]byte("key"))})
 	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o, ok := s.objects[strings.Trim(r.URL.Path, "/")]
 		if !ok {
@@ -145,7 +147,7 @@ func newStand(t *testing.T, caches int, change func(*nginx.Config), objects ...o
 		s.send(w, o, true)
 	})
 	a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !nginx.Behind(r, nginx.Secret([]byte("key"))) {
+		if !nginx.Behind(r, *s.secrets.Load()...) {
 			t.Errorf("%s did not come through nginx", r.URL.Path)
 		}
 		s.delivery.ServeHTTP(w, r)
@@ -163,12 +165,15 @@ func newStand(t *testing.T, caches int, change func(*nginx.Config), objects ...o
 	s.fleet.set(tutti.ServiceDelivery, a.Listener.Addr().String())
 	s.fleet.set(tutti.ServiceTrackCache, addresses...)
 
-	config := nginx.Config{Listen: []string{freeAddress(t)}, Dir: s.dir, Secret: nginx.Secret([]byte("key")), Workers: 2, WorkerConnections: 512, CacheBytes: 256 << 20}
+	config := nginx.Config{Listen: []string{freeAddress(t)}, Dir: s.dir, Workers: 2, WorkerConnections: 512, CacheBytes: 256 << 20}
 	if change != nil {
 		change(&config)
 	}
 	var err error
-	s.edge, err = nginx.NewEdge(nginx.EdgeConfig{Config: config, Fleet: s.fleet, Clock: clock.System, Logger: slog.New(slog.NewTextHandler(s.log, nil)), Grace: -1})
+	s.edge, err = nginx.NewEdge(nginx.EdgeConfig{
+		Config: config, Fleet: s.fleet, Secret: func() string { return (*s.secrets.Load())[0] }, Clock: clock.System,
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)), Grace: -1,
+	})
 	if tutti.IsKind(err, tutti.KindUnavailable) {
 		t.Skip(err)
 	}

@@ -656,3 +656,20 @@ func TestFrozenDelivery(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+// TestKeyRotation changes the fleet's key as the guide says, under requests: delivery knows nginx at every moment, also when
+// the old key is gone.
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, 0, nil)
+	var said atomic.Value
+	s.delivery = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { said.Store(r.Header.Get(nginx.Header)) })
+	before, after := nginx.Secret([]byte("key")), nginx.Secret([]byte("new key"))
+	for _, keys := range [][]string{{before}, {before, after}, {after, before}, {after}} {
+		s.secrets.Store(&keys) // s looks that each request comes with one of them
+		eventually(t, "nginx sends what the first key says", func() bool {
+			a := s.do("GET", "/rest/ping")
+			return a.StatusCode == 200 && said.Load() == keys[0]
+		})
+	}
+}

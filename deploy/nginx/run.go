@@ -37,6 +37,8 @@ type EdgeConfig struct {
 	// Config is everything but the members' addresses, which come from Fleet.
 	Config Config
 	Fleet  Fleet
+	// Secret, if there is one, tells Config.Secret as it is at the moment. Follow and Run ask it every other second.
+	Secret func() string
 	// File is where the configuration is kept; "" is nginx.conf in Config.Dir. The one before stays beside it, with
 	// ".previous" after its name.
 	File    string
@@ -102,6 +104,9 @@ func (e *Edge) File() string { return e.c.File }
 
 func (e *Edge) text() (string, error) {
 	c := e.c.Config
+	if e.c.Secret != nil {
+		c.Secret = e.c.Secret()
+	}
 	for _, m := range e.c.Fleet.Members(tutti.ServiceDelivery) {
 		c.Deliveries = append(c.Deliveries, m.Address)
 	}
@@ -221,6 +226,8 @@ const (
 	settle = 200 * time.Millisecond
 	// pace is the least time between two reloads: each leaves workers behind until their last stream has ended.
 	pace = time.Second
+	// glance is how often it is looked whether the secret is still the same.
+	glance = 2 * time.Second
 )
 
 // Follow keeps the file, and the nginx that runs with it, in step with the fleet until ctx ends; then it returns nil. It
@@ -241,16 +248,20 @@ func (e *Edge) Follow(ctx context.Context) error {
 }
 
 func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
+	look := e.c.Clock.NewTimer(glance)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-look.C():
 		case <-change:
+			if clock.Sleep(ctx, e.c.Clock, settle) != nil {
+				return nil
+			}
+			change = e.c.Fleet.Changed()
 		}
-		if clock.Sleep(ctx, e.c.Clock, settle) != nil {
-			return nil
-		}
-		change = e.c.Fleet.Changed()
+		look.Reset(glance)
 		changed, err := e.Write(ctx)
 		if err == nil && changed {
 			err = e.Reload()
@@ -263,7 +274,7 @@ func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
 		case changed:
 			e.c.Logger.InfoContext(ctx, "nginx follows the fleet", "deliveries", len(e.c.Fleet.Members(tutti.ServiceDelivery)), "trackcaches", len(e.c.Fleet.Members(tutti.ServiceTrackCache)))
 		}
-		if clock.Sleep(ctx, e.c.Clock, pace-settle) != nil {
+		if (changed || err != nil) && clock.Sleep(ctx, e.c.Clock, pace-settle) != nil {
 			return nil
 		}
 	}
