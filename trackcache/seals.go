@@ -105,6 +105,9 @@ type knownSeal struct {
 const (
 	maxSeals = 4096 // remembered: 5 KB each for a track of 40 MB
 	unsealed = 10 * time.Minute
+	// sealWait bounds what the store may hold up a fill. It is longer than storeWait: what is let go unseen may be wrong,
+	// and the origin is asked meanwhile. Who has waited so long in vain does not wait again for a while.
+	sealWait = 500 * time.Millisecond
 )
 
 func newSeals(c ChunksConfig) *seals {
@@ -152,7 +155,7 @@ func (s *seals) ask(ctx context.Context, object string) *askedSeal {
 	if s.away.now(now) {
 		return &askedSeal{waited: true}
 	}
-	ctx, cancel := within(ctx, s.clock, storeWait)
+	ctx, cancel := within(ctx, s.clock, sealWait)
 	a := &askedSeal{answer: make(chan *seal, 1), cancel: cancel}
 	go func() { // ends with the fill, which waits for it
 		a.answer <- s.get(ctx, object)
@@ -180,7 +183,7 @@ func (s *seals) get(ctx context.Context, object string) *seal {
 		s.missing.Add(1)
 		s.remember(object, knownSeal{at: s.clock.Now()})
 		return nil
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil && s.clock.Now().Sub(asked) < storeWait:
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && s.clock.Now().Sub(asked) < sealWait:
 		return nil // the fill ended before
 	case err != nil:
 		s.failed.Add(1)
