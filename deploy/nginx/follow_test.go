@@ -673,3 +673,65 @@ func TestKeyRotation(t *testing.T) {
 		})
 	}
 }
+
+// TestTriesAgain has what nginx needs go missing while the members change, and come back: nginx follows without another
+// change.
+func TestTriesAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	certificate, key := selfSigned(t, dir)
+	s := newStand(t, 0, func(c *nginx.Config) { c.TLSCert, c.TLSKey = certificate, key })
+	if err := os.Rename(certificate, certificate+".away"); err != nil { // as while it is renewed
+		t.Fatal(err)
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "other") }))
+	t.Cleanup(other.Close)
+	s.fleet.set(tutti.ServiceDelivery, other.Listener.Addr().String())
+	const refused = "nginx does not follow the fleet"
+	eventually(t, "it is refused", func() bool { return strings.Contains(s.log.String(), refused) })
+	if err := os.Rename(certificate+".away", certificate); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other one answers", func() bool { return string(s.do("GET", "/").body) == "other" })
+	if n := strings.Count(s.log.String(), refused); n != 1 {
+		t.Errorf("one trouble is logged %d times", n)
+	}
+}
+
+// TestReloadsLater has members change before anybody has started nginx: it is given what is in the file once it runs.
+func TestReloadsLater(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, 0, nil)
+	var log buffer
+	dir := t.TempDir()
+	members := &fleet{members: map[tutti.Service][]tutti.Member{}, changed: make(chan struct{})}
+	edge, err := nginx.NewEdge(nginx.EdgeConfig{
+		Config: nginx.Config{Listen: []string{freeAddress(t)}, Dir: dir, Secret: nginx.Secret([]byte("key"))}, Fleet: members,
+		Clock: clock.System, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- edge.Follow(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	eventually(t, "it is written", func() bool { return strings.Contains(log.String(), "no nginx to reload") })
+	// The process that it is to tell is another stand's, whose workers change when it is told.
+	old := workers(t, s.dir)
+	pid, err := os.ReadFile(filepath.Join(s.dir, "nginx.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "nginx.pid"), pid, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nginx is told", func() bool {
+		return strings.Contains(log.String(), "nginx follows the fleet") && fmt.Sprint(workers(t, s.dir)) != fmt.Sprint(old)
+	})
+}

@@ -54,6 +54,8 @@ type Edge struct {
 	c       EdgeConfig
 	program string
 	written string       // what is in File
+	loaded  string       // what nginx was told to load, or had loaded when it began
+	trouble string       // why it was not, as the log has it
 	running atomic.Int64 // the process that Run has started; 0: none
 }
 
@@ -226,25 +228,41 @@ const (
 	settle = 200 * time.Millisecond
 	// pace is the least time between two reloads: each leaves workers behind until their last stream has ended.
 	pace = time.Second
-	// glance is how often it is looked whether the secret is still the same.
+	// glance is how often it is looked whether the secret is still the same, and what failed is tried again.
 	glance = 2 * time.Second
 )
 
 // Follow keeps the file, and the nginx that runs with it, in step with the fleet until ctx ends; then it returns nil. It
 // begins with writing the file, and with a reload if that changed it. A configuration that nginx refuses is logged and
-// not loaded; that the first one is refused is an error.
+// not loaded, and tried again from time to time, as is a reload that failed; that the first one is refused is an error.
 func (e *Edge) Follow(ctx context.Context) error {
 	change := e.c.Fleet.Changed()
 	changed, err := e.Write(ctx)
 	if err != nil {
 		return err
 	}
-	if changed {
-		if err := e.Reload(); err != nil {
-			e.c.Logger.InfoContext(ctx, "nginx's configuration is written, but there is no nginx to reload", "file", e.c.File)
-		}
+	if !changed {
+		e.loaded = e.written
+	} else if _, err := e.step(ctx); err != nil {
+		e.trouble = err.Error()
+		e.c.Logger.InfoContext(ctx, "nginx's configuration is written, but there is no nginx to reload", "file", e.c.File)
 	}
 	return e.follow(ctx, change)
+}
+
+// step writes the file if it is not as the fleet is, and has nginx load it if it has not yet. It reports whether it did.
+func (e *Edge) step(ctx context.Context) (changed bool, err error) {
+	if _, err := e.Write(ctx); err != nil {
+		return false, err
+	}
+	if e.loaded == e.written {
+		return false, nil
+	}
+	if err := e.Reload(); err != nil {
+		return false, err
+	}
+	e.loaded = e.written
+	return true, nil
 }
 
 func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
@@ -262,15 +280,18 @@ func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
 			change = e.c.Fleet.Changed()
 		}
 		look.Reset(glance)
-		changed, err := e.Write(ctx)
-		if err == nil && changed {
-			err = e.Reload()
+		changed, err := e.step(ctx)
+		if err == nil {
+			e.trouble = ""
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil:
-			e.c.Logger.ErrorContext(ctx, "nginx does not follow the fleet", "err", err)
+		case err != nil: // and it is tried again at the next glance
+			if e.trouble != err.Error() {
+				e.c.Logger.ErrorContext(ctx, "nginx does not follow the fleet", "err", err)
+			}
+			e.trouble = err.Error()
 		case changed:
 			e.c.Logger.InfoContext(ctx, "nginx follows the fleet", "deliveries", len(e.c.Fleet.Members(tutti.ServiceDelivery)), "trackcaches", len(e.c.Fleet.Members(tutti.ServiceTrackCache)))
 		}
@@ -302,6 +323,7 @@ func (e *Edge) Run(ctx context.Context) error {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
 	e.running.Store(int64(cmd.Process.Pid))
+	e.loaded = e.written
 	defer e.running.Store(0)
 	e.c.Logger.InfoContext(ctx, "nginx runs", "pid", cmd.Process.Pid, "listen", e.c.Config.Listen)
 	var work sync.WaitGroup
