@@ -23,6 +23,7 @@ type borrower struct {
 	peer  func(tutti.Member) tutti.RangeSource
 	store store.Store
 	clock clock.Clock
+	late  *Suspects
 }
 
 // leaseToMake is how long others ask the holder rather than make the same thing; most transcodes are done by then.
@@ -88,22 +89,60 @@ type lent struct {
 	m tutti.Member
 }
 
-// Open implements tutti.Source.
+// Open implements tutti.Source. A member that is stopped or cut off is given up after a second and a half, with
+// KindUnavailable, and is not asked again for a while; one that is there may take its time.
 func (l lent) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	rc, info, err := l.w.peer(l.m).OpenRange(ctx, r, 0, -1, "")
+	if l.w.late.suspected(l.m) {
+		return nil, errLate
+	}
+	inner, cancel := context.WithCancelCause(ctx)
+	o := &lentObject{l: l, ctx: inner, outer: ctx}
+	o.vigil = watch(inner, l.w.clock, cancel, func(ctx context.Context) bool { return l.alive(ctx, r) })
+	rc, info, err := l.w.peer(l.m).OpenRange(inner, r, 0, -1, "")
 	if err != nil {
-		cancel()
+		err = o.why(err)
+		o.vigil.end()
 		return nil, err
 	}
-	return &lentObject{rc: rc, info: info, cancel: cancel}, nil
+	o.rc, o.info = rc, info
+	return o, nil
+}
+
+// alive reports whether the member answers at all.
+func (l lent) alive(ctx context.Context, r tutti.Ref) bool {
+	n, ok := l.w.peer(l.m).(tutti.Neighbour)
+	if !ok {
+		return false
+	}
+	_, err := n.Held(ctx, r, 0)
+	return err == nil || !tutti.IsKind(err, tutti.KindUnavailable)
 }
 
 // lentObject is read once, from its beginning to its end.
 type lentObject struct {
-	rc     io.ReadCloser
-	info   tutti.ObjectInfo
-	cancel context.CancelFunc
+	l          lent
+	rc         io.ReadCloser
+	info       tutti.ObjectInfo
+	ctx, outer context.Context
+	vigil      *vigil
+}
+
+// why is err, or errLate where the exchange ended because the member was silent.
+func (o *lentObject) why(err error) error {
+	if err != nil && o.outer.Err() == nil && errors.Is(context.Cause(o.ctx), errLate) {
+		o.l.w.late.note(o.l.m, errLate)
+		return errLate
+	}
+	return err
+}
+
+// Read tells the vigil what comes.
+func (o *lentObject) Read(p []byte) (int, error) {
+	n, err := o.rc.Read(p)
+	if n > 0 {
+		o.vigil.progress()
+	}
+	return n, err
 }
 
 func (o *lentObject) Size() int64         { return o.info.Size }
@@ -114,14 +153,15 @@ func (o *lentObject) CopyRange(_ context.Context, w io.Writer, off, n int64) (in
 	if off != 0 || n >= 0 {
 		return 0, errOnce
 	}
-	return io.Copy(w, o.rc)
+	total, err := io.Copy(w, struct{ io.Reader }{o})
+	return total, o.why(err)
 }
 
 func (o *lentObject) ReadAt([]byte, int64) (int, error) { return 0, errOnce }
 
 func (o *lentObject) Close() error {
 	err := o.rc.Close()
-	o.cancel()
+	o.vigil.end()
 	return err
 }
 
@@ -254,7 +294,14 @@ func (n cacheNeighbour) OpenRange(ctx context.Context, r tutti.Ref, off, count i
 }
 
 func (n cacheNeighbour) Held(ctx context.Context, r tutti.Ref, count int64) ([]byte, error) {
-	if o := n.originals(); o != nil && r.Profile.Original() {
+	const op = "trackcache.Held"
+	if !r.Profile.Original() { // of what is made here no chunks are lent; the answer says that this member is there
+		if count < 0 || count > maxHeld {
+			return nil, tutti.Errorf(tutti.KindInvalid, op, "an object of %d chunks", count)
+		}
+		return make([]byte, (count+7)/8), nil
+	}
+	if o := n.originals(); o != nil {
 		return o.Held(ctx, r, count)
 	}
 	return nil, errNotShared

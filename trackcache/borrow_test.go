@@ -59,6 +59,7 @@ type makers struct {
 	mu     sync.Mutex
 	caches map[string]*Cache
 	away   map[string]bool
+	stop   map[string]chan struct{} // closed once a member is stopped: it takes what is sent and answers nothing
 	opens  map[string]*atomic.Int64
 	gates  map[string]chan struct{}
 }
@@ -87,41 +88,75 @@ type way struct {
 }
 
 func (l way) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag string) (io.ReadCloser, tutti.ObjectInfo, error) {
-	l.f.mu.Lock()
-	c, away := l.f.caches[l.to], l.f.away[l.to]
-	l.f.mu.Unlock()
-	if away {
-		return nil, tutti.ObjectInfo{}, errAway
+	c, err := l.reach(ctx)
+	if err != nil {
+		return nil, tutti.ObjectInfo{}, err
 	}
 	rc, info, err := c.Neighbour().OpenRange(ctx, r, off, n, tag)
 	if err != nil {
 		return nil, info, err
 	}
-	return readCloser{&severed{rc, l}, rc}, info, nil
+	return readCloser{&severed{ctx, rc, l}, rc}, info, nil
 }
 
-// severed fails once its member is away.
+func (l way) Held(ctx context.Context, r tutti.Ref, n int64) ([]byte, error) {
+	c, err := l.reach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Neighbour().Held(ctx, r, n)
+}
+
+func (l way) Warm(ctx context.Context, r tutti.Ref, n int64, fetch bool) error {
+	c, err := l.reach(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Neighbour().Warm(ctx, r, n, fetch)
+}
+
+// reach returns the member, as far as it can be reached.
+func (l way) reach(ctx context.Context) (*Cache, error) {
+	l.f.mu.Lock()
+	c, away, stopped := l.f.caches[l.to], l.f.away[l.to], l.f.stop[l.to]
+	l.f.mu.Unlock()
+	select {
+	case <-stopped:
+		<-ctx.Done()
+		return nil, tutti.Wrap(tutti.KindUnavailable, "way", ctx.Err())
+	default:
+	}
+	if away {
+		return nil, errAway
+	}
+	return c, nil
+}
+
+// severed fails once its member is away, and waits once it is stopped.
 type severed struct {
-	r io.Reader
-	l way
+	ctx context.Context
+	r   io.Reader
+	l   way
 }
 
 func (s *severed) Read(p []byte) (int, error) {
-	s.l.f.mu.Lock()
-	away := s.l.f.away[s.l.to]
-	s.l.f.mu.Unlock()
-	if away {
-		return 0, errAway
+	if _, err := s.l.reach(s.ctx); err != nil {
+		return 0, err
 	}
-	return s.r.Read(p[:min(len(p), 16<<10)])
+	n, err := s.r.Read(p[:min(len(p), 16<<10)])
+	if _, gone := s.l.reach(s.ctx); gone != nil {
+		return 0, gone
+	}
+	return n, err
 }
 
 func newMakers(t *testing.T, s store.Store, k clock.Clock, ids ...string) *makers {
 	f := &makers{
-		caches: map[string]*Cache{}, away: map[string]bool{}, opens: map[string]*atomic.Int64{},
+		caches: map[string]*Cache{}, away: map[string]bool{}, stop: map[string]chan struct{}{}, opens: map[string]*atomic.Int64{},
 		gates: map[string]chan struct{}{},
 	}
 	for _, id := range ids {
+		f.stop[id] = make(chan struct{})
 		f.opens[id], f.gates[id] = &atomic.Int64{}, make(chan struct{})
 		f.caches[id] = newCache(t, Config{
 			Origin: files(t, t.TempDir()), Local: true, Clock: k, Store: s,
@@ -221,4 +256,74 @@ func TestMembersThatTakeEachOtherForTheMaker(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A member that is stopped, before it has sent anything or after, holds nobody up for longer than a moment.
+func TestTranscodeOfAMemberThatIsStoppedGoesOn(t *testing.T) {
+	for name, before := range map[string]int{"before its first byte": 0, "in the middle": 2} {
+		t.Run(name, func(t *testing.T) {
+			k := clock.NewFake(start)
+			f := newMakers(t, nil, k, "c1", "c2", "c3")
+			close(f.gates["c2"])
+			if before == 0 {
+				close(f.stop["c1"])
+			}
+			var got []byte
+			listened := make(chan struct{})
+			go func() {
+				defer close(listened)
+				o, err := f.caches["c2"].Open(t.Context(), converted)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer o.Close()
+				got = all(t, o)
+			}()
+			for range before {
+				f.gates["c1"] <- struct{}{}
+			}
+			if before > 0 {
+				close(f.stop["c1"])
+			}
+			since := k.Now()
+			patiently(t, k, func() { <-listened })
+			if waited := k.Now().Sub(since); waited > 3*time.Second {
+				t.Errorf("it waited for %v", waited)
+			}
+			if want := noise(1, 300_000); !bytes.Equal(got, want) {
+				t.Errorf("%d other bytes came", len(got))
+			}
+			if !f.caches["c2"].borrower.late.suspected(member("c1")) {
+				t.Error("it will be asked again at once")
+			}
+		})
+	}
+}
+
+// A member that is there may take its time.
+func TestTranscodeThatTakesLongIsMadeOnce(t *testing.T) {
+	k := clock.NewFake(start)
+	f := newMakers(t, nil, k, "c1", "c2")
+	listened := make(chan struct{})
+	go func() {
+		defer close(listened)
+		if got := fetch(t, f.caches["c2"], converted); !bytes.Equal(got, noise(1, 300_000)) {
+			t.Error("other bytes came")
+		}
+	}()
+	for range 6 { // 64 KiB every ten seconds
+		for since := k.Now(); k.Now().Sub(since) < 10*time.Second; {
+			k.Advance(250 * time.Millisecond)
+			time.Sleep(time.Millisecond)
+		}
+		select {
+		case f.gates["c1"] <- struct{}{}:
+		case <-listened:
+		}
+	}
+	<-listened
+	if a, b := f.opens["c1"].Load(), f.opens["c2"].Load(); a != 1 || b != 0 {
+		t.Errorf("it was made %d and %d times", a, b)
+	}
 }

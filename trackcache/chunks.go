@@ -28,6 +28,8 @@ type ChunksConfig struct {
 	Fleet tutti.Fleet
 	Peer  func(tutti.Member) tutti.RangeSource
 	Store store.Store // heads, seals and leases; nil goes without
+	// Suspects are the members that were silent lately; nil makes its own.
+	Suspects *Suspects
 
 	Dir         string // made if need be; one process at a time may use it
 	MaxBytes    int64  // on disk; 0 is 10 GiB. Exceeded by no more than what is being written
@@ -65,6 +67,7 @@ type Chunks struct {
 	heads  *heads
 	seals  *seals
 	disk   *chunkDisk
+	late   *Suspects
 	fills  int
 	clock  clock.Clock
 	log    *slog.Logger
@@ -83,7 +86,6 @@ type Chunks struct {
 	inMemory *policy.S3FIFO[tutti.ChunkID]
 	objects  map[string]*object
 	known    *policy.S3FIFO[string] // of objects
-	suspects map[string]time.Time   // members that were silent, by ID
 	expected *recent                // chunks that another member said will be asked for
 	hinted   *recent                // chunks of which somebody was told lately
 	closed   bool
@@ -104,9 +106,6 @@ const (
 	// origin first, but a member that was stopped should not cost a listener more than this.
 	peerFirst = time.Second
 	peerStall = time.Second
-	// suspectFor is how long a member that was silent is not asked again: until it is no member any more, or has been
-	// stopped for no longer than a moment.
-	suspectFor = 3 * time.Second
 	// peerHurry replaces peerFirst while the origin is known to be away: then a member has the chunk or has not, and a
 	// listener is to hear soon that it cannot be had.
 	peerHurry = 20 * time.Millisecond
@@ -158,6 +157,9 @@ func NewChunks(c ChunksConfig) (*Chunks, error) {
 	setDefault(&c.Fills, 256)
 	setDefault(&c.FirstByte, 5*time.Second)
 	setDefault(&c.Stall, 5*time.Second)
+	if c.Suspects == nil {
+		c.Suspects = NewSuspects(c.Clock)
+	}
 	heads, err := newHeads(c)
 	if err != nil {
 		return nil, err
@@ -175,13 +177,13 @@ func NewChunks(c ChunksConfig) (*Chunks, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	s := &Chunks{
-		fleet: c.Fleet, peer: c.Peer, store: c.Store, heads: heads, seals: newSeals(c), disk: disk, fills: c.Fills,
+		fleet: c.Fleet, peer: c.Peer, store: c.Store, heads: heads, seals: newSeals(c), disk: disk, late: c.Suspects, fills: c.Fills,
 		clock: c.Clock, log: c.Logger, lock: lock,
 		hints: make(chan struct{}, maxHints), warmth: make(chan struct{}, maxWarmth),
 		filling: map[tutti.ChunkID]*chunk{}, memory: map[tutti.ChunkID]*chunk{},
 		inMemory: policy.NewS3FIFO[tutti.ChunkID](max(0, c.MemoryBytes)),
 		objects:  map[string]*object{}, known: policy.NewS3FIFO[string](maxObjects),
-		suspects: map[string]time.Time{}, expected: newRecent(), hinted: newRecent(),
+		expected: newRecent(), hinted: newRecent(),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.guard = &guard{
@@ -575,7 +577,7 @@ func (c *Chunks) fromPeers(ctx context.Context, ch *chunk, seal *askedSeal) erro
 	self, owners := c.fleet.Self().ID, c.fleet.Owners(ch.id, tutti.Replicas)
 	err := errNoSource
 	for i, m := range owners {
-		if m.ID == self || c.suspected(m) {
+		if m.ID == self || c.late.suspected(m) {
 			continue
 		}
 		if i > 0 && owners[0].ID == self && !c.heldBy(ctx, m, ch.ref, ch.id.N) {
@@ -599,7 +601,7 @@ func (c *Chunks) fromPeer(ctx context.Context, ch *chunk, m tutti.Member, seal *
 	})
 	c.stats.bytesPeer.Add(n)
 	if err != nil {
-		c.suspect(m, err)
+		c.late.note(m, err)
 		c.stats.peerFailed.Add(1)
 		c.log.Debug("another member did not send a chunk", "member", m.ID, "object", ch.id.Object, "chunk", ch.id.N, "err", err)
 		return err
@@ -607,28 +609,6 @@ func (c *Chunks) fromPeer(ctx context.Context, ch *chunk, m tutti.Member, seal *
 	c.stats.fillsPeer.Add(1)
 	return nil
 }
-
-// suspect notes that a member did not answer in time, as one that was stopped does not.
-func (c *Chunks) suspect(m tutti.Member, err error) {
-	if !errors.Is(err, errLate) {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.suspects) > maxSuspects {
-		clear(c.suspects)
-	}
-	c.suspects[m.ID] = c.clock.Now()
-}
-
-func (c *Chunks) suspected(m tutti.Member) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t, ok := c.suspects[m.ID]
-	return ok && c.clock.Now().Sub(t) < suspectFor
-}
-
-const maxSuspects = 1024 // more members than a fleet has
 
 // fromOrigin asks the origin, and again for the rest where it breaks off.
 func (c *Chunks) fromOrigin(ctx context.Context, ch *chunk, seal *askedSeal) error {

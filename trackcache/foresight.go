@@ -188,14 +188,14 @@ func (c *Chunks) askHeld(ctx context.Context, m tutti.Member, r tutti.Ref, n int
 	if !ok {
 		return nil, nil
 	}
-	if c.suspected(m) {
+	if c.late.suspected(m) {
 		return nil, errLate
 	}
 	limited, cancel := within(ctx, c.clock, peerHurry)
 	defer cancel()
 	bits, err := p.Held(limited, r, n)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		c.suspect(m, errLate)
+		c.late.note(m, errLate)
 	}
 	return bits, err
 }

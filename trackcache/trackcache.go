@@ -39,11 +39,13 @@ type Config struct {
 	Local      bool         // Origin's originals lie on this machine, or it keeps them itself (Chunks): they are passed through
 	Transcoder tutti.Source // makes sound in other formats; nil if none can be made
 
-	// Fleet, if set, says which member makes which transcode, and Peer how to ask it. Store, if set, has one of the others
-	// stand in for a member that does not answer.
-	Fleet tutti.Fleet
-	Peer  func(tutti.Member) tutti.RangeSource
-	Store store.Store
+	// Fleet, if set, says which member makes which transcode, and Peer how to ask it: a tutti.Neighbour, or a RangeSource
+	// that has to send something each second, because it cannot be asked whether it is there. Store, if set, has one of
+	// the others stand in for a member that does not answer. Suspects are the members that did not lately; nil makes its own.
+	Fleet    tutti.Fleet
+	Peer     func(tutti.Member) tutti.RangeSource
+	Store    store.Store
+	Suspects *Suspects
 
 	Dir         string        // of the cache, made if need be; one process at a time may use it
 	MaxBytes    int64         // on disk; 0 is 10 GiB. Exceeded by no more than what is being played or made
@@ -149,7 +151,10 @@ func New(c Config) (*Cache, error) {
 	}
 	cache.ctx, cache.stop = context.WithCancel(context.Background())
 	if c.Fleet != nil {
-		cache.borrower = &borrower{fleet: c.Fleet, peer: c.Peer, store: c.Store, clock: c.Clock}
+		if c.Suspects == nil {
+			c.Suspects = NewSuspects(c.Clock)
+		}
+		cache.borrower = &borrower{fleet: c.Fleet, peer: c.Peer, store: c.Store, clock: c.Clock, late: c.Suspects}
 	}
 	if c.OnHash != nil {
 		cache.verifier = newVerifier(c)

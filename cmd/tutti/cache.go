@@ -18,11 +18,12 @@ func (n *node) makeTrackCache(context.Context) error {
 	disk, memory := int64(s.Cache.Size), int64(s.Cache.Memory)
 	var originals tutti.Source = n.origin
 	caches := map[string]tutti.TrackCache{} // of the libraries in buckets
+	suspects := trackcache.NewSuspects(n.clock)
 	if n.buckets != nil {
 		disk, memory = disk/2, memory/2
 		config := trackcache.ChunksConfig{
 			Origin: n.buckets, Store: n.store, Dir: filepath.Join(s.Data, "chunks"), MaxBytes: disk, MemoryBytes: memory,
-			Heads: s.headPolicy(), Clock: n.clock, Logger: n.logger,
+			Heads: s.headPolicy(), Suspects: suspects, Clock: n.clock, Logger: n.logger,
 		}
 		if n.members != nil {
 			config.Fleet, config.Peer = n.members, func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
@@ -60,7 +61,7 @@ func (n *node) makeTrackCache(context.Context) error {
 		Clock: n.clock, Logger: n.logger,
 	}
 	if n.members != nil { // each transcode is made by one member
-		config.Fleet, config.Store = n.members, n.store
+		config.Fleet, config.Store, config.Suspects = n.members, n.store, suspects
 		config.Peer = func(m tutti.Member) tutti.RangeSource { return n.peers.Ranges(m) }
 	}
 	c, err := trackcache.New(config)
