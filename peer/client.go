@@ -1,9 +1,12 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -42,9 +45,10 @@ type ClientConfig struct {
 
 // Client calls the other members of the fleet. Its methods are safe for concurrent use.
 //
-// It looks at the fleet for every call. Of the catalogue's members it asks the less busy of two drawn at random (the
-// power of two choices: Mitzenmacher, IEEE TPDS 12(10), 2001); of the track cache's, those
-// that own the object. A member that fails or stays silent is avoided for a second, and longer if it does so again. Reads are asked of another member
+// It looks at the fleet for every call. Of the catalogue's members it asks for one person always the same, as long as that
+// one is well, so that not every member holds what everybody starred and played; for nobody in particular it asks the less busy
+// of two drawn at random (the power of two choices: Mitzenmacher, IEEE TPDS 12(10), 2001). Of the track cache's it asks
+// those that own the object. A member that fails or stays silent is avoided for a second, and longer if it does so again. Reads are asked of another member
 // when the first fails or takes long; writes only when they surely did not arrive or do no harm twice. At most one
 // call in twenty is asked twice because of its slowness, so that a fleet that is slow as a whole does not get twice as
 // much to do. Where no member is ready, calls fail at once.
@@ -212,6 +216,69 @@ func (c *Client) balanced(members []tutti.Member) []*target {
 		}
 	}
 	return out
+}
+
+// crowd is how many calls may be under way to one member before it is compared with the others: as many as can come at
+// one moment by chance.
+const crowd = 16
+
+// near orders members for one person: by rendezvous hashing (Thaler and Ravishankar, IEEE/ACM ToN 6(1), 1998), so that
+// every process asks the same one, and only those move whose member leaves. Where that one is avoided, or has more than twice
+// as many calls of this process under way as the others on average, the less busy of the person's next two comes first.
+func (c *Client) near(members []tutti.Member, person string) []*target {
+	ranked := slices.Clone(members)
+	score := make(map[string]uint64, len(members))
+	for _, m := range members {
+		score[m.ID] = rendezvous(person, m.ID)
+	}
+	slices.SortFunc(ranked, func(a, b tutti.Member) int {
+		return cmp.Or(cmp.Compare(score[b.ID], score[a.ID]), cmp.Compare(a.ID, b.ID))
+	})
+	out := c.order(ranked)
+	well := len(out)
+	for well > 0 && c.suspected(out[well-1]) {
+		well--
+	}
+	if well == 0 {
+		return out
+	}
+	displaced := out[0].address != ranked[0].Address
+	if !displaced && crowded(out[:well]) {
+		displaced = true
+		copy(out, out[1:well])
+		out[well-1] = c.target(ranked[0])
+		well--
+	}
+	if displaced && well > 1 && out[1].inFlight.Load() < out[0].inFlight.Load() {
+		out[0], out[1] = out[1], out[0]
+	}
+	return out
+}
+
+// crowded reports whether the first has more than twice as much to do as the others on average.
+func crowded(targets []*target) bool {
+	n := targets[0].inFlight.Load()
+	if n <= crowd || len(targets) == 1 {
+		return false
+	}
+	var others int64
+	for _, t := range targets[1:] {
+		others += t.inFlight.Load()
+	}
+	return n*int64(len(targets)-1) > 2*others
+}
+
+// rendezvous is how well a member suits a person: FNV-1a, whose last bytes move its upper bits too little to compare by, and the
+// finaliser of MurmurHash3 to mend that.
+func rendezvous(person, member string) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, person+"\x00"+member) // a hash never fails
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
 }
 
 // owners orders the members of the track cache for an object's chunk: those that own it, then the others.

@@ -9,7 +9,7 @@ import (
 	"tutti/peer/wire"
 )
 
-// catalogClient speaks tutti.Catalog to whichever member of the catalogue is least busy.
+// catalogClient speaks tutti.Catalog to the member of the catalogue that is nearest to who asks.
 type catalogClient struct{ c *Client }
 
 var _ tutti.Catalog = catalogClient{}
@@ -24,7 +24,11 @@ func call[A, B any](ctx context.Context, c *Client, method string, how class, re
 	if len(members) == 0 {
 		return nil, nobody("Catalog/"+method, tutti.ServiceCatalog)
 	}
-	a, err := ask(ctx, c, "Catalog/"+method, how, c.balanced(members), func(ctx context.Context, t *target) (*B, error) {
+	order := c.balanced
+	if of, ok := any(req).(interface{ GetViewer() *wire.Viewer }); ok && of.GetViewer().GetUser() != "" {
+		order = func(members []tutti.Member) []*target { return c.near(members, of.GetViewer().GetUser()) }
+	}
+	a, err := ask(ctx, c, "Catalog/"+method, how, order(members), func(ctx context.Context, t *target) (*B, error) {
 		return do(t.catalog, ctx, req)
 	})
 	if err != nil {
