@@ -27,6 +27,7 @@ type slow struct {
 	hold  chan struct{} // closed: nothing waits
 	err   error
 	n     atomic.Int64
+	scans atomic.Int64
 
 	mu    sync.Mutex
 	gates map[tutti.ID]chan struct{}
@@ -74,6 +75,15 @@ func (s *slow) Star(ctx context.Context, _ tutti.Viewer, _ bool, _ ...tutti.ID) 
 	return s.wait(ctx, "")
 }
 
+func (s *slow) Plan(ctx context.Context, _ tutti.PlanRequest) (tutti.Plan, error) {
+	return tutti.Plan{}, s.wait(ctx, "")
+}
+
+func (s *slow) ScanStatus(context.Context) (tutti.ScanStatus, error) {
+	s.scans.Add(1)
+	return tutti.ScanStatus{}, nil
+}
+
 // pair returns two slow catalogues, with a client of both.
 func pair(t testing.TB, fake clock.Clock) (a, b *slow, remote tutti.Catalog, c *peer.Client) {
 	t.Helper()
@@ -81,6 +91,59 @@ func pair(t testing.TB, fake clock.Clock) (a, b *slow, remote tutti.Catalog, c *
 	far := (&fleet{}).add(tutti.ServiceCatalog, serve(t, peer.HandlerConfig{Catalog: a}), serve(t, peer.HandlerConfig{Catalog: b}))
 	c = client(t, peer.ClientConfig{Fleet: far, Clock: fake})
 	return a, b, c.Catalog(), c
+}
+
+// somebody is one of many people, of whom some have the one member for their own and some the other.
+func somebody(i int) tutti.Viewer {
+	return tutti.Viewer{User: tutti.NewID(tutti.PrefixUser, uint64(i))}
+}
+
+// TestEachPersonHasAMember: whatever one person does goes to one member, and people are with both.
+func TestEachPersonHasAMember(t *testing.T) {
+	a, b, remote, _ := pair(t, clock.System)
+	close(a.hold)
+	close(b.hold)
+	calls := func(i int) (toA, toB int64) {
+		beforeA, beforeB := a.n.Load(), b.n.Load()
+		for range 3 {
+			if _, err := remote.Track(t.Context(), somebody(i), "tr-0000000000001"); err != nil {
+				t.Fatal(err)
+			}
+			if err := remote.Star(t.Context(), somebody(i), true, "tr-0000000000001"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := remote.Played(t.Context(), somebody(i)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := remote.Plan(t.Context(), tutti.PlanRequest{Viewer: somebody(i)}); err != nil {
+			t.Fatal(err)
+		}
+		return a.n.Load() - beforeA, b.n.Load() - beforeB
+	}
+	withA, withB := 0, 0
+	for i := range 40 {
+		switch toA, toB := calls(i); {
+		case toA == 8 && toB == 0:
+			withA++
+		case toA == 0 && toB == 8:
+			withB++
+		default:
+			t.Errorf("of 8 calls of one person %d went to the one and %d to the other", toA, toB)
+		}
+	}
+	if withA == 0 || withB == 0 {
+		t.Errorf("%d people are with the one and %d with the other", withA, withB)
+	}
+	// Nobody in particular is with both.
+	for range 100 {
+		if _, err := remote.ScanStatus(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if withA, withB := a.scans.Load(), b.scans.Load(); withA == 0 || withB == 0 || withA+withB != 100 {
+		t.Errorf("the one was asked %d times and the other %d times", withA, withB)
+	}
 }
 
 // first waits for the first call about a track on either. Calls about others that come late are passed over.
@@ -187,8 +250,8 @@ func TestReadsGoToAnotherMember(t *testing.T) {
 	a.err = tutti.Errorf(tutti.KindUnavailable, "catalog", "not loaded yet")
 	close(a.hold)
 	close(b.hold)
-	for range 20 {
-		if track, err := remote.Track(t.Context(), she, "tr-0000000000001"); err != nil || track.Title != "b" {
+	for i := range 20 {
+		if track, err := remote.Track(t.Context(), somebody(i), "tr-0000000000001"); err != nil || track.Title != "b" {
 			t.Fatalf("by %q, %v", track.Title, err)
 		}
 	}
@@ -237,9 +300,9 @@ func TestWritesHappenOnce(t *testing.T) {
 	good := newSlow("good")
 	close(good.hold)
 	far = (&fleet{}).add(tutti.ServiceCatalog, dead, serve(t, peer.HandlerConfig{Catalog: good}))
-	for range 10 {
+	for i := range 10 {
 		remote := client(t, peer.ClientConfig{Fleet: far}).Catalog() // a new one suspects nobody yet
-		if err := remote.Played(t.Context(), she, tutti.Play{Track: "tr-0000000000001", At: epoch}); err != nil {
+		if err := remote.Played(t.Context(), somebody(i), tutti.Play{Track: "tr-0000000000001", At: epoch}); err != nil {
 			t.Fatal(err)
 		}
 	}
