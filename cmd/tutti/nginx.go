@@ -14,6 +14,7 @@ import (
 
 	"tutti/clock"
 	"tutti/delivery/api"
+	"tutti/delivery/subsonic"
 	"tutti/deploy/nginx"
 	"tutti/peer"
 	"tutti/peer/members"
@@ -124,7 +125,7 @@ func (c nginxCmd) config(n *node) nginx.Config {
 	config := nginx.Config{
 		Listen: c.Listen, RedirectListen: c.Redirect, ServerNames: c.ServerName, BasePath: s.HTTP.BasePath,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, Dir: c.Dir, CacheDir: c.CacheDir, CacheBytes: int64(c.CacheSize),
-		Events: []string{api.EventsPath}, RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
+		Events: []string{api.EventsPath}, Writes: subsonic.Writes(), RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
 	}
 	if config.Dir == "" {
 		config.Dir = filepath.Join(s.Data, "nginx")

@@ -23,6 +23,18 @@ func Coverage() []Row {
 	return rows
 }
 
+// Writes lists the endpoints that change something. Apps ask them by GET as well, so whoever stands in front must not
+// repeat a request for one of them that may have been heard.
+func Writes() []string {
+	var names []string
+	for i := range endpoints {
+		if endpoints[i].writes {
+			names = append(names, endpoints[i].name)
+		}
+	}
+	return names
+}
+
 // Extension is one of the specification's extensions, with the versions of it that are served.
 type Extension struct {
 	Name     string

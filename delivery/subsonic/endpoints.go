@@ -14,6 +14,7 @@ type endpoint struct {
 	serve        func(*Server, *call) error // nil: not supported, and note says so to the client
 	note         string                     // for the docs, or for the client where serve is nil
 	public       bool                       // needs no signing in
+	writes       bool                       // changes something, though apps may ask by GET
 	postOnly     bool                       // needs a body
 	bytes        bool                       // answers with something else than the envelope
 	httpErrors   bool                       // errors have HTTP's own status
@@ -71,9 +72,9 @@ var endpoints = []endpoint{
 
 	{name: "getPlaylists", group: "Playlists", serve: (*Server).getPlaylists},
 	{name: "getPlaylist", group: "Playlists", serve: (*Server).getPlaylist},
-	{name: "createPlaylist", group: "Playlists", role: tutti.RolePlaylist, serve: (*Server).createPlaylist},
-	{name: "updatePlaylist", group: "Playlists", role: tutti.RolePlaylist, serve: (*Server).updatePlaylist, note: "positions to remove count before anything is added"},
-	{name: "deletePlaylist", group: "Playlists", role: tutti.RolePlaylist, serve: (*Server).deletePlaylist},
+	{name: "createPlaylist", group: "Playlists", role: tutti.RolePlaylist, writes: true, serve: (*Server).createPlaylist},
+	{name: "updatePlaylist", group: "Playlists", role: tutti.RolePlaylist, writes: true, serve: (*Server).updatePlaylist, note: "positions to remove count before anything is added"},
+	{name: "deletePlaylist", group: "Playlists", role: tutti.RolePlaylist, writes: true, serve: (*Server).deletePlaylist},
 
 	{name: "stream", group: "Media retrieval", role: tutti.RoleStream, bytes: true, serve: (*Server).stream, note: "with `timeOffset` (transcodeOffset); `size` and `converted` are about video and have no effect"},
 	{name: "download", group: "Media retrieval", role: tutti.RoleDownload, bytes: true, serve: (*Server).download},
@@ -86,16 +87,16 @@ var endpoints = []endpoint{
 	{name: "getLyricsBySongId", group: "Media retrieval", serve: (*Server).getLyricsBySongID, note: "songLyrics 1 and 2: with times of words where the lyrics have them"},
 	{name: "getAvatar", group: "Media retrieval", bytes: true, serve: (*Server).getAvatar, note: "a pattern drawn from the account's id"},
 
-	{name: "star", group: "Media annotation", role: tutti.RoleComment, serve: (*Server).star},
-	{name: "unstar", group: "Media annotation", role: tutti.RoleComment, serve: (*Server).unstar},
-	{name: "setRating", group: "Media annotation", role: tutti.RoleComment, serve: (*Server).setRating},
-	{name: "scrobble", group: "Media annotation", serve: (*Server).scrobble, note: "several songs at once; play counts stay on this server"},
-	{name: "reportPlayback", group: "Media annotation", serve: (*Server).reportPlayback, note: "a play counts once half of the song, or four minutes, was heard"},
+	{name: "star", group: "Media annotation", role: tutti.RoleComment, writes: true, serve: (*Server).star},
+	{name: "unstar", group: "Media annotation", role: tutti.RoleComment, writes: true, serve: (*Server).unstar},
+	{name: "setRating", group: "Media annotation", role: tutti.RoleComment, writes: true, serve: (*Server).setRating},
+	{name: "scrobble", group: "Media annotation", writes: true, serve: (*Server).scrobble, note: "several songs at once; play counts stay on this server"},
+	{name: "reportPlayback", group: "Media annotation", writes: true, serve: (*Server).reportPlayback, note: "a play counts once half of the song, or four minutes, was heard"},
 
 	{name: "getShares", group: "Sharing", serve: (*Server).getShares},
-	{name: "createShare", group: "Sharing", role: tutti.RoleShare, serve: (*Server).createShare, note: "songs, albums and playlists"},
-	{name: "updateShare", group: "Sharing", role: tutti.RoleShare, serve: (*Server).updateShare},
-	{name: "deleteShare", group: "Sharing", role: tutti.RoleShare, serve: (*Server).deleteShare},
+	{name: "createShare", group: "Sharing", role: tutti.RoleShare, writes: true, serve: (*Server).createShare, note: "songs, albums and playlists"},
+	{name: "updateShare", group: "Sharing", role: tutti.RoleShare, writes: true, serve: (*Server).updateShare},
+	{name: "deleteShare", group: "Sharing", role: tutti.RoleShare, writes: true, serve: (*Server).deleteShare},
 
 	{name: "getPodcasts", group: "Podcast", note: noPodcasts},
 	{name: "getNewestPodcasts", group: "Podcast", note: noPodcasts},
@@ -109,30 +110,30 @@ var endpoints = []endpoint{
 	{name: "jukeboxControl", group: "Jukebox", note: noJukebox},
 
 	{name: "getInternetRadioStations", group: "Internet radio", serve: (*Server).getInternetRadioStations},
-	{name: "createInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, serve: (*Server).createInternetRadioStation},
-	{name: "updateInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, serve: (*Server).updateInternetRadioStation},
-	{name: "deleteInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, serve: (*Server).deleteInternetRadioStation},
+	{name: "createInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, writes: true, serve: (*Server).createInternetRadioStation},
+	{name: "updateInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, writes: true, serve: (*Server).updateInternetRadioStation},
+	{name: "deleteInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, writes: true, serve: (*Server).deleteInternetRadioStation},
 
 	{name: "getChatMessages", group: "Chat", note: noChat},
 	{name: "addChatMessage", group: "Chat", note: noChat},
 
 	{name: "getUser", group: "User management", serve: (*Server).getUser, note: "oneself; anybody for an administrator"},
 	{name: "getUsers", group: "User management", role: tutti.RoleAdmin, serve: (*Server).getUsers},
-	{name: "createUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).createUser, note: "`commentRole` (stars, ratings, bookmarks) is given unless refused; roles for jukebox, upload, podcasts and video have no effect"},
-	{name: "updateUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).updateUser, note: "as createUser"},
-	{name: "deleteUser", group: "User management", role: tutti.RoleAdmin, serve: (*Server).deleteUser, note: "not oneself"},
-	{name: "changePassword", group: "User management", serve: (*Server).changePassword, note: "one's own; anybody's for an administrator"},
+	{name: "createUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).createUser, note: "`commentRole` (stars, ratings, bookmarks) is given unless refused; roles for jukebox, upload, podcasts and video have no effect"},
+	{name: "updateUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).updateUser, note: "as createUser"},
+	{name: "deleteUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).deleteUser, note: "not oneself"},
+	{name: "changePassword", group: "User management", writes: true, serve: (*Server).changePassword, note: "one's own; anybody's for an administrator"},
 
 	{name: "getBookmarks", group: "Bookmarks", serve: (*Server).getBookmarks},
-	{name: "createBookmark", group: "Bookmarks", role: tutti.RoleComment, serve: (*Server).createBookmark},
-	{name: "deleteBookmark", group: "Bookmarks", role: tutti.RoleComment, serve: (*Server).deleteBookmark},
+	{name: "createBookmark", group: "Bookmarks", role: tutti.RoleComment, writes: true, serve: (*Server).createBookmark},
+	{name: "deleteBookmark", group: "Bookmarks", role: tutti.RoleComment, writes: true, serve: (*Server).deleteBookmark},
 	{name: "getPlayQueue", group: "Bookmarks", serve: (*Server).getPlayQueue},
-	{name: "savePlayQueue", group: "Bookmarks", serve: (*Server).savePlayQueue},
+	{name: "savePlayQueue", group: "Bookmarks", writes: true, serve: (*Server).savePlayQueue},
 	{name: "getPlayQueueByIndex", group: "Bookmarks", serve: (*Server).getPlayQueueByIndex},
-	{name: "savePlayQueueByIndex", group: "Bookmarks", serve: (*Server).savePlayQueueByIndex},
+	{name: "savePlayQueueByIndex", group: "Bookmarks", writes: true, serve: (*Server).savePlayQueueByIndex},
 
 	{name: "getScanStatus", group: "Media library scanning", serve: (*Server).getScanStatus},
-	{name: "startScan", group: "Media library scanning", role: tutti.RoleAdmin, serve: (*Server).startScan, note: "with `fullScan=true`, reads every file again"},
+	{name: "startScan", group: "Media library scanning", role: tutti.RoleAdmin, writes: true, serve: (*Server).startScan, note: "with `fullScan=true`, reads every file again"},
 
 	{name: "getTranscodeDecision", group: "Transcoding", role: tutti.RoleStream, postOnly: true, serve: (*Server).getTranscodeDecision, note: "POST with a JSON body"},
 	{name: "getTranscodeStream", group: "Transcoding", role: tutti.RoleStream, bytes: true, httpErrors: true, serve: (*Server).getTranscodeStream, note: "errors have HTTP's own status codes"},

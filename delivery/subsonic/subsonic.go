@@ -146,14 +146,21 @@ func methodOf(ep *endpoint, r *http.Request) error {
 	switch r.Method {
 	case http.MethodPost:
 		return nil
-	case http.MethodGet, http.MethodHead:
+	case http.MethodGet:
 		if !ep.postOnly {
+			return nil
+		}
+	case http.MethodHead: // is safe, and whoever is in front may repeat it: RFC 9110 §9.2
+		if !ep.postOnly && !ep.writes {
 			return nil
 		}
 	}
 	allowed := "GET, HEAD or POST"
-	if ep.postOnly {
+	switch {
+	case ep.postOnly:
 		allowed = "POST"
+	case ep.writes:
+		allowed = "GET or POST"
 	}
 	return &failure{status: http.StatusMethodNotAllowed, code: codeGeneric, message: "use " + allowed + " for this endpoint"}
 }

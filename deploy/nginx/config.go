@@ -33,6 +33,7 @@ type Config struct {
 
 	BasePath string   // under which delivery shows the server; "" or "/music"
 	Events   []string // paths below BasePath at which delivery tells what happens for as long as somebody listens
+	Writes   []string // endpoints below BasePath's /rest/ that change something though they are asked by GET
 
 	TLSCert, TLSKey string // files in PEM; both or neither
 	// PeerTLS is how nginx speaks to the members; nil: plain HTTP, for one machine or a network that is trusted.
@@ -134,6 +135,7 @@ var (
 	userForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,31}$`)
 	secretForm = regexp.MustCompile(`^[A-Za-z0-9_-]{32,128}$`)
 	baseForm   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
+	writeForm  = regexp.MustCompile(`^[A-Za-z0-9.]+$`)
 	listenForm = regexp.MustCompile(`^(unix:/[A-Za-z0-9._/-]+|([A-Za-z0-9.-]+|\*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|[0-9]{1,5})$`)
 )
 
@@ -171,6 +173,11 @@ func (c Config) valid() error {
 	for _, p := range c.Events {
 		if p == "" || !baseForm.MatchString(p) {
 			return invalid("the path %q must look like /api/events", p)
+		}
+	}
+	for _, name := range c.Writes {
+		if !writeForm.MatchString(name) {
+			return invalid("%q is no name of an endpoint", name)
 		}
 	}
 	if !secretForm.MatchString(c.Secret) {
@@ -270,6 +277,21 @@ func (s settings) KeysZone() string {
 
 // FillSocket is where the server listens that fetches slices.
 func (s settings) FillSocket() string { return filepath.Join(s.Dir, "fill.sock") }
+
+// TellSocket is where the server listens that passes on what is told by GET.
+func (s settings) TellSocket() string { return filepath.Join(s.Dir, "tell.sock") }
+
+// TellTimeout is how long that may take at all: two tries to reach somebody, and an answer.
+func (s settings) TellTimeout() time.Duration { return s.WriteTimeout + 3*time.Second }
+
+// WritesForm is a regular expression that matches one of Writes.
+func (s settings) WritesForm() string {
+	forms := make([]string, len(s.Writes))
+	for i, name := range s.Writes {
+		forms[i] = s.Form(name)
+	}
+	return strings.Join(forms, "|")
+}
 
 // FillTimeout is how long fetching a slice may take at all: three tries, two of them in vain.
 func (s settings) FillTimeout() time.Duration { return 3*s.TrackCacheTimeout + 3*time.Second }

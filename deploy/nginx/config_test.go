@@ -35,7 +35,7 @@ func goldens() map[string]Config {
 	secure.TLSCert, secure.TLSKey = "/etc/tutti/cert.pem", "/etc/tutti/key.pem"
 	secure.PeerTLS = &PeerTLS{CA: "/etc/tutti/ca.pem", Name: "tutti-fleet", Cert: "/etc/tutti/nginx.pem", Key: "/etc/tutti/nginx.key"}
 	secure.User, secure.BasePath, secure.Workers = "www-data", "/music.v1", 4
-	secure.Events = []string{"/api/v1/events"}
+	secure.Events, secure.Writes = []string{"/api/v1/events"}, []string{"star", "do.this"}
 	return map[string]Config{"one": one, "none": none, "many": many, "secure": secure}
 }
 
@@ -78,6 +78,7 @@ func TestSafe(t *testing.T) {
 		"user":       func(c *Config, v string) { c.User = v },
 		"proxy":      func(c *Config, v string) { c.TrustedProxies = []string{v} },
 		"events":     func(c *Config, v string) { c.Events = []string{"/" + v} },
+		"write":      func(c *Config, v string) { c.Writes = []string{v} },
 		"base":       func(c *Config, v string) { c.BasePath = "/" + v },
 		"peer":       func(c *Config, v string) { c.PeerTLS = &PeerTLS{CA: "/ca", Name: v} },
 	}

@@ -735,3 +735,61 @@ func TestReloadsLater(t *testing.T) {
 		return strings.Contains(log.String(), "nginx follows the fleet") && fmt.Sprint(workers(t, s.dir)) != fmt.Sprint(old)
 	})
 }
+
+// TestToldOnce has a delivery process die after it has done what an app told it by GET and before it has said so: it is not
+// told again. Where one cannot be reached, another one is told.
+func TestToldOnce(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, 0, func(c *nginx.Config) { c.BasePath, c.Writes = "/music", []string{"createPlaylist", "star"} })
+	var heard atomic.Int64
+	var dying atomic.Bool
+	var deliveries []string
+	for range 2 {
+		a := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			heard.Add(1)
+			if dying.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			if !nginx.Behind(r, *s.secrets.Load()...) {
+				t.Errorf("%s did not come through nginx", r.URL)
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			_, _ = fmt.Fprintf(w, "%s %s for %s, %s%s", r.Method, r.RequestURI, r.Header.Get("X-Forwarded-For"), body, r.Header.Get("X-Tutti-Method"))
+		}))
+		t.Cleanup(a.Close)
+		deliveries = append(deliveries, a.Listener.Addr().String())
+	}
+	gone := freeAddress(t)
+	s.fleet.set(tutti.ServiceDelivery, append(deliveries, gone)...)
+	eventually(t, "nginx knows them", func() bool { return strings.HasPrefix(string(s.do("GET", "/").body), "GET / for") })
+
+	for range 12 { // some meet the one that is gone
+		if a := s.do("GET", "/rest/star?id=1%2F2"); a.StatusCode != 200 || string(a.body) != "GET /rest/star?id=1%2F2 for 127.0.0.1, " {
+			t.Fatalf("%s %q", a.Status, a.body)
+		}
+	}
+	resp, err := s.client.Post(s.url+"/music/rest/star.view", "application/x-www-form-urlencoded", strings.NewReader("id=3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if want := "POST /music/rest/star.view for 127.0.0.1, id=3"; err != nil || string(body) != want {
+		t.Errorf("%s %q %v, want %s", resp.Status, body, err, want)
+	}
+	dying.Store(true)
+	for _, path := range []string{"/rest/createPlaylist?name=x", "/music/rest/createPlaylist.view", "/rest/old/star/"} {
+		eventually(t, "one of them is believed and told", func() bool {
+			heard.Store(0)
+			a := s.do("GET", path)
+			n := heard.Load()
+			if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !bytes.Contains(a.body, []byte("unavailable")) || n > 1 {
+				t.Errorf("%s: %s %s, done %d times", path, a.Status, a.body, n)
+			}
+			return n == 1
+		})
+	}
+}

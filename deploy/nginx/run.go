@@ -310,8 +310,10 @@ func (e *Edge) Run(ctx context.Context) error {
 	if _, err := e.Write(ctx); err != nil {
 		return err
 	}
-	if err := e.clearSocket(ctx); err != nil {
-		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	for _, socket := range []string{settings{e.c.Config}.FillSocket(), settings{e.c.Config}.TellSocket()} {
+		if err := e.clearSocket(ctx, socket); err != nil {
+			return tutti.Wrap(tutti.KindUnavailable, op, err)
+		}
 	}
 	cmd := exec.Command(e.program, e.args(e.c.File, "-g", "daemon off;")...) // not CommandContext: its end is to be graceful
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Setpgid: true}
@@ -376,10 +378,9 @@ func (e *Edge) Run(ctx context.Context) error {
 	return e.end(cmd.Process, ended)
 }
 
-// clearSocket makes sure that nginx can listen on its own socket: one that a nginx which was killed has left is removed,
+// clearSocket makes sure that nginx can listen on a socket of its own: one that a nginx which was killed has left is removed,
 // and one that is about to end is waited for.
-func (e *Edge) clearSocket(ctx context.Context) error {
-	path := settings{e.c.Config}.FillSocket()
+func (e *Edge) clearSocket(ctx context.Context, path string) error {
 	for range 30 {
 		c, err := (&net.Dialer{}).DialContext(ctx, "unix", path)
 		switch {
