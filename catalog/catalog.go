@@ -150,6 +150,7 @@ type Catalog struct {
 	people    people
 	playlists playlists
 	now       nowPlaying
+	visits    visits
 	ready     readiness
 }
 

@@ -496,56 +496,45 @@ func (c *Catalog) DeleteShare(ctx context.Context, v tutti.Viewer, id tutti.ID) 
 	return nil
 }
 
-// OpenShare returns a share's tracks and counts the visit.
+// OpenShare returns a share's tracks and counts the visit, as well as the store lets it: its trouble is not the visitor's.
 func (c *Catalog) OpenShare(ctx context.Context, secret string) (tutti.Share, []tutti.Track, error) {
-	const op = "catalog.OpenShare"
-	const tries = 8 // two visitors at once
-	for try := range tries {
-		s, version, owner, tracks, err := c.peek(ctx, op, secret)
-		if err != nil {
-			return tutti.Share{}, nil, err
-		}
-		s.Visits++
-		s.LastVisited = c.clock.Now().UTC().Round(0)
-		err = c.putJSON(ctx, op, shareKey(s.ID), s, s.Expires, store.IfVersion(version))
-		if err == nil {
-			s.OwnerName, s.OwnerMaxRate = owner.Name, owner.MaxBitRate
-			return s, tracks, nil
-		}
-		if !tutti.IsKind(err, tutti.KindConflict) || try == tries-1 {
-			return tutti.Share{}, nil, err
-		}
+	s, owner, tracks, err := c.peek(ctx, "catalog.OpenShare", secret)
+	if err != nil {
+		return tutti.Share{}, nil, err
 	}
-	return tutti.Share{}, nil, tutti.Errorf(tutti.KindConflict, op, "the share is being visited too often at once")
+	s.Visits += c.visited(ctx, s.ID)
+	s.LastVisited = c.clock.Now().UTC().Round(0)
+	s.OwnerName, s.OwnerMaxRate = owner.Name, owner.MaxBitRate
+	return s, tracks, nil
 }
 
 // PeekShare returns a share's tracks.
 func (c *Catalog) PeekShare(ctx context.Context, secret string) (tutti.Share, []tutti.Track, error) {
-	s, _, owner, tracks, err := c.peek(ctx, "catalog.PeekShare", secret)
+	s, owner, tracks, err := c.peek(ctx, "catalog.PeekShare", secret)
 	s.OwnerName, s.OwnerMaxRate = owner.Name, owner.MaxBitRate
 	return s, tracks, err
 }
 
-func (c *Catalog) peek(ctx context.Context, op, secret string) (s tutti.Share, version uint64, owner tutti.User, tracks []tutti.Track, err error) {
+func (c *Catalog) peek(ctx context.Context, op, secret string) (s tutti.Share, owner tutti.User, tracks []tutti.Track, err error) {
 	if len(secret) > 64 {
-		return s, 0, owner, nil, notFound(op, tutti.PrefixShare)
+		return s, owner, nil, notFound(op, tutti.PrefixShare)
 	}
-	found, version, err := c.share(ctx, op, shareID(secret))
+	found, _, err := c.share(ctx, op, shareID(secret))
 	if err != nil {
-		return s, 0, owner, nil, err
+		return s, owner, nil, err
 	}
 	if subtle.ConstantTimeCompare([]byte(found.Secret), []byte(secret)) != 1 {
-		return s, 0, owner, nil, notFound(op, tutti.PrefixShare)
+		return s, owner, nil, notFound(op, tutti.PrefixShare)
 	}
 	// The page shows what its owner may see today, and for as long as they may share.
 	if owner, err = c.sharer(ctx, found.Owner); err != nil {
-		return s, 0, tutti.User{}, nil, tutti.Wrap(tutti.KindOf(err), op, err)
+		return s, tutti.User{}, nil, tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	if !owner.Has(tutti.RoleShare) {
-		return s, 0, tutti.User{}, nil, notFound(op, tutti.PrefixShare)
+		return s, tutti.User{}, nil, notFound(op, tutti.PrefixShare)
 	}
 	tracks, err = c.shareTracks(ctx, owner.Viewer(), found.Entries)
-	return found, version, owner, tracks, err
+	return found, owner, tracks, err
 }
 
 // sharer returns the owner of a share: KindNotFound for one who is gone. Where nobody knows users, all may share.
