@@ -63,8 +63,10 @@ type Config struct {
 	Workers           int      // processes; 0: one for each CPU
 	WorkerConnections int      // a process; 0 is 16384, or, for an Edge, as many as the system's limit of open files allows
 	User              string   // whom the workers run as; "" is the user that starts nginx
-	ErrorLog          string   // a file; "" is standard error, from which Run takes the secrets out
+	ErrorLog          string   // a file; "" is error.log in Dir, and with Run standard error, from which it takes the secrets out
 	AccessLog         string   // a file; "" is none
+
+	relayed bool // Run reads standard error
 }
 
 // PeerTLS is mutual TLS between nginx and the members. Files are in PEM.
@@ -254,12 +256,16 @@ func (s settings) Names() string {
 }
 
 // ErrorLogLine is where errors go, and which. nginx quotes a request's first line with its query, and so the secrets in
-// it, when an error concerns a request. Run takes them out; nobody does for a file, which so gets only what is critical.
+// it, when an error concerns a request. Run takes them out of what nginx says on standard error; nobody does for a file,
+// which so gets only what is critical.
 func (s settings) ErrorLogLine() string {
-	if s.ErrorLog == "" {
+	switch {
+	case s.ErrorLog != "":
+		return s.Quote(s.ErrorLog) + " crit"
+	case s.relayed:
 		return "stderr warn"
 	}
-	return s.Quote(s.ErrorLog) + " crit"
+	return s.Path("error.log") + " crit"
 }
 
 // filesPerConnection is how many files a worker needs for a request: a connection to its listener, one to a member, and

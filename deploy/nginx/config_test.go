@@ -21,7 +21,7 @@ func goldens() map[string]Config {
 		Listen: []string{"127.0.0.1:8080"}, Dir: "/var/lib/tutti/nginx", Secret: someSecret,
 	}
 	none := one
-	none.Deliveries, none.TrackCaches = nil, nil
+	none.Deliveries, none.TrackCaches, none.relayed = nil, nil, true
 	many := one
 	many.Deliveries = []string{"10.0.0.3:7001", "10.0.0.2:7001"}
 	many.TrackCaches = []string{"10.0.0.7:7003", "10.0.0.5:7003", "[fd00::6]:7003"}

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -791,5 +792,62 @@ func TestToldOnce(t *testing.T) {
 			}
 			return n == 1
 		})
+	}
+}
+
+// TestNothingSecretWithoutRun starts nginx by hand with what was written, as a service manager may. There is nobody to take
+// secrets out of what it says.
+func TestNothingSecretWithoutRun(t *testing.T) {
+	t.Parallel()
+	dies := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(dies.Close)
+	members := &fleet{members: map[tutti.Service][]tutti.Member{}, changed: make(chan struct{})}
+	members.set(tutti.ServiceDelivery, dies.Listener.Addr().String())
+	dir, listen := t.TempDir(), freeAddress(t)
+	edge, err := nginx.NewEdge(nginx.EdgeConfig{
+		Config: nginx.Config{Listen: []string{listen}, Dir: dir, Secret: nginx.Secret([]byte("key"))}, Fleet: members,
+		Clock: clock.System, Logger: slog.New(slog.DiscardHandler),
+	})
+	if tutti.IsKind(err, tutti.KindUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := edge.Write(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx"
+	}
+	var said buffer
+	cmd := exec.Command(program, "-p", dir, "-e", "stderr", "-c", edge.File(), "-g", "daemon off;")
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	asked := false
+	eventually(t, "nginx answers", func() bool {
+		resp, err := http.Get("http://" + listen + "/rest/ping?p=hunter2")
+		if err != nil {
+			return false
+		}
+		asked = resp.StatusCode == 503
+		return resp.Body.Close() == nil
+	})
+	http.DefaultClient.CloseIdleConnections()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !asked {
+		t.Errorf("nginx: %v; its delivery process was asked: %v", err, asked)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "error.log"))
+	if err != nil {
+		t.Error(err)
+	}
+	if text := said.String() + string(log); strings.Contains(text, "hunter2") {
+		t.Errorf("nginx tells the password:\n%s", text)
 	}
 }

@@ -307,6 +307,7 @@ func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
 func (e *Edge) Run(ctx context.Context) error {
 	const op = "nginx.Run"
 	change := e.c.Fleet.Changed()
+	e.c.Config.relayed = true
 	if _, err := e.Write(ctx); err != nil {
 		return err
 	}
