@@ -43,7 +43,8 @@ type blob struct {
 	err         error // the fill failed
 	lent        bool  // another member makes it, as far as is known
 	sums        []uint32
-	trusted     []bool // chunks that this process has written or checked
+	whole       inspection   // of an object up to eagerly bytes
+	checked     []inspection // of the chunks of a larger one; nil else
 	progress    func() float64
 }
 
@@ -104,80 +105,100 @@ func (b *blob) filled() float64 {
 
 var errCorrupt = errors.New("the cached bytes are not those that were written")
 
-// openChunk opens chunk i for reading. A chunk that lay on the disk before this process began is read once in full
-// and compared with its checksum.
-func (b *blob) openChunk(i int64) (*os.File, error) {
+// openChunk opens chunk i for reading. Those of an object of more than eagerly bytes are compared with their checksum
+// when that is due.
+func (b *blob) openChunk(i int64, now time.Time) (*os.File, error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	f, err := os.Open(filepath.Join(b.dir, chunkName(i)))
-	if err != nil {
-		if b.done && errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w: chunk %d is missing", errCorrupt, i)
-		}
-		return nil, err
+	if err != nil && b.done && errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w: chunk %d is missing", errCorrupt, i)
 	}
-	if !b.done || b.trusted[i] {
-		return f, nil
+	check := err == nil && b.done && b.checked != nil && b.checked[i].due(now)
+	b.mu.Unlock()
+	if err != nil || !check {
+		return f, err
 	}
-	sum := crc32.New(castagnoli)
-	n, err := io.Copy(sum, f)
-	if err == nil && (n != chunkLength(b.size, i) || sum.Sum32() != b.sums[i]) {
-		err = fmt.Errorf("%w: chunk %d", errCorrupt, i)
-	}
-	if err != nil {
+	if err := b.compare(i, f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	b.trusted[i] = true
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.checked[i].done(now)
 	return f, nil
 }
 
-// load reads the manifest of a blob that was found on disk, and checks it: every chunk's length, and every checksum
-// of an object up to eagerly bytes. Larger ones have theirs checked chunk by chunk as they are first read.
-func (b *blob) load() error {
+// compare compares all of chunk i, which f is, with its checksum.
+func (b *blob) compare(i int64, f *os.File) error {
+	sum := crc32.New(castagnoli)
+	n, err := io.Copy(sum, f)
 	b.mu.Lock()
-	if b.loaded {
-		b.mu.Unlock()
+	defer b.mu.Unlock()
+	if err == nil && (n != chunkLength(b.size, i) || sum.Sum32() != b.sums[i]) {
+		err = fmt.Errorf("%w: chunk %d", errCorrupt, i)
+	}
+	return err
+}
+
+// load reads the manifest of a blob that was found on disk, and checks it: every chunk's length, and every checksum
+// of an object up to eagerly bytes, now and when that is due again. Larger ones have theirs checked chunk by chunk as they
+// are read.
+func (b *blob) load(now time.Time) error {
+	b.mu.Lock()
+	if !b.loaded {
+		if err := b.readManifest(); err != nil {
+			b.mu.Unlock()
+			return err
+		}
+	}
+	check := b.done && b.checked == nil && b.whole.due(now)
+	count := int64(len(b.sums))
+	b.mu.Unlock()
+	if !check {
 		return nil
 	}
+	for i := range count {
+		f, err := b.openChunk(i, now)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(b.compare(i, f), f.Close()); err != nil {
+			return err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole.done(now)
+	return nil
+}
+
+// readManifest is the first part of load. b.mu is held.
+func (b *blob) readManifest() error {
 	m, err := readManifest(filepath.Join(b.dir, manifestName))
 	if err == nil && m.Key != b.key {
 		err = fmt.Errorf("%w: the manifest is of %q", errCorrupt, m.Key)
 	}
-	for i := range m.Sums {
-		if err != nil {
-			break
-		}
-		var fi os.FileInfo
-		if fi, err = os.Stat(filepath.Join(b.dir, chunkName(int64(i)))); err == nil && fi.Size() != chunkLength(m.Size, int64(i)) {
-			err = fmt.Errorf("%w: chunk %d has %d bytes", errCorrupt, i, fi.Size())
-		}
-	}
-	if err == nil {
-		b.size, b.written, b.contentType, b.modTime, b.sums = m.Size, m.Size, m.ContentType, m.ModTime, m.Sums
-		b.trusted = make([]bool, len(m.Sums))
-		b.opened, b.loaded, b.done = true, true, true
-	}
-	b.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	if m.Size > eagerly {
-		return nil
-	}
 	for i := range m.Sums {
-		f, err := b.openChunk(int64(i))
+		fi, err := os.Stat(filepath.Join(b.dir, chunkName(int64(i))))
+		if err == nil && fi.Size() != chunkLength(m.Size, int64(i)) {
+			err = fmt.Errorf("%w: chunk %d has %d bytes", errCorrupt, i, fi.Size())
+		}
 		if err != nil {
 			return err
 		}
-		if err := f.Close(); err != nil {
-			return err
-		}
 	}
+	b.size, b.written, b.contentType, b.modTime, b.sums = m.Size, m.Size, m.ContentType, m.ModTime, m.Sums
+	if m.Size > eagerly {
+		b.checked = make([]inspection, len(m.Sums))
+	}
+	b.opened, b.loaded, b.done = true, true, true
 	return nil
 }
 
-// eagerly is the size up to which an object left by an earlier process is checked before its first byte is sent, so
-// that damage is mended without the listener noticing: any transcode of usual length, in a few milliseconds.
+// eagerly is the size up to which an object is checked as a whole, before its first byte is sent, so that damage is mended
+// without the listener noticing: any transcode of usual length, in a few milliseconds.
 const eagerly = 16 << 20
 
 // reader is an opened blob.
@@ -233,7 +254,7 @@ func (r *reader) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int6
 			if f != nil {
 				_ = f.Close()
 			}
-			if f, err = r.b.openChunk(i); err != nil {
+			if f, err = r.b.openChunk(i, r.c.clock.Now()); err != nil {
 				return total, r.spoiled(err)
 			}
 			open = i

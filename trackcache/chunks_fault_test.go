@@ -225,6 +225,51 @@ func flip(t *testing.T, path string, at int) {
 	write(t, path, b)
 }
 
+// A chunk, or a transcode, that goes bad while it is asked for all the time reaches few: it is found after a number of
+// opens, and after a time.
+func TestWhatIsAskedForAllTheTimeIsCheckedAgain(t *testing.T) {
+	data := noise(1, 300_000)
+	gate := make(chan struct{})
+	close(gate)
+	o := newObjects()
+	for what, ref := range map[string]tutti.Ref{"an original": o.put("a.flac", data), "a transcode": converted} {
+		for name, pace := range map[string]time.Duration{"often": 0, "every minute": time.Minute} {
+			t.Run(what+" "+name, func(t *testing.T) {
+				k := clock.NewFake(start)
+				dir := t.TempDir()
+				c := newCache(t, Config{
+					Origin: newChunks(t, ChunksConfig{Origin: o, Clock: k, Dir: filepath.Join(dir, "chunks")}), Local: true, Clock: k,
+					Dir: filepath.Join(dir, "cache"), Transcoder: &maker{data: data, gate: gate, opens: new(atomic.Int64)},
+				})
+				fetch(t, c, ref)
+				settle(c.origin.(*Chunks))
+				var path string
+				if ref.Profile.Original() {
+					path = c.origin.(*Chunks).disk.place(tutti.ChunkID{Object: ref.ID()})
+				} else {
+					complete(t, c, ref)
+					path = filepath.Join(c.place(nameOf(ref.Key())), chunkName(0))
+				}
+				flip(t, path, 5000)
+				wrong := 0
+				for range 2 * recheckOpens {
+					if !bytes.Equal(fetch(t, c, ref), data) {
+						wrong++
+					}
+					k.Advance(pace)
+				}
+				most := recheckOpens
+				if pace > 0 {
+					most = int(recheck / pace)
+				}
+				if wrong > most {
+					t.Errorf("%d got wrong bytes; %d may", wrong, most)
+				}
+			})
+		}
+	}
+}
+
 // A chunk that is cut short while it is being sent is got again in the same request.
 func TestChunkThatFailsWhileItIsSent(t *testing.T) {
 	o := newObjects()
@@ -590,7 +635,7 @@ func TestAnyInterleaving(t *testing.T) {
 				}
 				c.disk.mu.Lock()
 				if e := c.disk.chunks[id]; e != nil {
-					e.verified = time.Time{} // as after a restart
+					e.verified = inspection{} // as after a restart
 				}
 				c.disk.mu.Unlock()
 			},

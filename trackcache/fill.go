@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"tutti"
@@ -91,9 +92,10 @@ func (c *Cache) fillFrom(ctx context.Context, src tutti.Source, r tutti.Ref, b *
 		return diskError(op, err)
 	}
 	b.note(func() {
-		b.size, b.sums, b.trusted = n, w.sums, make([]bool, len(w.sums))
-		for i := range b.trusted {
-			b.trusted[i] = true
+		b.size, b.sums = n, w.sums
+		b.whole.done(c.clock.Now())
+		if n > eagerly {
+			b.checked = slices.Repeat([]inspection{b.whole}, len(w.sums))
 		}
 	})
 	return nil

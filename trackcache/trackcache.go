@@ -432,7 +432,7 @@ func (c *Cache) acquireFor(r tutti.Ref, begin, neighbour bool) (*blob, error) {
 		}
 		c.mu.Unlock()
 
-		if err := b.load(); err != nil {
+		if err := b.load(now); err != nil {
 			if damaged(err) {
 				c.forget(b, err)
 			}
