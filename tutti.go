@@ -487,8 +487,8 @@ type Shelf interface {
 	Shares(ctx context.Context, v Viewer) ([]Share, error)
 	SaveShare(ctx context.Context, v Viewer, s Share) (Share, error) // ID "" creates and fills ID and Secret
 	DeleteShare(ctx context.Context, v Viewer, id ID) error
-	// OpenShare returns the share with the secret and the tracks on it, and counts the visit. An expired or unknown
-	// share is KindNotFound.
+	// OpenShare returns the share with the secret and the tracks on it, and counts the visit: at once, or within a second
+	// or two where several nodes share a database. An expired or unknown share is KindNotFound.
 	OpenShare(ctx context.Context, secret string) (Share, []Track, error)
 	// PeekShare is OpenShare without counting a visit, and so without a write: for the pictures and the music that the
 	// share's page goes on to fetch.
@@ -694,7 +694,8 @@ type Plan struct {
 }
 
 // Planner decides how a track is delivered. It tells the track cache to make the head ready and does not wait for
-// more than that.
+// more than that. Of the viewer a plan depends on the libraries that they may see and on nothing else, so that whoever sees
+// the same may be given the same plan for a moment.
 type Planner interface {
 	Plan(ctx context.Context, req PlanRequest) (Plan, error)
 }

@@ -187,8 +187,6 @@ func TestPlansAreRemembered(t *testing.T) {
 	for i, change := range []func(*tutti.PlanRequest){
 		func(*tutti.PlanRequest) {},
 		func(r *tutti.PlanRequest) { r.Track = "tr-2" },
-		func(r *tutti.PlanRequest) { r.Viewer.User = "u2" },
-		func(r *tutti.PlanRequest) { r.Viewer.Admin = true },
 		func(r *tutti.PlanRequest) { r.Viewer.Libraries = []string{"1"} },
 		func(r *tutti.PlanRequest) { r.Viewer.Libraries = []string{"1", "2"} },
 		func(r *tutti.PlanRequest) { r.Want.Format = "mp3" },
@@ -208,10 +206,18 @@ func TestPlansAreRemembered(t *testing.T) {
 			t.Fatalf("after %d different requests there were %d round trips", i+1, n)
 		}
 	}
+	// Who else may see the same is given the same.
+	other := base
+	other.Viewer.User, other.Viewer.Admin = "u2", true
+	before := catalog.plans.Load()
+	ask(t, s, "GET", other, Options{}, "Proxy", "1")
+	if n := catalog.plans.Load(); n != before {
+		t.Errorf("%d round trips for what another user was planned", n-before)
+	}
 	// Who may see no library is told so, whatever others were told, and told again: refusals are not remembered.
 	none := base
 	none.Viewer.Libraries = []string{}
-	before := catalog.plans.Load()
+	before = catalog.plans.Load()
 	for range 2 {
 		err := s.ServeTrack(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil), none, Options{})
 		if !tutti.IsKind(err, tutti.KindNotFound) {

@@ -9,12 +9,10 @@ import (
 	"tutti/clock"
 )
 
-// planKey is what a plan depends on: who asks, what they may see, and what they want. Two requests with one key would be
-// given one plan.
+// planKey is what a plan depends on: what whoever asks may see, and what they want. Two requests with one key would be
+// given one plan, see tutti.Planner; so what many begin to listen to within seconds is planned once.
 type planKey struct {
 	track     tutti.ID
-	user      tutti.ID
-	admin     bool
 	libraries string // "*" for all, else the ids, each after a comma
 	format    string
 	maxRate   int
@@ -26,8 +24,8 @@ type planKey struct {
 
 func keyOf(req tutti.PlanRequest) planKey {
 	k := planKey{
-		track: req.Track, user: req.Viewer.User, admin: req.Viewer.Admin, libraries: "*",
-		format: req.Want.Format, maxRate: req.Want.MaxRate, offset: req.Want.Offset, from: req.Want.From, to: req.Want.To,
+		track: req.Track, libraries: "*", format: req.Want.Format, maxRate: req.Want.MaxRate, offset: req.Want.Offset,
+		from: req.Want.From, to: req.Want.To,
 	}
 	if req.Viewer.Libraries != nil {
 		var b strings.Builder
