@@ -38,6 +38,10 @@ type nginxCmd struct {
 	Burst       int      `name:"nginx-burst" help:"Requests above that rate that are answered at once." default:"1000"`
 	Connections int      `name:"nginx-connections" help:"Requests that one address may have under way; 0 is no limit." default:"200"`
 	Workers     int      `name:"nginx-workers" help:"Processes of nginx; 0 is one for each core." default:"0"`
+	Proxies     []string `name:"nginx-trusted-proxies" help:"Addresses and networks of load balancers in front that are believed about who asks (X-Forwarded-For) and whether by https; by default none." placeholder:"NETWORK"`
+	AccessLog   string   `name:"nginx-access-log" help:"File for a line of JSON about each request, without its query; by default none." type:"path" placeholder:"FILE"`
+	ErrorLog    string   `name:"nginx-error-log" help:"File for what is critical; by default error.log in nginx's folder, and with --run all that nginx says is logged here." type:"path" placeholder:"FILE"`
+	User        string   `name:"nginx-user" help:"Whom nginx's workers run as, where this command runs as root." placeholder:"NAME"`
 	Program     string   `name:"nginx-program" help:"The nginx program." default:"nginx"`
 }
 
@@ -126,6 +130,7 @@ func (c nginxCmd) config(n *node) nginx.Config {
 		Listen: c.Listen, RedirectListen: c.Redirect, ServerNames: c.ServerName, BasePath: s.HTTP.BasePath,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, Dir: c.Dir, CacheDir: c.CacheDir, CacheBytes: int64(c.CacheSize),
 		Events: []string{api.EventsPath}, Writes: subsonic.Writes(), RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
+		TrustedProxies: c.Proxies, AccessLog: c.AccessLog, ErrorLog: c.ErrorLog, User: c.User,
 	}
 	if config.Dir == "" {
 		config.Dir = filepath.Join(s.Data, "nginx")

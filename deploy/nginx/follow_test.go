@@ -851,3 +851,17 @@ func TestNothingSecretWithoutRun(t *testing.T) {
 		t.Errorf("nginx tells the password:\n%s", text)
 	}
 }
+
+// TestBalancer has something stand in front of nginx, and somebody pretend to.
+func TestBalancer(t *testing.T) {
+	t.Parallel()
+	for trusted, want := range map[string]string{"127.0.0.0/8": "1.2.3.4 by https", "10.0.0.0/8": "127.0.0.1 by http"} {
+		s := newStand(t, 0, func(c *nginx.Config) { c.TrustedProxies = []string{trusted} })
+		s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprintf(w, "%s by %s", r.Header.Get("X-Forwarded-For"), r.Header.Get("X-Forwarded-Proto"))
+		})
+		if a := s.do("GET", "/", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"); string(a.body) != want {
+			t.Errorf("%s is trusted: %s, want %s", trusted, a.body, want)
+		}
+	}
+}
