@@ -394,6 +394,15 @@ func (d *chunkDisk) usage() (bytes int64, chunks int, failing bool) {
 	return d.kept.Bytes(), len(d.chunks), d.failing
 }
 
+// tidy removes what is no chunk.
+func (d *chunkDisk) tidy(path string) {
+	if err := os.RemoveAll(path); err != nil {
+		d.log.Warn("the track cache could not remove what is no chunk", "path", path, "err", err)
+		return
+	}
+	d.log.Warn("the track cache removed what is no chunk", "path", path)
+}
+
 // index finds the chunks on the disk, the longest unused first in the order of leaving. What is no chunk is removed:
 // the folder is ours.
 func (d *chunkDisk) index(ctx context.Context) error {
@@ -413,6 +422,10 @@ func (d *chunkDisk) index(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if !shelf.IsDir() {
+			d.tidy(filepath.Join(root, shelf.Name()))
+			continue
+		}
 		entries, err := os.ReadDir(filepath.Join(root, shelf.Name()))
 		if err != nil {
 			return diskError(op, err)
@@ -421,9 +434,7 @@ func (d *chunkDisk) index(ctx context.Context) error {
 			path := filepath.Join(root, shelf.Name(), e.Name())
 			id, ok := parseChunkName(e.Name())
 			if !ok || d.place(id) != path || !e.Type().IsRegular() {
-				if err := os.RemoveAll(path); err != nil {
-					d.log.Warn("the track cache could not remove what is no chunk", "path", path, "err", err)
-				}
+				d.tidy(path)
 				continue
 			}
 			fi, err := e.Info()

@@ -270,6 +270,29 @@ func TestWhatIsAskedForAllTheTimeIsCheckedAgain(t *testing.T) {
 	}
 }
 
+// What others leave in the folders, as file servers do, is no reason not to start.
+func TestStrayFilesAreRemoved(t *testing.T) {
+	dir, o := t.TempDir(), newObjects()
+	chunks := newChunks(t, ChunksConfig{Origin: o, Dir: filepath.Join(dir, "chunks")})
+	r := o.put("a.flac", noise(1, 1000))
+	read(t, chunks, r)
+	settle(chunks)
+	c := newCache(t, Config{Origin: files(t, t.TempDir()), Dir: filepath.Join(dir, "cache")})
+	for _, folder := range []string{filepath.Join(dir, "chunks", "chunks"), filepath.Join(dir, "cache", "objects")} {
+		stray := filepath.Join(folder, ".nfs0001")
+		write(t, stray, []byte("x"))
+		if err := errors.Join(chunks.disk.index(t.Context()), c.index(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(stray); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there, %v", stray, err)
+		}
+	}
+	if !chunks.disk.has(tutti.ChunkID{Object: r.ID()}) {
+		t.Error("the chunk is there no more")
+	}
+}
+
 // A chunk that is cut short while it is being sent is got again in the same request.
 func TestChunkThatFailsWhileItIsSent(t *testing.T) {
 	o := newObjects()

@@ -683,6 +683,10 @@ func (c *Cache) index(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if !shelf.IsDir() { // nothing of ours
+			c.sweep(filepath.Join(root, shelf.Name()), shelf.Name())
+			continue
+		}
 		entries, err := os.ReadDir(filepath.Join(root, shelf.Name()))
 		if err != nil {
 			return diskError(op, err)
