@@ -34,7 +34,7 @@ type LoadConfig struct {
 // music stops when nothing arrives for a bit more than ahead. Players in the field hold more (10 s and up).
 const (
 	prebuffer = 500 * time.Millisecond
-	ahead     = 4 * time.Second
+	ahead     = 6 * time.Second
 	// receiveBuffer of the listener's socket, in bytes: less than half a second of music, so that the kernel hides nothing.
 	receiveBuffer = 64 << 10
 	// silence is how long a listener waits for a byte before it gives the connection up.
