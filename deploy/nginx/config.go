@@ -146,7 +146,7 @@ func (c Config) valid() error {
 		return tutti.Errorf(tutti.KindInvalid, "nginx.Text", format, args...)
 	}
 	for _, a := range slices.Concat(c.Deliveries, c.TrackCaches) {
-		if host, port, err := net.SplitHostPort(a); err != nil || !listenForm.MatchString(a) || host == "" || host == "*" || port == "0" {
+		if !validMember(a) {
 			return invalid("the member address %q must be HOST:PORT", a)
 		}
 	}
@@ -227,6 +227,15 @@ func (c Config) valid() error {
 	return nil
 }
 
+func validMember(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !listenForm.MatchString(address) || host == "" || host == "*" {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
 // settings is what the template sees.
 type settings struct{ Config }
 
@@ -280,6 +289,9 @@ func (s settings) OpenFiles() int { return filesPerConnection*s.WorkerConnection
 func (s settings) KeysZone() string {
 	return strconv.FormatInt(max(4, s.CacheBytes/tutti.ChunkSize/8000+1), 10) + "m"
 }
+
+// Zone is the shared memory for what the workers know of n servers: nginx 1.22 takes 0.6 KiB for each.
+func (settings) Zone(n int) string { return strconv.Itoa(max(256, 64+2*n)) + "k" }
 
 // FillSocket is where the server listens that fetches slices.
 func (s settings) FillSocket() string { return filepath.Join(s.Dir, "fill.sock") }

@@ -238,15 +238,18 @@ func TestFollow(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("others may read the secret: %v %v", info.Mode(), err)
 	}
-	// What nginx would refuse is not loaded.
-	before := text()
-	s.fleet.set(tutti.ServiceTrackCache, "no-such-host.invalid:7003")
-	eventually(t, "it is refused", func() bool { return strings.Contains(s.log.String(), "nginx does not follow the fleet") })
-	if text() != before {
-		t.Error("the configuration that nginx refused is in place")
+	// Members that nginx cannot take are left out, and do not keep it from following the others.
+	s.fleet.set(tutti.ServiceTrackCache, "no-such-host.invalid:7003", "tutti_c1:7003", "10.0.0.1:99999", all[0])
+	eventually(t, "the good one is there alone", func() bool {
+		return strings.Contains(text(), "server "+all[0]+" ") && !strings.Contains(text(), "server "+all[2]+" ")
+	})
+	for _, bad := range []string{"no-such-host.invalid:7003", "tutti_c1:7003", "10.0.0.1:99999"} {
+		if strings.Contains(text(), bad) || strings.Count(s.log.String(), "address="+bad) != 1 {
+			t.Errorf("%s is not left out, or not said to be", bad)
+		}
 	}
 	if a := s.do("GET", "/"+o.id, "Range: bytes=0-9"); a.StatusCode != 206 {
-		t.Errorf("after a configuration was refused: %s", a.Status)
+		t.Errorf("after members were left out: %s", a.Status)
 	}
 	// With nobody left, listeners are told so.
 	s.fleet.set(tutti.ServiceTrackCache)
@@ -863,5 +866,30 @@ func TestBalancer(t *testing.T) {
 		if a := s.do("GET", "/", "X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"); string(a.body) != want {
 			t.Errorf("%s is trusted: %s, want %s", trusted, a.body, want)
 		}
+	}
+}
+
+// TestManyMembers has nginx look at the configuration of fleets that are larger than any will be.
+func TestManyMembers(t *testing.T) {
+	t.Parallel()
+	members := &fleet{members: map[tutti.Service][]tutti.Member{}, changed: make(chan struct{})}
+	var addresses []string
+	for i := range 1000 {
+		addresses = append(addresses, fmt.Sprintf("[fd00:1111:2222:3333:4444:5555:6666:%x]:%d", 0x1000+i, 10000+i))
+	}
+	members.set(tutti.ServiceDelivery, addresses...)
+	members.set(tutti.ServiceTrackCache, addresses...)
+	edge, err := nginx.NewEdge(nginx.EdgeConfig{
+		Config: nginx.Config{Listen: []string{freeAddress(t)}, Dir: t.TempDir(), Secret: nginx.Secret([]byte("key"))}, Fleet: members,
+		Clock: clock.System, Logger: slog.New(slog.DiscardHandler),
+	})
+	if tutti.IsKind(err, tutti.KindUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := edge.Write(t.Context()); err != nil || !changed {
+		t.Error(changed, err)
 	}
 }

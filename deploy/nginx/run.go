@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,10 +54,12 @@ type EdgeConfig struct {
 type Edge struct {
 	c       EdgeConfig
 	program string
-	written string       // what is in File
-	loaded  string       // what nginx was told to load, or had loaded when it began
-	trouble string       // why it was not, as the log has it
-	running atomic.Int64 // the process that Run has started; 0: none
+	written string          // what is in File
+	loaded  string          // what nginx was told to load, or had loaded when it began
+	trouble string          // why it was not, as the log has it
+	known   map[string]bool // host names that were looked up with success
+	leftOut map[string]bool // addresses of members, and whether nginx does without them
+	running atomic.Int64    // the process that Run has started; 0: none
 }
 
 // NewEdge returns KindUnavailable where there is no nginx, and KindInvalid for a configuration that cannot be.
@@ -94,8 +97,8 @@ func NewEdge(c EdgeConfig) (*Edge, error) {
 			c.Config.WorkerConnections = int(max(allowed, 64))
 		}
 	}
-	e := &Edge{c: c, program: program}
-	if _, err := e.text(); err != nil {
+	e := &Edge{c: c, program: program, known: map[string]bool{}, leftOut: map[string]bool{}}
+	if _, err := e.config().Text(); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -104,18 +107,59 @@ func NewEdge(c EdgeConfig) (*Edge, error) {
 // File is where the configuration is kept.
 func (e *Edge) File() string { return e.c.File }
 
-func (e *Edge) text() (string, error) {
+func (e *Edge) config() Config {
 	c := e.c.Config
 	if e.c.Secret != nil {
 		c.Secret = e.c.Secret()
 	}
-	for _, m := range e.c.Fleet.Members(tutti.ServiceDelivery) {
-		c.Deliveries = append(c.Deliveries, m.Address)
-	}
-	for _, m := range e.c.Fleet.Members(tutti.ServiceTrackCache) {
-		c.TrackCaches = append(c.TrackCaches, m.Address)
-	}
+	return c
+}
+
+func (e *Edge) text(ctx context.Context) (string, error) {
+	c := e.config()
+	c.Deliveries = e.addresses(ctx, tutti.ServiceDelivery)
+	c.TrackCaches = e.addresses(ctx, tutti.ServiceTrackCache)
 	return c.Text()
+}
+
+// addresses returns those of the members that run the service. Where nginx cannot take one, or cannot look its name up, it
+// refuses the whole configuration, so such a one is left out and the log says so: one member's mistake would keep nginx
+// from following all the others.
+func (e *Edge) addresses(ctx context.Context, s tutti.Service) []string {
+	var out []string
+	for _, m := range e.c.Fleet.Members(s) {
+		reason := "it is not HOST:PORT"
+		fine := validMember(m.Address)
+		if fine {
+			reason = "nobody on this machine knows the name"
+			fine = e.resolves(ctx, m.Address)
+		}
+		if fine {
+			out = append(out, m.Address)
+		} else if !e.leftOut[m.Address] {
+			e.c.Logger.ErrorContext(ctx, "nginx does without a member whose address is of no use to it", "member", m.ID, "service", string(s), "address", m.Address, "reason", reason)
+		}
+		e.leftOut[m.Address] = !fine
+	}
+	return out
+}
+
+// resolves reports whether the host of an address can be looked up. A name server that does not answer is no reason to do
+// without anybody.
+func (e *Edge) resolves(ctx context.Context, address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if _, err := netip.ParseAddr(host); err == nil || e.known[host] {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, err = net.DefaultResolver.LookupHost(ctx, host)
+	e.known[host] = err == nil
+	var unknown *net.DNSError
+	return !errors.As(err, &unknown) || !unknown.IsNotFound
 }
 
 // Write writes the configuration for the members of this moment, if nginx finds nothing wrong with it, and reports
@@ -123,7 +167,7 @@ func (e *Edge) text() (string, error) {
 // the secret.
 func (e *Edge) Write(ctx context.Context) (changed bool, err error) {
 	const op = "nginx.Write"
-	text, err := e.text()
+	text, err := e.text(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -150,6 +194,7 @@ func (e *Edge) Write(ctx context.Context) (changed bool, err error) {
 		return false, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
 	if err := e.Check(ctx, next); err != nil {
+		clear(e.known)    // nginx may have found that a name is gone
 		return false, err // next stays, for whoever wants to see what nginx did not like
 	}
 	previous := e.c.File + ".previous"

@@ -32,7 +32,9 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,6 +162,9 @@ func New(ctx context.Context, c Config) (*Members, error) {
 	return m, nil
 }
 
+// hostForm is what everybody can look up, nginx and name servers among them: no underscore, say.
+var hostForm = regexp.MustCompile(`^([A-Za-z0-9.-]+|[0-9A-Fa-f:.]+)$`)
+
 func valid(self tutti.Member) error {
 	const op = "members.New"
 	if self.ID == "" || len(self.ID) > maxID {
@@ -170,7 +175,9 @@ func valid(self tutti.Member) error {
 	default:
 		return tutti.Errorf(tutti.KindInvalid, op, "there is no service %q", self.Service)
 	}
-	if host, port, err := net.SplitHostPort(self.Address); err != nil || host == "" || port == "" || port == "0" {
+	host, port, err := net.SplitHostPort(self.Address)
+	n, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil || n == 0 || !hostForm.MatchString(host) {
 		return tutti.Errorf(tutti.KindInvalid, op, "the address %q, under which the others are to reach this process, must be HOST:PORT", self.Address)
 	}
 	return nil

@@ -466,6 +466,9 @@ func TestRefused(t *testing.T) {
 		"no address":  func(m *tutti.Member) { m.Address = "" },
 		"no host":     func(m *tutti.Member) { m.Address = ":80" },
 		"any port":    func(m *tutti.Member) { m.Address = "10.0.0.1:0" },
+		"no port":     func(m *tutti.Member) { m.Address = "10.0.0.1:65536" },
+		"no name":     func(m *tutti.Member) { m.Address = "tutti_c1:80" },
+		"two lines":   func(m *tutti.Member) { m.Address = "a\nb:80" },
 		"a long name": func(m *tutti.Member) { m.ID = string(make([]byte, maxID+1)) },
 	} {
 		self := good
