@@ -57,6 +57,7 @@ type Config struct {
 	WriteTimeout      time.Duration // how long it may say nothing to a POST, which is not asked again; 0 is 15 s, as it waits 10 s for a catalogue
 	EventTimeout      time.Duration // how long it may say nothing where a listener waits for events; 0 is 65 s
 	TrackCacheTimeout time.Duration // how long a track cache may say nothing before the next one is asked; 0 is 3 s
+	Linger            time.Duration // how long requests that run at a reload may go on, and so how long its old workers stay; 0 is 15 min
 	MaxBody           int64         // bytes of a request's body; 0 is 8 MiB
 
 	TrustedProxies    []string // addresses and networks of balancers in front that are believed about who asks
@@ -105,7 +106,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.SendTimeout, 10 * time.Minute}, {&c.ReadTimeout, 6 * time.Second}, {&c.WriteTimeout, 15 * time.Second}, {&c.EventTimeout, 65 * time.Second}, {&c.TrackCacheTimeout, 3 * time.Second}} {
+	}{{&c.SendTimeout, 10 * time.Minute}, {&c.ReadTimeout, 6 * time.Second}, {&c.WriteTimeout, 15 * time.Second}, {&c.EventTimeout, 65 * time.Second}, {&c.TrackCacheTimeout, 3 * time.Second}, {&c.Linger, 15 * time.Minute}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -219,7 +220,7 @@ func (c Config) valid() error {
 			return invalid("a limit of nginx's cannot be negative")
 		}
 	}
-	for _, d := range []time.Duration{c.SendTimeout, c.ReadTimeout, c.WriteTimeout, c.EventTimeout, c.TrackCacheTimeout} {
+	for _, d := range []time.Duration{c.SendTimeout, c.ReadTimeout, c.WriteTimeout, c.EventTimeout, c.TrackCacheTimeout, c.Linger} {
 		if d < time.Millisecond {
 			return invalid("a time limit of nginx's must be a millisecond or more")
 		}

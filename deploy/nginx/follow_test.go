@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -220,7 +221,7 @@ func TestFollow(t *testing.T) {
 		old := workers(t, s.dir)
 		eventually(t, "the configuration follows", func() bool {
 			for _, a := range all {
-				if strings.Contains(text(), "server "+a+" ") != contains(now, a) {
+				if strings.Contains(text(), "server "+a+" ") != slices.Contains(now, a) {
 					return false
 				}
 			}
@@ -260,15 +261,6 @@ func TestFollow(t *testing.T) {
 	if last.Header.Get("Retry-After") != "2" || !bytes.Contains(last.body, []byte("unavailable")) {
 		t.Errorf("nobody is there: %s %v %s", last.Status, last.Header, last.body)
 	}
-}
-
-func contains(all []string, s string) bool {
-	for _, a := range all {
-		if a == s {
-			return true
-		}
-	}
-	return false
 }
 
 // TestDeliveries has one of two deliveries die: reads find the other, and nothing is written twice.
@@ -892,4 +884,40 @@ func TestManyMembers(t *testing.T) {
 	if changed, err := edge.Write(t.Context()); err != nil || !changed {
 		t.Error(changed, err)
 	}
+}
+
+// TestOldWorkersEnd reloads nginx under a page that is open, and so has an event stream: the workers of before are not kept
+// by it for ever.
+func TestOldWorkersEnd(t *testing.T) {
+	t.Parallel()
+	const linger = time.Second
+	s := newStand(t, 0, func(c *nginx.Config) { c.Linger, c.Events = linger, []string{"/events"} })
+	events := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/events" {
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(events.Close)
+	s.fleet.set(tutti.ServiceDelivery, events.Listener.Addr().String())
+	eventually(t, "the first reload", func() bool { return s.do("GET", "/").StatusCode == 200 })
+	resp, err := s.client.Get(s.url + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	old := workers(t, s.dir)
+	began := time.Now()
+	s.fleet.set(tutti.ServiceDelivery, events.Listener.Addr().String(), freeAddress(t))
+	if _, err := io.Copy(io.Discard, resp.Body); err == nil && time.Since(began) < linger {
+		t.Errorf("a reload ended the events after %s", time.Since(began))
+	}
+	eventually(t, "the workers of before have ended", func() bool {
+		for _, pid := range workers(t, s.dir) {
+			if slices.Contains(old, pid) {
+				return false
+			}
+		}
+		return true
+	})
 }
