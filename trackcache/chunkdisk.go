@@ -50,6 +50,7 @@ type diskChunk struct {
 	used     time.Time // as far as the file's time says
 	ahead    bool      // got before anybody asked, and nobody has asked yet
 	told     bool      // its second owner was told to get it too
+	proven   bool      // compared with the seal since, whatever its header says
 }
 
 // inspection says when bytes on the disk were last compared with their checksum, and when they are to be again. It is
@@ -149,7 +150,7 @@ func (d *chunkDisk) found(id tutti.ChunkID, size int64, used time.Time) *diskChu
 	return d.chunks[id]
 }
 
-// open opens a chunk, checked, with the file's offset at its bytes. It returns nil where there is none: one that turned
+// open opens a chunk, compared with its checksum where that is due, with the file's offset at its bytes. It returns nil where there is none: one that turned
 // out to be damaged is there no more.
 func (d *chunkDisk) open(id tutti.ChunkID) (*os.File, chunkFile, *diskChunk) {
 	now := d.clock.Now()
@@ -172,11 +173,12 @@ func (d *chunkDisk) open(id tutti.ChunkID) (*os.File, chunkFile, *diskChunk) {
 		d.spoiled(id, e, err)
 		return nil, chunkFile{}, nil
 	}
+	d.mu.Lock()
 	if check {
-		d.mu.Lock()
 		e.verified.done(now)
-		d.mu.Unlock()
 	}
+	c.unproven = c.unproven && !e.proven
+	d.mu.Unlock()
 	if stale {
 		if err := os.Chtimes(d.place(id), now, now); err != nil {
 			d.log.Debug("the time of last use could not be kept", "err", err)
@@ -252,8 +254,15 @@ func (d *chunkDisk) unlink(id tutti.ChunkID) {
 	}
 }
 
+// prove notes that a chunk's bytes were compared with the seal, or that there is none.
+func (d *chunkDisk) prove(e *diskChunk) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e.proven = true
+}
+
 // put keeps a chunk whose bytes were checked, and reports whether it lies on the disk now.
-func (d *chunkDisk) put(id tutti.ChunkID, info tutti.ObjectInfo, data []byte, ahead bool) bool {
+func (d *chunkDisk) put(id tutti.ChunkID, info tutti.ObjectInfo, data []byte, ahead, unproven bool) bool {
 	if !fits(info) {
 		return false
 	}
@@ -267,7 +276,7 @@ func (d *chunkDisk) put(id tutti.ChunkID, info tutti.ObjectInfo, data []byte, ah
 	d.temps++
 	temp := filepath.Join(d.dir, "temp", strconv.FormatInt(d.temps, 10))
 	d.mu.Unlock()
-	header, err := chunkFile{id: id, info: info, length: int64(len(data)), sum: crc32.Checksum(data, castagnoli)}.encode(chunkMagic)
+	header, err := chunkFile{id: id, info: info, length: int64(len(data)), sum: crc32.Checksum(data, castagnoli), unproven: unproven}.encode(chunkMagic)
 	if err != nil {
 		d.log.Warn("a chunk could not be described", "err", err)
 		return false

@@ -16,19 +16,20 @@ import (
 // bytes as they are, so that sendfile can take them from there. All numbers are big-endian.
 //
 //	 0  "tuttichk"                  40  size of the whole object
-//	 8  format                      48  its time of change, ns since 1970; the lowest number there is for none
+//	 8  marks (2), format (2)       48  its time of change, ns since 1970; the lowest number there is for none
 //	12  CRC-32C of the header,      56  length of this chunk
 //	    these four bytes as zeros   60  CRC-32C of its bytes
 //	16  object (Ref.ID)             64  tag, then content type: two bytes of length and as many of text
 //	32  number of the chunk             zeros up to 1024
 const (
-	chunkHeader = 1024
-	chunkMagic  = "tuttichk"
-	headMagic   = "tuttihed" // of a head in the store, which is the beginning of chunk 0 in the same clothes
-	chunkFormat = 1
-	chunkText   = 64                          // where the texts begin
-	maxText     = chunkHeader - chunkText - 4 // bytes of tag and content type together
-	noTime      = math.MinInt64
+	chunkHeader  = 1024
+	chunkMagic   = "tuttichk"
+	headMagic    = "tuttihed" // of a head in the store, which is the beginning of chunk 0 in the same clothes
+	chunkFormat  = 1
+	markUnproven = 1 << 16                     // the lowest of the marks
+	chunkText    = 64                          // where the texts begin
+	maxText      = chunkHeader - chunkText - 4 // bytes of tag and content type together
+	noTime       = math.MinInt64
 )
 
 // chunkFile is what the header of a chunk file says.
@@ -37,6 +38,9 @@ type chunkFile struct {
 	info   tutti.ObjectInfo
 	length int64
 	sum    uint32
+	// unproven says that the bytes were not compared with the object's seal, because the store did not say in time whether
+	// there is one.
+	unproven bool
 }
 
 // fits reports whether an object's description can be kept, in a chunk file as in a head.
@@ -64,7 +68,11 @@ func (f chunkFile) encode(magic string) ([]byte, error) {
 	}
 	b := make([]byte, 0, chunkHeader)
 	b = append(b, magic...)
-	b = binary.BigEndian.AppendUint32(b, chunkFormat)
+	format := uint32(chunkFormat)
+	if f.unproven {
+		format |= markUnproven
+	}
+	b = binary.BigEndian.AppendUint32(b, format)
 	b = binary.BigEndian.AppendUint32(b, 0)
 	b = append(b, object...)
 	b = binary.BigEndian.AppendUint64(b, uint64(f.id.N))
@@ -86,8 +94,11 @@ func parseChunkHeader(magic string, b []byte) (f chunkFile, err error) {
 	if len(b) != chunkHeader || string(b[:8]) != magic {
 		return f, fmt.Errorf("%w: no header of a chunk", errCorrupt)
 	}
-	if v := binary.BigEndian.Uint32(b[8:]); v != chunkFormat {
-		return f, fmt.Errorf("%w: format %d is not known", errCorrupt, v)
+	switch v := binary.BigEndian.Uint32(b[8:]); {
+	case v == chunkFormat|markUnproven && magic == chunkMagic:
+		f.unproven = true
+	case v != chunkFormat:
+		return f, fmt.Errorf("%w: format %x is not known", errCorrupt, v)
 	}
 	sum := crc32.Update(crc32.Checksum(b[:12], castagnoli), castagnoli, []byte{0, 0, 0, 0})
 	if sum = crc32.Update(sum, castagnoli, b[16:]); sum != binary.BigEndian.Uint32(b[12:]) {

@@ -235,7 +235,8 @@ type chunk struct {
 	who  asker // for whom the fill began
 	keep bool  // this member owns it
 
-	headed bool // it begins with a head from the store; the fill's own
+	headed   bool // it begins with a head from the store; the fill's own
+	unproven bool // its bytes were not compared with a seal, and there may be one; the fill's own until it is done
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when something below changes
@@ -363,11 +364,11 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 	for again := false; ; again = true {
 		if f, cf, e := c.disk.open(id); f != nil {
 			h := heldChunk{file: f, disk: e, info: cf.info}
-			if c.agree(id.Object, cf.info) {
+			if c.agree(id.Object, cf.info) && c.provenFile(ctx, id, f, cf, e) {
 				c.hit(r, id, e, who)
 				return h, nil
 			}
-			h.close() // of another state of the object
+			h.close() // of another state of the object, or not its bytes
 			c.disk.drop(id, e)
 		}
 		c.mu.Lock()
@@ -423,6 +424,15 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 		// Two members that wait for each other would wait for ever.
 		return heldChunk{}, tutti.Errorf(tutti.KindUnavailable, op, "this member gets the chunk from another one")
 	}
+	if !c.provenMemory(ctx, ch) {
+		c.mu.Lock()
+		if c.memory[id] == ch {
+			delete(c.memory, id)
+			c.inMemory.Remove(id)
+		}
+		c.mu.Unlock()
+		return c.get(ctx, r, n, who)
+	}
 	return heldChunk{mem: ch, info: info}, nil
 }
 
@@ -465,10 +475,10 @@ func (c *Chunks) begin(r tutti.Ref, id tutti.ChunkID, who asker) *chunk {
 func (c *Chunks) fill(ch *chunk) {
 	defer c.running.Done()
 	err := c.fillFrom(c.ctx, ch)
-	ahead := false
+	ahead, unproven := false, ch.unproven
 	ch.note(func() { ch.done, ch.err, ch.lent, ahead = err == nil, err, false, ch.ahead })
 	if err == nil {
-		c.keepChunk(ch, ahead)
+		c.keepChunk(ch, ahead, unproven)
 	} else if c.ctx.Err() == nil {
 		c.stats.failed.Add(1)
 		c.log.Warn("a chunk could not be had", "library", ch.ref.Library, "path", ch.ref.Path, "chunk", ch.id.N, "err", err)
@@ -482,11 +492,11 @@ func (c *Chunks) fill(ch *chunk) {
 
 // keepChunk puts a chunk where it stays: on the disk of a member that owns it, else, and where the disk does not take
 // it, in memory.
-func (c *Chunks) keepChunk(ch *chunk, ahead bool) {
+func (c *Chunks) keepChunk(ch *chunk, ahead, unproven bool) {
 	if !c.agree(ch.id.Object, ch.info) {
 		return // the object has changed meanwhile
 	}
-	if ch.keep && c.disk.put(ch.id, ch.info, ch.buf, ahead) {
+	if ch.keep && c.disk.put(ch.id, ch.info, ch.buf, ahead, unproven) {
 		return
 	}
 	c.mu.Lock()
@@ -669,6 +679,7 @@ func (c *Chunks) pull(ctx context.Context, ch *chunk, seal *askedSeal, open open
 		return 0, err
 	}
 	blocks := seal.wait(ch.info)
+	ch.unproven = !seal.sure
 	filled := ch.have
 	for filled < len(ch.buf) {
 		m, err := body.Read(ch.buf[filled:])

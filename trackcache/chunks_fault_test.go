@@ -699,6 +699,11 @@ func FuzzChunkHeader(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(b)
+		b, err = chunkFile{id: tutti.ChunkID{Object: tutti.Ref{Path: "a"}.ID()}, info: info, length: chunkLength(info.Size, 0), unproven: true}.encode(chunkMagic)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
 	}
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -916,6 +917,58 @@ func TestSealedBytesAreNeverOthers(t *testing.T) {
 		}
 		f.settle()
 	})
+}
+
+// What was filled while the store did not say whether there is a seal is compared with it once it does, wherever it lies.
+func TestWhatWasFilledWithoutItsSealIsComparedLater(t *testing.T) {
+	data := noise(1, tutti.ChunkSize+100)
+	for name, disk := range map[string]bool{"on the disk": true, "in memory": false} {
+		for _, restart := range []bool{false, true} {
+			if restart && !disk {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
+				f := newFleet(t, 1)
+				r := f.o.put("a.flac", data)
+				sealed(t, f, f.node("c1"), r)
+				dir := t.TempDir()
+				add := func() *Chunks {
+					c := f.add("c2", func(c *ChunksConfig) { c.Dir = dir })
+					f.with(func() { f.seen["c2"] = func(tutti.ChunkID) []string { return []string{"c2"} } })
+					if !disk {
+						c.disk.create = func(string) (file, error) { return nil, syscall.ENOSPC }
+					}
+					return c
+				}
+				c := add()
+				f.o.with(func() { f.o.spoil = func(_ int64, b []byte) { b[len(b)/2] ^= 1 } })
+				f.with(func() { f.storeAway = true })
+				readAt(t, c, r, 0, -1) // nobody can tell
+				f.settle()
+				f.o.with(func() { f.o.spoil = nil })
+				f.with(func() { f.storeAway = false })
+				if restart {
+					if err := c.Close(); err != nil {
+						t.Fatal(err)
+					}
+					c = add()
+				}
+				f.clock.Advance(pauseFor)
+				for range 2 {
+					if got := readAt(t, c, r, 0, -1); !bytes.Equal(got, data) {
+						t.Error("other bytes came")
+					}
+					f.settle()
+				}
+				if n := c.stats.mismatched.Load(); n != 2 {
+					t.Errorf("%d chunks were found to be others", n)
+				}
+				if n := c.seals.read.Load(); n != 1 {
+					t.Errorf("the seal was read %d times", n)
+				}
+			})
+		}
+	}
 }
 
 func TestStoreAway(t *testing.T) {

@@ -148,6 +148,7 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 	}
 	if err == nil {
 		blocks := seal.wait(info)
+		ch.unproven = !seal.sure
 		copy(ch.buf, data)
 		var sound int
 		if sound, err = blocks.check(ch, len(data)); sound > 0 {

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,29 +135,35 @@ func (s *seals) remember(object string, k knownSeal) {
 
 // askedSeal is a seal that is on its way. One fill has it.
 type askedSeal struct {
-	answer chan *seal // nil where it is known already
+	answer chan sealAnswer // nil where it is known already
 	cancel context.CancelFunc
-	seal   *seal
 	waited bool
+	sealAnswer
+}
+
+// sealAnswer is what is known of an object's seal.
+type sealAnswer struct {
+	seal *seal
+	sure bool // the store has said so just now: it has this one, or none
 }
 
 // ask begins to look for an object's seal, so that the origin can be asked meanwhile.
 func (s *seals) ask(ctx context.Context, object string) *askedSeal {
 	if s.store == nil {
-		return &askedSeal{waited: true}
+		return &askedSeal{waited: true, sealAnswer: sealAnswer{sure: true}} // nothing is ever sealed
 	}
 	now := s.clock.Now()
 	s.mu.Lock()
 	k, ok := s.known[object]
 	s.mu.Unlock()
 	if ok && (k.seal != nil || now.Sub(k.at) < unsealed) {
-		return &askedSeal{seal: k.seal, waited: true}
+		return &askedSeal{waited: true, sealAnswer: sealAnswer{k.seal, k.seal != nil}}
 	}
 	if s.away.now(now) {
 		return &askedSeal{waited: true}
 	}
 	ctx, cancel := within(ctx, s.clock, sealWait)
-	a := &askedSeal{answer: make(chan *seal, 1), cancel: cancel}
+	a := &askedSeal{answer: make(chan sealAnswer, 1), cancel: cancel}
 	go func() { // ends with the fill, which waits for it
 		a.answer <- s.get(ctx, object)
 	}()
@@ -175,30 +182,30 @@ func (a *askedSeal) end() {
 	}
 }
 
-func (s *seals) get(ctx context.Context, object string) *seal {
+func (s *seals) get(ctx context.Context, object string) sealAnswer {
 	asked := s.clock.Now()
 	item, err := s.store.Get(ctx, sealKey(object))
 	switch {
 	case tutti.IsKind(err, tutti.KindNotFound):
 		s.missing.Add(1)
 		s.remember(object, knownSeal{at: s.clock.Now()})
-		return nil
+		return sealAnswer{sure: true}
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil && s.clock.Now().Sub(asked) < sealWait:
-		return nil // the fill ended before
+		return sealAnswer{} // the fill ended before
 	case err != nil:
 		s.failed.Add(1)
 		s.away.begin(s.clock.Now())
-		return nil
+		return sealAnswer{}
 	}
 	found, err := parseSeal(item.Value)
 	if err != nil {
 		s.failed.Add(1)
 		s.remember(object, knownSeal{at: s.clock.Now()})
-		return nil
+		return sealAnswer{sure: true}
 	}
 	s.read.Add(1)
 	s.remember(object, knownSeal{&found, s.clock.Now()})
-	return &found
+	return sealAnswer{&found, true}
 }
 
 // wait returns the sums to compare with: none where there is no seal of this state of the object, or the store does not
@@ -206,7 +213,7 @@ func (s *seals) get(ctx context.Context, object string) *seal {
 func (a *askedSeal) wait(info tutti.ObjectInfo) sums {
 	if !a.waited {
 		a.waited = true
-		a.seal = <-a.answer // its context ends it in time
+		a.sealAnswer = <-a.answer // its context ends it in time
 	}
 	if a.seal == nil || !sameState(a.seal.info, info) {
 		return nil
@@ -237,6 +244,57 @@ func (s sums) check(ch *chunk, filled int) (sound int, err error) {
 		sound = end
 	}
 	return sound, nil
+}
+
+// proven compares a chunk that was filled without knowing its object's seal with it, if the store says it now. sure is
+// whether it needs no more comparing, sound whether the bytes may be sent.
+func (c *Chunks) proven(ctx context.Context, id tutti.ChunkID, info tutti.ObjectInfo, read func() ([]byte, error)) (sure, sound bool) {
+	a := c.seals.ask(ctx, id.Object)
+	defer a.end()
+	blocks := a.wait(info)
+	if blocks == nil {
+		return a.sure, true
+	}
+	data, err := read()
+	if err == nil {
+		_, err = blocks.check(&chunk{id: id, buf: data}, len(data))
+	}
+	if err != nil {
+		c.stats.mismatched.Add(1)
+		c.log.Error("what was kept of an original is not what its seal says; it is fetched again", "object", id.Object, "chunk", id.N, "err", err)
+	}
+	return true, err == nil
+}
+
+// provenFile is proven for a chunk on the disk.
+func (c *Chunks) provenFile(ctx context.Context, id tutti.ChunkID, f *os.File, cf chunkFile, e *diskChunk) bool {
+	if !cf.unproven {
+		return true
+	}
+	sure, sound := c.proven(ctx, id, cf.info, func() ([]byte, error) {
+		data := make([]byte, cf.length)
+		_, err := f.ReadAt(data, chunkHeader)
+		return data, err
+	})
+	if sure && sound {
+		c.disk.prove(e)
+	}
+	return sound
+}
+
+// provenMemory is proven for a chunk in memory.
+func (c *Chunks) provenMemory(ctx context.Context, ch *chunk) bool {
+	ch.mu.Lock()
+	due := ch.done && ch.unproven
+	ch.mu.Unlock()
+	if !due {
+		return true
+	}
+	sure, sound := c.proven(ctx, ch.id, ch.info, func() ([]byte, error) { return ch.buf, nil })
+	if sure && sound {
+		ch.note(func() { ch.unproven = false })
+	}
+	return sound
 }
 
 // Sealer takes the sums of an original that is written to it, for Chunks.Seal.
