@@ -29,6 +29,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	var remember time.Duration
 	if n.members != nil {
 		remember = delivery.DefaultRemember // else the catalogue is in this process, and a plan costs nothing
+		n.holdSlab()
 	}
 	n.metrics = delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
@@ -96,10 +97,6 @@ func (n *node) makeServer(mounts []delivery.Mount, certificate *tls.Config) erro
 	return nil
 }
 
-// passLife is how long listeners may take over what they were given leave to fetch: a pass is asked for once a request,
-// and a player that was paused for longer asks anew.
-const passLife = 12 * time.Hour
-
 // behindNginx returns what tells whether a request came through this fleet's nginx, nil where there is no fleet or no key.
 func (n *node) behindNginx() func(*http.Request) bool {
 	if n.members == nil || n.keys == nil {
@@ -120,7 +117,6 @@ func (n *node) accel() (func(*http.Request, tutti.Pass) (string, bool), error) {
 		if !behind(r) || len(n.members.Members(tutti.ServiceTrackCache)) == 0 {
 			return "", false
 		}
-		p.Expires = n.clock.Now().Add(passLife)
 		return nginx.Location(p.Ref.ID(), n.keys.SealPass(p), p.Size >= 0 && p.Ref.Version != ""), true
 	}, nil
 }

@@ -180,7 +180,6 @@ func (n *node) makeFleet(ctx context.Context) error {
 		return err
 	}
 	self := tutti.Member{ID: id, Service: tutti.Service(n.settings.Role), Address: address, Started: n.clock.Now(), Version: version}
-	n.holdSlab()
 	n.members, err = members.New(ctx, members.Config{Store: n.store, Self: self, Clock: n.clock, Logger: n.logger})
 	if err != nil {
 		return err

@@ -19,10 +19,10 @@ const (
 	largeHeapGOGC = 50
 )
 
-// A delivery process has 4 MB in use, and at the default GOGC collects after every 4 MB more, which is each 130th request
-// for a range: a tenth of its processor time. So a process of a fleet holds a slab that the collector counts and that
-// nobody ever touches: it takes addresses, no memory, and lets the heap grow by as much again between collections.
-const slabBytes = 32 << 20
+// A delivery process of a fleet has 4 MB in use, and at the default GOGC collects after every 4 MB more, which is each 130th
+// request for a range: a tenth of its processor time. So it holds a slab that the collector counts and that nobody ever
+// touches: it takes addresses and no memory, and lets the heap grow by as much again between collections.
+const slabBytes = 16 << 20
 
 // holdSlab does so for as long as n lives. Whoever sets GOGC decides for themselves.
 func (n *node) holdSlab() {
