@@ -8,8 +8,10 @@ import (
 )
 
 // passFor is how long a proxy may fetch under one pass. It asks for one slice after the other as its listener takes them,
-// so the pass must last as long as somebody may listen to one file, pauses included.
-const passFor = 24 * time.Hour
+// so the pass must last as long as somebody may listen to one file, the longest of audiobooks. It need not last through
+// pauses of more than ten minutes, in which the proxy drops the listener, whose player then asks for a pass anew. The key
+// that seals passes can be taken away as long after it was last used.
+const passFor = 12 * time.Hour
 
 // redirect leaves the bytes to the proxy in front, if there is one that fetches them itself, and reports whether the
 // request is answered. The answer tells the proxy where to, and the listener, through the proxy, what this process alone

@@ -42,7 +42,7 @@ type StreamerConfig struct {
 	Stall time.Duration
 	// Accel, where it is set, has the proxy in front fetch the bytes from the track cache itself: it returns the address to
 	// send the proxy to (X-Accel-Redirect), and false where the request did not come through such a proxy. The pass names
-	// what is to be sent; its Size is -1 for what is still being made, and for whatever else goes out whole.
+	// what is to be sent, and is good for 12 h; its Size is -1 for what is still being made, and for whatever else goes out whole.
 	Accel func(r *http.Request, p tutti.Pass) (location string, ok bool)
 	// Remember is how long a plan is good for further requests of the same user for the same thing: the many ranges that
 	// a running player asks for then cost no round trip. 0 is not at all, as in one process, where a plan costs nothing.
