@@ -220,7 +220,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	c.people.init(c)
-	c.playlists.writing, c.playlists.reading = newTurn(), newTurn()
+	c.playlists.writing, c.playlists.reading, c.now.reading = newTurn(), newTurn(), newTurn()
 	if err := c.playlists.load(ctx, c); err != nil {
 		return nil, err
 	}

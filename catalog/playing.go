@@ -2,14 +2,18 @@ package catalog
 
 import (
 	"cmp"
+	"container/heap"
+	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,8 +26,53 @@ import (
 // one another keep it as items that expire, one for each player, so that each of them can say it. There memory holds
 // what this node wrote last, so that a player that reports all the time costs a write only when something has changed.
 type nowPlaying struct {
-	mu   sync.Mutex
-	list map[nowKey]nowEntry
+	mu     sync.Mutex
+	by     map[nowKey]*player
+	of     map[tutti.ID]int // players of each person
+	ends   endings
+	latest list.List // of *player, the latest report first
+
+	// What all nodes wrote, as last read. Who waited for reading while that was read need not read it again.
+	reading turn
+	asked   atomic.Uint64 // counts who asked
+	read    []nowEntry
+	readFor uint64    // asked when that was read; guarded by reading
+	readAt  time.Time // guarded by reading
+}
+
+// player is one that nowPlaying remembers.
+type player struct {
+	key nowKey
+	nowEntry
+	end int           // place in endings
+	at  *list.Element // place in latest
+}
+
+// endings is a heap (container/heap) of players by when they are forgotten.
+type endings []*player
+
+func (e endings) Len() int           { return len(e) }
+func (e endings) Less(i, j int) bool { return e[i].until.Before(e[j].until) }
+
+func (e endings) Swap(i, j int) {
+	e[i], e[j] = e[j], e[i]
+	e[i].end, e[j].end = i, j
+}
+
+// Push implements heap.Interface.
+func (e *endings) Push(x any) {
+	p := x.(*player)
+	p.end = len(*e)
+	*e = append(*e, p)
+}
+
+// Pop implements heap.Interface.
+func (e *endings) Pop() any {
+	last := len(*e) - 1
+	p := (*e)[last]
+	(*e)[last] = nil
+	*e = (*e)[:last]
+	return p
 }
 
 type nowKey struct {
@@ -48,6 +97,21 @@ const (
 	// playingShards is over how many partitions the players of all people are spread: a million that begin a track every
 	// three minutes are 5,600 writes a second, and a partition of DynamoDB takes 1,000.
 	playingShards = 16
+
+	// maxPlayingShard is how many players of a partition are looked at by who wants to know of all: 16,000 in all, the
+	// latest of this node's where there is no partition. Of more than that some are not listed.
+	maxPlayingShard = 1000
+
+	// maxPlaying is how many players a list shows, those that reported last.
+	maxPlaying = 500
+
+	// playingFew is how many players are read anew for whoever asks. A list of more, which costs 30 read units of
+	// DynamoDB or more, is good for playingAge.
+	playingFew = 200
+	playingAge = time.Second
+
+	// namesAtOnce is how many users' names are asked for at a time.
+	namesAtOnce = 16
 
 	// playingInterval is how often a report that brings nothing new is written all the same.
 	playingInterval = 20 * time.Second
@@ -130,35 +194,59 @@ func (c *Catalog) NowPlaying(ctx context.Context, v tutti.Viewer, p tutti.Playin
 func (n *nowPlaying) set(op string, key nowKey, e nowEntry, now time.Time) (former nowEntry, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.list == nil {
-		n.list = make(map[nowKey]nowEntry)
+	if n.by == nil {
+		n.by, n.of = make(map[nowKey]*player), make(map[tutti.ID]int)
 	}
-	players := 0
-	for k, x := range n.list {
-		if !x.until.After(now) {
-			delete(n.list, k)
-		} else if k.user == key.user {
-			players++
-		}
+	n.expire(now)
+	x, known := n.by[key]
+	if known {
+		former = x.nowEntry
 	}
-	former, known := n.list[key]
 	switch {
-	case e.State == "stopped":
-		delete(n.list, key)
-	case !known && players >= maxPlayers:
+	case e.State == "stopped" || !e.until.After(now):
+		if known {
+			n.forget(x)
+		}
+	case known:
+		x.nowEntry = e
+		heap.Fix(&n.ends, x.end)
+		n.latest.MoveToFront(x.at)
+	case n.of[key.user] >= maxPlayers:
 		return former, tutti.Errorf(tutti.KindExhausted, op, "more than %d players report at once", maxPlayers)
 	default:
-		n.list[key] = e
+		x = &player{key: key, nowEntry: e}
+		n.by[key] = x
+		n.of[key.user]++
+		heap.Push(&n.ends, x)
+		x.at = n.latest.PushFront(x)
 	}
 	return former, nil
+}
+
+// expire forgets the players whose time is over. The caller holds mu.
+func (n *nowPlaying) expire(now time.Time) {
+	for len(n.ends) > 0 && !n.ends[0].until.After(now) {
+		n.forget(n.ends[0])
+	}
+}
+
+// forget forgets a player. The caller holds mu.
+func (n *nowPlaying) forget(x *player) {
+	heap.Remove(&n.ends, x.end)
+	n.latest.Remove(x.at)
+	delete(n.by, x.key)
+	if n.of[x.key.user]--; n.of[x.key.user] == 0 {
+		delete(n.of, x.key.user)
+	}
 }
 
 // keep remembers what other nodes know, unless the player has stopped or reported again meanwhile.
 func (n *nowPlaying) keep(key nowKey, e nowEntry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if now, ok := n.list[key]; ok && now.Track.ID == e.Track.ID && now.State == e.State {
-		n.list[key] = e
+	if x, ok := n.by[key]; ok && x.Track.ID == e.Track.ID && x.State == e.State {
+		x.nowEntry = e
+		heap.Fix(&n.ends, x.end)
 	}
 }
 
@@ -194,78 +282,109 @@ func (c *Catalog) tellPlaying(ctx context.Context, op string, key nowKey, e *now
 	return version, nil
 }
 
-// known returns what this node knows of players.
-func (n *nowPlaying) known(now time.Time) map[nowKey]nowEntry {
+// known returns what this node knows of players, of those that reported last; untold: only what other nodes were not
+// told.
+func (n *nowPlaying) known(now time.Time, untold bool) (list []nowEntry) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	list := make(map[nowKey]nowEntry, len(n.list))
-	for k, e := range n.list {
-		if e.until.After(now) {
-			list[k] = e
-		} else {
-			delete(n.list, k)
+	n.expire(now)
+	left := playingShards * maxPlayingShard
+	for at := n.latest.Front(); at != nil && left > 0; at = at.Next() {
+		if x := at.Value.(*player); !untold || x.written.IsZero() {
+			list = append(list, x.nowEntry)
 		}
+		left--
 	}
 	return list
 }
 
 // playing returns who plays what. Where the store can be asked, what it says counts, and of this node's own knowledge
 // only what could not be told.
-func (c *Catalog) playing(ctx context.Context, op string, now time.Time) (map[nowKey]nowEntry, error) {
-	mine := c.now.known(now)
+func (c *Catalog) playing(ctx context.Context, op string) ([]nowEntry, error) {
 	if c.cfg.SoleWriter {
-		return mine, nil
+		return c.now.known(c.clock.Now(), false), nil
 	}
-	var shards [playingShards][]playingItem
-	g, gctx := errgroup.WithContext(ctx)
-	for i := range shards {
-		g.Go(func() error {
-			return c.listJSON(gctx, op, playingPK(i), "", func(item store.Item) error {
-				var p playingItem
-				if err := json.Unmarshal(item.Value, &p); err != nil {
-					return err
-				}
-				shards[i] = append(shards[i], p)
-				return nil
-			})
-		})
-	}
-	if err := g.Wait(); err != nil {
+	told, err := c.playingAnywhere(ctx, op)
+	now := c.clock.Now()
+	if err != nil {
 		if ctx.Err() == nil && tutti.IsKind(err, tutti.KindUnavailable) {
-			return mine, nil
+			return c.now.known(now, false), nil
 		}
 		return nil, err
 	}
-	list := make(map[nowKey]nowEntry)
-	for _, p := range slices.Concat(shards[:]...) {
-		until := unixNano(p.Until)
-		if !until.After(now) {
-			continue
-		}
-		list[nowKey{p.User, p.Player}] = nowEntry{Playing: tutti.Playing{
-			User: p.User, Player: p.Player, Track: tutti.Track{ID: p.Track}, State: p.State,
-			Position: time.Duration(p.Position), Rate: p.Rate, ReportedAt: unixNano(p.At),
-		}, until: until}
+	list := c.now.known(now, true)
+	own := make(map[nowKey]bool, len(list))
+	for i := range list {
+		own[nowKey{list[i].User, list[i].Player}] = true
 	}
-	for key, own := range mine {
-		if own.written.IsZero() {
-			list[key] = own
+	for _, e := range told {
+		if e.until.After(now) && !own[nowKey{e.User, e.Player}] {
+			list = append(list, e)
 		}
 	}
 	return list, nil
 }
 
-// NowPlayingAll returns who plays what, latest report first, as far as v sees the tracks.
+// playingAnywhere returns what all nodes wrote, as it was when it was asked for; of many players as it was less than
+// playingAge before. One at a time reads, and for all who wait meanwhile. Nobody changes what is returned.
+func (c *Catalog) playingAnywhere(ctx context.Context, op string) ([]nowEntry, error) {
+	n := &c.now
+	mine := n.asked.Add(1)
+	if err := n.reading.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer n.reading.unlock()
+	now := c.clock.Now()
+	if n.readFor >= mine || len(n.read) > playingFew && now.Sub(n.readAt) < playingAge {
+		return n.read, nil
+	}
+	readFor := n.asked.Load()
+	var shards [playingShards][]nowEntry
+	g, gctx := errgroup.WithContext(ctx)
+	for i := range shards {
+		g.Go(func() (err error) {
+			shards[i], err = c.playingIn(gctx, op, i)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	n.read, n.readFor, n.readAt = slices.Concat(shards[:]...), readFor, now
+	return n.read, nil
+}
+
+// playingIn reads a partition's players.
+func (c *Catalog) playingIn(ctx context.Context, op string, shard int) (list []nowEntry, err error) {
+	for after := ""; len(list) < maxPlayingShard; {
+		page, err := c.store.Query(ctx, playingPK(shard), "", after, maxPlayingShard-len(list))
+		if err != nil {
+			return nil, tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		for _, item := range page.Items {
+			var p playingItem
+			if err := json.Unmarshal(item.Value, &p); err != nil {
+				return nil, tutti.Wrap(tutti.KindInternal, op, err)
+			}
+			list = append(list, nowEntry{Playing: tutti.Playing{
+				User: p.User, Player: p.Player, Track: tutti.Track{ID: p.Track}, State: p.State,
+				Position: time.Duration(p.Position), Rate: p.Rate, ReportedAt: unixNano(p.At),
+			}, until: unixNano(p.Until)})
+		}
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	return list, nil
+}
+
+// NowPlayingAll returns who plays what, latest report first, as far as v sees the tracks: at most maxPlaying players.
 func (c *Catalog) NowPlayingAll(ctx context.Context, v tutti.Viewer) ([]tutti.Playing, error) {
-	found, err := c.playing(ctx, "catalog.NowPlayingAll", c.clock.Now())
+	found, err := c.playing(ctx, "catalog.NowPlayingAll")
 	if err != nil {
 		return nil, err
 	}
-	list := make([]tutti.Playing, 0, len(found))
-	for _, e := range found {
-		list = append(list, e.Playing)
-	}
-	slices.SortFunc(list, func(a, b tutti.Playing) int {
+	slices.SortFunc(found, func(a, b nowEntry) int {
 		return cmp.Or(-a.ReportedAt.Compare(b.ReportedAt), cmp.Compare(a.User, b.User), cmp.Compare(a.Player, b.Player))
 	})
 	w, err := c.look(ctx, v, "")
@@ -273,22 +392,44 @@ func (c *Catalog) NowPlayingAll(ctx context.Context, v tutti.Viewer) ([]tutti.Pl
 		return nil, err
 	}
 	var r record
-	seen := list[:0]
-	for _, p := range list {
-		if s, ok := w.trackSlot(p.Track.ID); ok {
+	seen := make([]tutti.Playing, 0, min(len(found), maxPlaying))
+	for i := range found {
+		if s, ok := w.trackSlot(found[i].Track.ID); ok {
+			p := found[i].Playing
 			p.Track = w.trackAt(s, &r)
-			seen = append(seen, p)
+			if seen = append(seen, p); len(seen) == maxPlaying {
+				break
+			}
 		}
 	}
 	w.done()
-	names := make(map[tutti.ID]string)
+	names := c.userNames(ctx, seen)
 	for i := range seen {
-		name, ok := names[seen[i].User]
-		if !ok {
-			name = c.userName(ctx, seen[i].User)
-			names[seen[i].User] = name
-		}
-		seen[i].UserName = name
+		seen[i].UserName = names[seen[i].User]
 	}
 	return seen, nil
+}
+
+// userNames returns the names of those who play, as far as they can be had.
+func (c *Catalog) userNames(ctx context.Context, of []tutti.Playing) map[tutti.ID]string {
+	names := make(map[tutti.ID]string)
+	for i := range of {
+		names[of[i].User] = ""
+	}
+	var (
+		mu sync.Mutex
+		g  errgroup.Group
+	)
+	g.SetLimit(namesAtOnce)
+	for _, id := range slices.Collect(maps.Keys(names)) {
+		g.Go(func() error {
+			name := c.userName(ctx, id)
+			mu.Lock()
+			names[id] = name
+			mu.Unlock()
+			return nil
+		})
+	}
+	_ = g.Wait() // a name that cannot be had is left out
+	return names
 }
