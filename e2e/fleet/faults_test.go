@@ -184,7 +184,7 @@ func (s *stage) sweep(ctx context.Context) error {
 	cache := filepath.Join(s.f.Nginx().Data, "nginx", "cache")
 	for wait(ctx, 500*time.Millisecond) == nil {
 		err := filepath.WalkDir(cache, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() {
+			if err == nil && d.Type().IsRegular() && filepath.Ext(name) == "" { // the others are being written
 				err = os.Remove(name)
 			}
 			if errors.Is(err, fs.ErrNotExist) {
