@@ -391,6 +391,7 @@ type Annotator interface {
 	Played(ctx context.Context, v Viewer, plays ...Play) error
 	// NowPlaying says what a player does at this moment; it is forgotten when the track would have ended.
 	NowPlaying(ctx context.Context, v Viewer, p Playing) error
+	// NowPlayingAll returns who plays what, latest report first, of many players the 500 that reported last.
 	NowPlayingAll(ctx context.Context, v Viewer) ([]Playing, error)
 }
 
