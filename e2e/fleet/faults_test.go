@@ -386,7 +386,7 @@ func (s *stage) faults() []fault {
 		out,
 		fault{name: "DynamoDB stopped", did: "connections refused", hold: 30 * time.Second, noWrites: true, stale: true, begin: trouble(f.Store, Trouble{Down: true})},
 		fault{name: "DynamoDB throttled", did: "half of the requests refused with ProvisionedThroughputExceededException", hold: hold, stale: true, begin: trouble(f.Store, Trouble{Throttle: 0.5})},
-		fault{name: "DynamoDB slow", did: "500 ms added to every request", hold: hold, begin: trouble(f.Store, Trouble{Delay: 500 * time.Millisecond})},
+		fault{name: "DynamoDB slow", did: "500 ms added to every request", hold: hold, stale: true, begin: trouble(f.Store, Trouble{Delay: 500 * time.Millisecond})},
 		fault{
 			name: "origin stopped", did: "connections refused; tracks asked for that nobody had played", hold: hold,
 			hot:   true,
@@ -629,19 +629,19 @@ func (s *stage) report(file string) error {
 	}
 	var b strings.Builder
 	b.WriteString(head + from + "\n")
-	b.WriteString("| fault | what was done | streams running, cut, with a wrong byte | music stopped | first byte p50 / p99 of a piece | failed requests | writes acknowledged, refused, lost | whole again after | |\n")
+	b.WriteString("| fault | what was done | streams running, cut, with a wrong byte | music stopped | first byte p50 / p99 of a piece | failed requests | writes acknowledged, refused, not seen at once, lost | whole again after | |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	for _, o := range s.rows {
 		stopped := "never"
 		if o.load.Stalls > 0 {
 			stopped = fmt.Sprintf("%d times, up to %s", o.load.Stalls, ms(o.load.Longest))
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d, %d, %d | %s | %s / %s | %d of %d | %d, %d, %d | %s | %s |\n",
+		fmt.Fprintf(&b, "| %s | %s | %d, %d, %d | %s | %s / %s | %d of %d | %d, %d, %d, %d | %s | %s |\n",
 			o.name, strings.Join(slices.Concat([]string{o.did}, o.notes), "; "),
 			listeners, o.load.Cuts, o.load.Wrong+o.probes.Wrong, stopped,
 			ms(percentile(o.probes.Pieces, 0.5)), ms(percentile(o.probes.Pieces, 0.99)),
 			o.probes.Failed+o.load.Refused()+o.load.Unanswered, o.probes.Failed+len(o.probes.Pieces)+len(o.probes.Lookups)+o.load.Starts+o.load.Refused()+o.load.Unanswered,
-			o.writes.Acknowledged, o.writes.Failed, len(o.lost), ms(o.heal), o.verdict())
+			o.writes.Acknowledged, o.writes.Failed, o.writes.Stale, len(o.lost), ms(o.heal), o.verdict())
 	}
 	b.WriteString("\n" + to + tail)
 	return os.WriteFile(file, []byte(b.String()), 0o644)
