@@ -27,7 +27,7 @@ var (
 	descChunkHints   = prometheus.NewDesc("tutti_chunks_hints_total", "What other members were told: replicate (get a second copy), dropped.", []string{"what"}, nil)
 	descChunkHeads   = prometheus.NewDesc("tutti_chunks_heads_total", "Heads in the store: read, missed, written, skipped (quota), failed, stale.", []string{"what"}, nil)
 	descChunkUnits   = prometheus.NewDesc("tutti_chunks_head_units_total", "Units that heads cost, counted from their sizes.", []string{"kind"}, nil)
-	descChunkSeals   = prometheus.NewDesc("tutti_chunks_seals_total", "Seals: read, missing, failed, taken, refused.", []string{"what"}, nil)
+	descChunkSeals   = prometheus.NewDesc("tutti_chunks_seals_total", "Seals: read, missing, failed, taken, refused, revoked.", []string{"what"}, nil)
 	descChunkOrigin  = prometheus.NewDesc("tutti_chunks_origin_total", "Requests of the origin: read, failed, refused (known to be away), probe.", []string{"what"}, nil)
 	descChunkAway    = prometheus.NewDesc("tutti_chunks_origin_away", "1 while a library's storage is known to be away.", []string{"library"}, nil)
 	descChunkStored  = prometheus.NewDesc("tutti_chunks_stored_bytes", "Bytes of chunks kept, by tier.", []string{"tier"}, nil)
@@ -91,6 +91,7 @@ func (c *Chunks) Collect(ch chan<- prometheus.Metric) {
 		{descChunkSeals, "failed", &l.failed},
 		{descChunkSeals, "taken", &l.taken},
 		{descChunkSeals, "refused", &l.refused},
+		{descChunkSeals, "revoked", &l.revoked},
 		{descChunkOrigin, "read", &g.reads},
 		{descChunkOrigin, "failed", &g.failures},
 		{descChunkOrigin, "refused", &g.refused},

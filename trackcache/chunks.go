@@ -622,11 +622,23 @@ func (c *Chunks) fromPeer(ctx context.Context, ch *chunk, m tutti.Member, seal *
 
 // fromOrigin asks the origin, and again for the rest where it breaks off.
 func (c *Chunks) fromOrigin(ctx context.Context, ch *chunk, seal *askedSeal) error {
+	var before *otherBlock
 	for try := 1; ; try++ {
+		vouched := false
 		n, err := c.pull(ctx, ch, seal, func(off, n int64, tag string) (io.ReadCloser, tutti.ObjectInfo, error) {
-			return c.guard.OpenRange(ctx, ch.ref, off, n, tag)
+			rc, info, err := c.guard.OpenRange(ctx, ch.ref, off, n, tag)
+			vouched = info.MD5 != nil
+			return rc, info, err
 		})
 		c.stats.bytesOrigin.Add(n)
+		var other *otherBlock
+		if errors.As(err, &other) && !vouched && before != nil && *before == *other {
+			c.log.Error("the origin does not have the bytes that were sealed; the seal is deleted", "library", ch.ref.Library, "path", ch.ref.Path)
+			if rerr := c.seals.revoke(ctx, ch.id.Object, seal); rerr != nil {
+				return errors.Join(err, rerr)
+			}
+		}
+		before = other
 		switch {
 		case err == nil:
 			c.stats.fillsOrigin.Add(1)

@@ -538,6 +538,83 @@ func TestSealIsOfWhatTheOriginHas(t *testing.T) {
 	})
 }
 
+// An origin that sends other bytes for a while, and vouches for none (an object that was put in parts), is not to make
+// its originals unplayable for good.
+func TestSealOfWrongBytes(t *testing.T) {
+	data := noise(1, tutti.ChunkSize+100)
+	spoil := func(off int64, b []byte) {
+		if off == 0 && len(b) > 100 {
+			b[77] ^= 1
+		}
+	}
+	unvouched := func(f *testFleet) tutti.Ref {
+		r := f.o.put("a.flac", data)
+		s := f.o.byPath["a.flac"]
+		s.info.MD5 = nil
+		f.o.byPath["a.flac"] = s
+		return r
+	}
+	t.Run("is not taken", func(t *testing.T) {
+		f := newFleet(t, 1)
+		c, r := f.node("c1"), unvouched(f)
+		f.o.spoil = spoil
+		read(t, c, r)
+		f.settle()
+		f.o.with(func() { f.o.spoil = nil })
+		o, err := c.OpenToVerify(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer o.Close()
+		s := NewSealer()
+		if _, err := o.CopyRange(t.Context(), s, 0, -1); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Seal(t.Context(), r, s); !tutti.IsKind(err, tutti.KindUnavailable) {
+			t.Error(err)
+		}
+		if got := read(t, c, r); !bytes.Equal(got, data) {
+			t.Error("other bytes came")
+		}
+	})
+	t.Run("is deleted", func(t *testing.T) {
+		f := newFleet(t, 1)
+		r := unvouched(f)
+		f.o.spoil = spoil
+		sealed(t, f, f.node("c1"), r) // both readings were the same
+		f.o.with(func() { f.o.spoil = nil })
+		c := f.add("c2")
+		f.with(func() { f.seen["c2"] = func(tutti.ChunkID) []string { return []string{"c2"} } })
+		if got := read(t, c, r); !bytes.Equal(got, data) {
+			t.Error("other bytes came")
+		}
+		f.settle()
+		if _, err := f.store.Get(t.Context(), sealKey(r.ID())); !tutti.IsKind(err, tutti.KindNotFound) {
+			t.Errorf("the seal: %v", err)
+		}
+	})
+	t.Run("is kept when accidents differ", func(t *testing.T) {
+		f := newFleet(t, 1)
+		r := unvouched(f)
+		sealed(t, f, f.node("c1"), r)
+		c := f.add("c2")
+		f.with(func() { f.seen["c2"] = func(tutti.ChunkID) []string { return []string{"c2"} } })
+		n := byte(0)
+		f.o.with(func() { f.o.spoil = func(_ int64, b []byte) { n++; b[50] ^= n } })
+		if _, err := tryReadAt(t, c, r, 0, -1); !tutti.IsKind(err, tutti.KindUnavailable) {
+			t.Error(err)
+		}
+		f.o.with(func() { f.o.spoil = nil })
+		f.settle()
+		if got := read(t, c, r); !bytes.Equal(got, data) {
+			t.Error("other bytes came")
+		}
+		if n := c.seals.revoked.Load(); n != 0 {
+			t.Error("the seal was deleted")
+		}
+	})
+}
+
 // flipChunk changes chunk 0 of r and its checksum, as a member does that was sent something wrong.
 func flipChunk(t *testing.T, dir string, r tutti.Ref) {
 	t.Helper()

@@ -90,8 +90,8 @@ type seals struct {
 	store store.Store
 	clock clock.Clock
 
-	read, missing, failed, taken, refused atomic.Int64
-	away                                  pause
+	read, missing, failed, taken, refused, revoked atomic.Int64
+	away                                           pause
 
 	mu    sync.Mutex
 	known map[string]knownSeal
@@ -239,7 +239,7 @@ func (s sums) check(ch *chunk, filled int) (sound int, err error) {
 		i := (ch.id.N*tutti.ChunkSize + int64(block)) / sealBlock * sealSum
 		sum := sha256.Sum256(ch.buf[block:end])
 		if string(sum[:sealSum]) != string(s[i:i+sealSum]) {
-			return sound, tutti.Errorf(tutti.KindUnavailable, "trackcache: fill", "the bytes that came are not those of the file; try again")
+			return sound, &otherBlock{i / sealSum, sum}
 		}
 		sound = end
 	}
@@ -295,6 +295,32 @@ func (c *Chunks) provenMemory(ctx context.Context, ch *chunk) bool {
 		ch.note(func() { ch.unproven = false })
 	}
 	return sound
+}
+
+// otherBlock is the error of bytes that are not those of the seal.
+type otherBlock struct {
+	block int64
+	sum   [sha256.Size]byte
+}
+
+var errOther = tutti.Errorf(tutti.KindUnavailable, "trackcache: fill", "the bytes that came are not those of the file; try again")
+
+func (e *otherBlock) Error() string { return errOther.Error() }
+func (e *otherBlock) Unwrap() error { return errOther }
+
+// revoke deletes a seal of which the origin sends the same other block again and again, without being able to say that
+// it is not the file's (it vouches for no MD5): then it is more likely that other bytes were sealed than that the same
+// accident happens twice. The fill goes on without.
+func (s *seals) revoke(ctx context.Context, object string, a *askedSeal) error {
+	ctx, cancel := within(ctx, s.clock, hintLimit)
+	defer cancel()
+	if err := s.store.Delete(ctx, sealKey(object), store.Always); err != nil {
+		return err
+	}
+	s.revoked.Add(1)
+	s.remember(object, knownSeal{at: s.clock.Now()})
+	a.sealAnswer = sealAnswer{sure: true}
+	return nil
 }
 
 // Sealer takes the sums of an original that is written to it, for Chunks.Seal.
@@ -358,8 +384,8 @@ func (c *Chunks) OpenToVerify(ctx context.Context, r tutti.Ref) (tutti.Object, e
 }
 
 // Seal keeps what the bytes of an original are, of which an object of OpenToVerify was read as a whole. Where the origin
-// vouches for the MD5 of other bytes, what lies here is damaged: the origin is read itself, the chunks that are not the
-// same are dropped, and the error is KindUnavailable.
+// vouches for the MD5 of these bytes they are sealed. Else the origin is read once more: the chunks that are not the same
+// are dropped, and the error is KindUnavailable.
 func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
 	const op = "trackcache.Seal"
 	s.end()
@@ -378,8 +404,12 @@ func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
 			return tutti.Wrap(tutti.KindUnavailable, op, err)
 		}
 	}
-	if info.MD5 != nil && !bytes.Equal(info.MD5, s.md5.Sum(nil)) {
-		if err := c.compare(ctx, r, info, s); err != nil {
+	if !bytes.Equal(info.MD5, s.md5.Sum(nil)) {
+		err := c.compare(ctx, r, info, s)
+		if err == nil && info.MD5 != nil {
+			err = tutti.Errorf(tutti.KindUnavailable, op, "the storage of the music vouches for other bytes than it sends")
+		}
+		if err != nil {
 			c.seals.refused.Add(1)
 			return err
 		}
@@ -398,7 +428,7 @@ func (c *Chunks) Seal(ctx context.Context, r tutti.Ref, s *Sealer) error {
 	return nil
 }
 
-// compare reads an original from the origin and drops the chunks that are not the same.
+// compare reads an original from the origin and drops the chunks that are not the same. With some it returns an error.
 func (c *Chunks) compare(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo, s *Sealer) error {
 	const op = "trackcache.Seal"
 	rc, _, err := c.guard.OpenRange(ctx, r, 0, -1, info.Tag)
@@ -428,7 +458,7 @@ func (c *Chunks) compare(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 		c.mu.Unlock()
 	}
 	if bad == 0 {
-		return tutti.Errorf(tutti.KindUnavailable, op, "the storage of the music vouches for other bytes than it sends")
+		return nil
 	}
 	c.stats.mismatched.Add(bad)
 	c.log.Error("what was kept of an original is not what the origin has; it was dropped", "library", r.Library, "path", r.Path, "blocks", bad)
