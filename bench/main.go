@@ -28,6 +28,7 @@ type options struct {
 	synthetic         []int  // tracks of the synthetic catalogues
 	listeners         int
 	idle, hold        time.Duration
+	scaleBy           int    // of the simulated fleets, what part is simulated
 	plays             string // a record of real plays; "" is none
 	merge             bool   // keep the sections of out that are not measured now
 	measured          string // where the figures of capacity plans go; "" is nowhere
@@ -53,6 +54,7 @@ func main() {
 	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
 	flag.StringVar(&o.only, "only", "", "measure only these, of "+strings.Join(names(), ", ")+" (separated by commas); prints the tables, or puts them in their places in -out where that is given")
 	flag.StringVar(&o.plays, "plays", filepath.Join(os.TempDir(), "tutti-bench", "plays.tsv"), "a record of real plays, made by bench/traffic/fetch.py; left out where there is none")
+	flag.IntVar(&o.scaleBy, "scale-by", 10, "simulate one in so many of the listeners, tracks and machines of docs/scale.md; 1 is all, and takes many minutes")
 	flag.StringVar(&o.measured, "measured", "deploy/capacity/measured.json", "where to write what tutti plan reckons with; - nowhere")
 	flag.Parse()
 	if o.only != "" {
@@ -65,6 +67,7 @@ func main() {
 	if o.measured == "-" || o.out == "-" {
 		o.measured = ""
 	}
+	o.scaleBy = max(1, o.scaleBy)
 	o.ledger = &ledger{values: map[string]capacity.Figure{}}
 	for _, size := range strings.Split(*sizes, ",") {
 		n, err := strconv.Atoi(size)

@@ -30,11 +30,11 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 	}
 	const million = 1_000_000
 	runs := []run{
-		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, 80) }},
-		{"A release, 1,000,000 listeners and half as many more", func() (sim.Scenario, error) { return sim.Release(m, a, million, million) }},
-		{"A zone lost, 1,000,000 listeners", func() (sim.Scenario, error) { return sim.Loss(m, a, million, million, 4*time.Minute) }},
+		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, 8*o.scaleBy) }},
+		{"A release, 1,000,000 listeners and half as many more", func() (sim.Scenario, error) { return sim.Release(m, a, million, million, o.scaleBy) }},
+		{"A zone lost, 1,000,000 listeners", func() (sim.Scenario, error) { return sim.Loss(m, a, million, million, o.scaleBy, 4*time.Minute) }},
 		{"A zone lost, 10,000,000 listeners", func() (sim.Scenario, error) {
-			s, err := sim.Loss(m, a, 10*million, million, 160*time.Second)
+			s, err := sim.Loss(m, a, 10*million, million, o.scaleBy, 88*time.Second)
 			s.Name = "loss-10m"
 			return s, err
 		}},
@@ -80,7 +80,8 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 		table.add(r.title, what+"; "+more, reference, "", "")
 	}
 	if o.out != "-" {
-		if err := os.WriteFile(filepath.Join(filepath.Dir(o.out), "scale.md"), []byte(scaleHead(m)+page.String()), 0o644); err != nil {
+		head := scaleHead(m, o.scaleBy)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(o.out), "scale.md"), []byte(head+page.String()), 0o644); err != nil {
 			return nil, err
 		}
 	}
@@ -162,8 +163,8 @@ func scenarioPage(w io.Writer, dir, title string, s sim.Scenario, res sim.Result
 	}
 	if s.Event > 0 {
 		phase("before", 0, s.Event)
-		phase("the minute after", s.Event, s.Event+time.Minute)
-		phase("from then on", s.Event+time.Minute, c.Until)
+		phase("the 40 s after", s.Event, s.Event+40*time.Second)
+		phase("from then on", s.Event+40*time.Second, c.Until)
 		if after, ok := res.Recovered(s.Event); ok {
 			fmt.Fprintf(w, "\nAs before (p99 within twice, nobody turned away) after %v.", after)
 		} else {
@@ -182,7 +183,7 @@ func scenarioPage(w io.Writer, dir, title string, s sim.Scenario, res sim.Result
 
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-func scaleHead(m capacity.Figures) string {
+func scaleHead(m capacity.Figures, by int) string {
 	return fmt.Sprintf(`# Scale
 
 What happens to a fleet of a million listeners, and of ten. It is simulated, and made by `+"`go run ./bench -only scale -out docs/benchmarks.md`"+` from a
@@ -193,13 +194,17 @@ seed: the same figures come out every time. For a plan of your own, with money: 
 measured by `+"`make bench`"+` on %s (%s): `+"`deploy/capacity/measured.json`"+`.
 
 **What is modelled.** Processors and network cards are queues. The object store answers after 60 ms in the median (log-normal, σ 0.5) and takes
-5,500 reads a second; the database answers a head after 8 ms. Stated again with the constants of the real parts, and not driven as code: nginx's
+5,500 reads a second for each of its prefixes, of which there is one for each million listeners; the database answers a head after 8 ms. Stated again with the constants of the real parts, and not driven as code: nginx's
 passing over of dead servers, the three beats after which a member is dropped, the breaker before the origin, read-ahead of one chunk, second
 copies of what is asked for twice, heads after the second play within their quota. A request that would wait for more than a second is turned
 away with Retry-After; listeners come back after that second, doubled each time with jitter, and give up after six.
 
+**At which size.** With `+"`-scale-by 1`"+` all of it is simulated; here it was 1 in %d of the listeners, tracks, machines and of the object store's
+rate (of the day, 1 in %d), which leaves hit ratios and waiting as they are
+([SHARDS](https://www.usenix.org/conference/fast15/technical-sessions/presentation/waldspurger)). Rates below are those of the part.
+
 **What is not in it.** The listeners' own networks, packet loss, garbage collection, disks that are slower than the network, and a database that
 throttles. A lost zone answers nothing: no connection is refused, each runs into its timeout. "Turned away" counts those too.
 
-`, m.Made, m.Where)
+`, m.Made, m.Where, by, 8*by)
 }

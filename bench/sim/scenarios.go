@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"time"
 
 	"tutti/bench/traffic"
@@ -18,9 +19,17 @@ type Scenario struct {
 // Bitrate is that of the music in all scenarios, in kbit/s.
 const Bitrate = 256
 
-// usual is a fleet of the machines that a plan for so many listeners asks for, over caches that are smaller than the
-// plan's, so that there is something to be missed.
-func usual(m, a capacity.Figures, seed uint64, cat *traffic.Catalogue, listeners int) (Config, error) {
+// usual is a fleet of the machines that a plan for so many listeners asks for. Its track caches hold six tenths of the
+// catalogue, twice, which is less than the plan's disks do, so that there is something to be missed; and the music lies
+// under as many prefixes of the object store as that takes.
+//
+// All scenarios can be played at a share of their size: listeners, tracks, machines and the object store's rate are all
+// divided by the same number. Hit ratios of a sample of the objects in a cache as much smaller are those of the whole
+// (Waldspurger, Park, Garthwaite and Ahmad, "Efficient MRC construction with SHARDS", FAST 2015).
+func usual(m, a capacity.Figures, seed uint64, listeners, tracks, by int) (Config, error) {
+	rate := 5500 * math.Ceil(float64(listeners)/1e6) / float64(by)
+	listeners, tracks = listeners/by, tracks/by
+	cat := traffic.NewCatalogue(seed, tracks, 0.9, Bitrate)
 	p, err := capacity.Make(capacity.Question{Listeners: listeners, Bitrate: Bitrate, Tracks: cat.Tracks(), TrackSeconds: 240, HitRatio: 0.8, Zones: 3}, m, a)
 	if err != nil {
 		return Config{}, err
@@ -28,42 +37,37 @@ func usual(m, a capacity.Figures, seed uint64, cat *traffic.Catalogue, listeners
 	return Config{
 		Traffic:   traffic.Config{Seed: seed, Catalogue: cat, Seats: listeners, AlbumRun: 0.5, Skip: 0.25, Sitting: 8},
 		Plan:      p,
-		DiskShare: 0.4,
+		DiskShare: 1.2,
 		EdgeBytes: 4 << 30,
 		Zones:     3,
 		Warm:      true,
-		Origin:    Origin{Median: 60 * time.Millisecond, Spread: 0.5, Rate: 5500},
+		Origin:    Origin{Median: 60 * time.Millisecond, Spread: 0.5, Rate: rate},
 		Every:     10 * time.Second,
 	}, nil
 }
 
-// Day is 24 hours, from four in the night, at a share of the size: listeners, tracks and machines are all the listeners
-// divided by it. Hit ratios of a sample of the objects in a cache as much smaller are those of the whole
-// (Waldspurger, Park, Garthwaite and Ahmad, "Efficient MRC construction with SHARDS", FAST 2015).
+// Day is 24 hours, from four in the night.
 func Day(m, a capacity.Figures, listeners, tracks, by int) (Scenario, error) {
-	cat := traffic.NewCatalogue(11, tracks/by, 0.9, Bitrate)
-	c, err := usual(m, a, 11, cat, listeners/by)
+	c, err := usual(m, a, 11, listeners, tracks, by)
 	if err != nil {
 		return Scenario{}, err
 	}
 	c.Warm = false
 	c.Until = 24 * time.Hour
 	c.Every = 30 * time.Minute
-	c.Origin.Rate /= float64(by)
 	c.Traffic.Active = func(at time.Duration) float64 { return traffic.Evening(at + 4*time.Hour) }
 	return Scenario{Name: "day", Config: c, How: "a day, from four in the night, beginning with empty caches"}, nil
 }
 
 // Release is a new album that half of all want at once, and half as many listeners more, who come within a minute.
-func Release(m, a capacity.Figures, listeners, tracks int) (Scenario, error) {
-	cat := traffic.NewCatalogue(12, tracks, 0.9, Bitrate)
-	c, err := usual(m, a, 12, cat, listeners)
+func Release(m, a capacity.Figures, listeners, tracks, by int) (Scenario, error) {
+	c, err := usual(m, a, 12, listeners, tracks, by)
 	if err != nil {
 		return Scenario{}, err
 	}
-	c.Until = 10 * time.Minute
+	c.Until = 7 * time.Minute
 	c.Traffic.Flash = &traffic.Flash{
-		At: 2 * time.Minute, Album: cat.Albums() - 1, Share: 0.5, HalfLife: 20 * time.Minute, Surge: 0.5, Ramp: time.Minute,
+		At: 2 * time.Minute, Album: c.Traffic.Catalogue.Albums() - 1, Share: 0.5, HalfLife: 20 * time.Minute, Surge: 0.5, Ramp: time.Minute,
 	}
 	return Scenario{
 		Name: "release", Config: c, Event: c.Traffic.Flash.At,
@@ -73,9 +77,8 @@ func Release(m, a capacity.Figures, listeners, tracks int) (Scenario, error) {
 
 // Loss is a zone of three that is cut off: a third of all machines, those of nginx included, answers nothing and refuses
 // nothing.
-func Loss(m, a capacity.Figures, listeners, tracks int, until time.Duration) (Scenario, error) {
-	cat := traffic.NewCatalogue(13, tracks, 0.9, Bitrate)
-	c, err := usual(m, a, 13, cat, listeners)
+func Loss(m, a capacity.Figures, listeners, tracks, by int, until time.Duration) (Scenario, error) {
+	c, err := usual(m, a, 13, listeners, tracks, by)
 	if err != nil {
 		return Scenario{}, err
 	}

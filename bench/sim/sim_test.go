@@ -47,7 +47,7 @@ func check(t *testing.T, r Result) {
 
 func TestRelease(t *testing.T) {
 	m, a := figures(t)
-	s, err := Release(m, a, 30_000, 20_000)
+	s, err := Release(m, a, 30_000, 20_000, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestRelease(t *testing.T) {
 
 func TestLoss(t *testing.T) {
 	m, a := figures(t)
-	s, err := Loss(m, a, 30_000, 20_000, 4*time.Minute)
+	s, err := Loss(m, a, 30_000, 20_000, 1, 4*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestLoss(t *testing.T) {
 // TestOverload: where a fleet is half as large as it must be, starts are refused and not put off without end.
 func TestOverload(t *testing.T) {
 	m, a := figures(t)
-	s, err := Release(m, a, 30_000, 5_000)
+	s, err := Release(m, a, 30_000, 5_000, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestDayFillsTheCaches(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	m, a := figures(t)
-	s, err := Release(m, a, 30_000, 5_000)
+	s, err := Release(m, a, 30_000, 5_000, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
