@@ -113,6 +113,9 @@ const (
 	// progressInterval is how often a scan's progress is written, and read by those who ask.
 	progressInterval = 500 * time.Millisecond
 
+	// scanRetry is how long a request that the scanner refused waits for the next attempt.
+	scanRetry = 5 * time.Second
+
 	// watchInterval is how often those who watch a scan are told, at most.
 	watchInterval = 250 * time.Millisecond
 )
@@ -244,16 +247,25 @@ func (c *Catalog) assume(ctx context.Context, fence uint64) error {
 
 // handOver hands the requests of all nodes to the scanner, and goes on with a scan that another node did not finish.
 func (c *Catalog) handOver(ctx context.Context) {
-	for first := true; ; first = false {
+	for unfinished := true; ; {
 		told := c.toldOf()
 		s := c.state()
+		begun := true
 		switch {
 		case s.asked() && s.Ask > c.duty.handed.Load():
-			c.scan(ctx, s.Full)
-			c.duty.handed.Store(s.Ask)
-		case first && s.Status.Scanning:
-			c.scan(ctx, false)
+			if begun = c.scan(ctx, s.Full); begun { // else it is not done when the scanner has nothing left to do
+				c.duty.handed.Store(s.Ask)
+			}
+		case unfinished && s.Status.Scanning:
+			begun = c.scan(ctx, false)
 		}
+		if !begun {
+			if clock.Sleep(ctx, c.clock, scanRetry) != nil {
+				return
+			}
+			continue
+		}
+		unfinished = false
 		select {
 		case <-told:
 		case <-ctx.Done():
@@ -262,10 +274,13 @@ func (c *Catalog) handOver(ctx context.Context) {
 	}
 }
 
-func (c *Catalog) scan(ctx context.Context, full bool) {
-	if _, err := c.scanner.Scan(ctx, full); err != nil && ctx.Err() == nil {
-		c.log.ErrorContext(ctx, "a scan that was asked for does not begin", "err", err)
+// scan asks the scanner for a scan, and reports whether it will be.
+func (c *Catalog) scan(ctx context.Context, full bool) bool {
+	_, err := c.scanner.Scan(ctx, full)
+	if err != nil && ctx.Err() == nil {
+		c.log.ErrorContext(ctx, "a scan that was asked for does not begin", "err", err, "again in", scanRetry)
 	}
+	return err == nil
 }
 
 // publish tells the other nodes how this one's scans get on.
