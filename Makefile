@@ -81,7 +81,7 @@ fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	done
 
 bench: bin/tutti ## measure against nginx in the same run; writes docs/benchmarks.md
-	@./need.sh $(TEST_NEEDS)
+	@./need.sh $(TEST_NEEDS) nats-server=nats-server
 	go run ./bench
 
 clean: ## remove what was built, keep the data folder
