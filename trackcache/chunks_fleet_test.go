@@ -635,6 +635,22 @@ func TestHeadsKeepToTheirQuota(t *testing.T) {
 	}
 }
 
+func TestHeadsQuotaIsTheFleets(t *testing.T) {
+	f := newFleet(t, 3, func(c *ChunksConfig) {
+		c.Heads = HeadPolicy{When: HeadsAlways, WritesPerMonth: 360} // three heads of 100 KB: one each
+	})
+	for i := range 30 {
+		r := f.o.put(fmt.Sprint(i), noise(uint64(i), 100_000))
+		readAt(t, f.ranked(r, 0, 0), r, 0, -1)
+		f.settle()
+	}
+	for id, n := range f.nodes {
+		if w := n.heads.written.Load(); w != 1 {
+			t.Errorf("%s wrote %d heads", id, w)
+		}
+	}
+}
+
 func TestListeningGetsTheNextChunkAhead(t *testing.T) {
 	f := newFleet(t, 4)
 	data := noise(1, 6*tutti.ChunkSize)

@@ -30,6 +30,10 @@ const (
 // starts at once while the origin is slow. Units are DynamoDB's: a unit of writing is a KB, a unit of consistent reading
 // 4 KB ("Read and write operations", DynamoDB developer guide). They are counted from sizes, whatever the store is. What
 // would go beyond is left out, and counted.
+//
+// The limits a second are each process's. Those a month are the fleet's: each member spends an equal share of them. A
+// process that starts again begins anew with its share, so a fleet of which each member is started n times in a month may
+// spend n times as much.
 type HeadPolicy struct {
 	When           HeadsWhen
 	TTL            time.Duration // 0 is 30 days; a head that is read in the last quarter of it is written anew
@@ -49,6 +53,7 @@ type heads struct {
 
 	read, missed, written, skipped, failed, stale atomic.Int64
 
+	fleet         tutti.Fleet // nil: alone
 	writes, reads bucket
 	away          pause
 }
@@ -70,10 +75,18 @@ func newHeads(c ChunksConfig) (*heads, error) {
 		}
 	}
 	return &heads{
-		policy: p, store: c.Store, clock: c.Clock, log: c.Logger,
+		policy: p, store: c.Store, fleet: c.Fleet, clock: c.Clock, log: c.Logger,
 		writes: bucket{rate: p.WritesPerSec, month: p.WritesPerMonth},
 		reads:  bucket{rate: p.ReadsPerSec, month: p.ReadsPerMonth},
 	}, nil
+}
+
+// share is this member's part of what may be spent in a month.
+func (h *heads) share() float64 {
+	if h.fleet == nil {
+		return 1
+	}
+	return 1 / float64(max(1, len(h.fleet.Members(tutti.ServiceTrackCache))))
 }
 
 func (h *heads) on() bool { return h.store != nil && h.policy.When != HeadsNever }
@@ -121,7 +134,7 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 		return
 	}
 	most := readUnits(chunkHeader + tutti.HeadSize)
-	if !h.reads.take(h.clock.Now(), most) {
+	if !h.reads.take(h.clock.Now(), most, h.share()) {
 		h.skipped.Add(1)
 		return
 	}
@@ -218,7 +231,7 @@ func (h *heads) write(c *Chunks, r tutti.Ref) bool {
 		return false
 	}
 	object := r.ID()
-	if !h.reads.take(h.clock.Now(), 1) {
+	if !h.reads.take(h.clock.Now(), 1, h.share()) {
 		h.skipped.Add(1)
 		return false
 	}
@@ -262,7 +275,7 @@ func (h *heads) lost(err error) bool {
 
 // put writes a head and the note that it is there.
 func (h *heads) put(ctx context.Context, object string, value []byte) bool {
-	if !h.writes.take(h.clock.Now(), writeUnits(len(value))+1) {
+	if !h.writes.take(h.clock.Now(), writeUnits(len(value))+1, h.share()) {
 		h.skipped.Add(1)
 		return false
 	}
@@ -279,7 +292,7 @@ func (h *heads) put(ctx context.Context, object string, value []byte) bool {
 }
 
 // bucket is a quota: so many units a second, of which a second's worth (or one head's) may be saved up, and so many a
-// calendar month (UTC) in this process.
+// calendar month (UTC), of which this process may spend its share.
 type bucket struct {
 	rate, month float64
 
@@ -291,7 +304,7 @@ type bucket struct {
 	total float64
 }
 
-func (b *bucket) take(now time.Time, n float64) bool {
+func (b *bucket) take(now time.Time, n, share float64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	most := max(b.rate, writeUnits(store.MaxValue)+1)
@@ -304,7 +317,7 @@ func (b *bucket) take(now time.Time, n float64) bool {
 	if y, m, _ := now.UTC().Date(); b.in.Year() != y || b.in.Month() != m {
 		b.in, b.spent = time.Date(y, m, 1, 0, 0, 0, 0, time.UTC), 0
 	}
-	if n > b.level || b.spent+n > b.month {
+	if n > b.level || b.spent+n > b.month*share {
 		return false
 	}
 	b.level -= n

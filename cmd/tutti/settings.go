@@ -102,7 +102,7 @@ type cacheSettings struct {
 	Heads  string   `help:"Which tracks from a bucket have their first seconds kept in the store, to start at once while the bucket is slow: after the second play, always or never." default:"second" enum:"second,always,never" env:"TUTTI_CACHE_HEADS"`
 
 	HeadsTTL    time.Duration `name:"heads-ttl" help:"How long such a beginning is kept after it was last of use." default:"720h" env:"TUTTI_CACHE_HEADS_TTL"`
-	HeadsBudget float64       `name:"heads-budget" help:"What such beginnings may cost in the store, in dollars a month." default:"10" env:"TUTTI_CACHE_HEADS_BUDGET"`
+	HeadsBudget float64       `name:"heads-budget" help:"What such beginnings may cost all members together in the store, in dollars a month. Each spends its share; one that starts again begins anew." default:"10" env:"TUTTI_CACHE_HEADS_BUDGET"`
 }
 
 type fleetSettings struct {
