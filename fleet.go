@@ -119,3 +119,10 @@ type Seeker interface {
 	// OpenAt is Open. off is where the first CopyRange will begin, and changes nothing but the speed.
 	OpenAt(ctx context.Context, r Ref, off int64) (Object, error)
 }
+
+// Prover is an Object that can tell whether its bytes are known to be the file's. Where they are not, they may turn out to
+// be others, and whoever keeps them asks again soon.
+type Prover interface {
+	Object
+	Proven() bool
+}

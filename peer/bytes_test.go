@@ -671,3 +671,35 @@ func (l *limited) Write(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// unsure is a track cache that does not know whether its bytes are the right ones.
+type unsure struct {
+	*made
+	proven bool
+}
+
+func (u *unsure) Open(context.Context, tutti.Ref) (tutti.Object, error) {
+	return &unsureObject{madeObject{u.made}, u.proven}, nil
+}
+
+type unsureObject struct {
+	madeObject
+	proven bool
+}
+
+func (o *unsureObject) Proven() bool { return o.proven }
+
+// TestUnproven looks what nginx is told of how long bytes are good.
+func TestUnproven(t *testing.T) {
+	k := keys(t)
+	for proven, want := range map[bool]string{true: "", false: "600"} {
+		cache := &unsure{&made{size: 3, content: []byte("abc")}, proven}
+		s := httptest.NewServer(peer.Handler(peer.HandlerConfig{TrackCache: cache, Keys: k, Clock: clock.System, Logger: quiet}))
+		ref := tutti.Ref{Library: "l", Path: "a.flac", Version: "v"}
+		resp, body := get(t, "GET", strings.TrimPrefix(s.URL, "http://"), ref.ID(), k.SealPass(tutti.Pass{Ref: ref, Size: 3, Expires: time.Now().Add(time.Hour)}))
+		s.Close()
+		if got := resp.Header.Get("X-Accel-Expires"); got != want || string(body) != "abc" {
+			t.Errorf("proven %v: X-Accel-Expires %q, %s %q", proven, got, resp.Status, body)
+		}
+	}
+}

@@ -140,6 +140,10 @@ func (b *body) object() error {
 	return err
 }
 
+// unprovenFor is how many seconds nginx may keep bytes that are not known to be the file's: long enough for what many ask
+// for now, and short enough for what was wrong to be gone when somebody comes back to it.
+const unprovenFor = "600"
+
 // maxSize is more than any object has: what begins beyond it was counted from an end that is not known.
 const maxSize = 1 << 50
 
@@ -189,6 +193,9 @@ func (b *body) send(ctx context.Context, obj tutti.Object) error {
 		return err
 	}
 	b.describe(obj.ContentType())
+	if p, ok := obj.(tutti.Prover); ok && !p.Proven() {
+		b.w.Header().Set("X-Accel-Expires", unprovenFor)
+	}
 	if b.r.Method == http.MethodHead || part.length() == 0 {
 		b.begin()
 		return nil

@@ -76,6 +76,24 @@ func (o *opened) Size() int64         { return o.info.Size }
 func (o *opened) ModTime() time.Time  { return o.info.ModTime }
 func (o *opened) ContentType() string { return o.info.ContentType }
 
+// Proven implements tutti.Prover: whether the original's seal is known, with which its chunks are compared before they
+// leave. Where it is not, it is looked for, and found the next time.
+func (o *opened) Proven() bool {
+	s, id := o.c.seals, o.ref.ID()
+	s.mu.Lock()
+	k, ok := s.known[id]
+	s.mu.Unlock()
+	if ok && k.seal != nil {
+		return sameState(k.seal.info, o.info)
+	}
+	o.c.background(o.c.hints, &o.c.stats.hintsDropped, func() {
+		a := s.ask(o.c.ctx, id)
+		defer a.end()
+		a.wait(o.info)
+	})
+	return false
+}
+
 // Close implements io.Closer. Closing twice is harmless.
 func (o *opened) Close() error {
 	if h := o.takeFirst(-1); h != nil {
@@ -124,6 +142,7 @@ func (o *opened) CopyRange(ctx context.Context, w io.Writer, off, n int64) (tota
 		case errors.As(err, &spoiled) && again < rereads:
 			again++
 			o.c.disk.spoiled(tutti.ChunkID{Object: o.ref.ID(), N: i}, h.disk, spoiled.err)
+		case errors.Is(err, errMoved): // and is opened there
 		case err != nil:
 			return total, err
 		}
@@ -200,14 +219,31 @@ func (o *opened) copyFile(w io.Writer, f *os.File, at, n int64) (int64, error) {
 	return m, err
 }
 
+// errMoved says that a chunk lies on the disk by now, and the rest is to be read from there.
+var errMoved = errors.New("the chunk lies on the disk by now")
+
+// memoryPiece is how much of a chunk in memory is written at a time: whoever reads slowly holds the chunk no longer than
+// that takes.
+const memoryPiece = 64 << 10
+
 // copyMemory copies from a chunk in memory, as far as it has come.
 func (o *opened) copyMemory(ctx context.Context, w io.Writer, ch *chunk, from, to int) (total int64, err error) {
 	for from < to {
-		var have int
-		if err := ch.until(ctx, func() bool { have = ch.have; return have > from }); err != nil {
+		var piece []byte
+		moved := false
+		err := ch.until(ctx, func() bool {
+			if moved = ch.moved; !moved && ch.have > from {
+				piece = ch.buf[from:min(ch.have, to, from+memoryPiece)]
+			}
+			return moved || piece != nil
+		})
+		if moved {
+			err = errMoved
+		}
+		if err != nil {
 			return total, err
 		}
-		m, err := w.Write(ch.buf[from:min(have, to)])
+		m, err := w.Write(piece)
 		total += int64(m)
 		from += m
 		o.c.stats.bytesMemory.Add(int64(m))

@@ -764,6 +764,12 @@ type passed struct {
 	delivered atomic.Bool
 }
 
+// Proven implements tutti.Prover. An origin that is not asked in chunks has the file itself.
+func (p *passed) Proven() bool {
+	o, ok := p.Object.(tutti.Prover)
+	return !ok || o.Proven()
+}
+
 func (p *passed) CopyRange(ctx context.Context, w io.Writer, off, n int64) (int64, error) {
 	taken, err := p.Object.CopyRange(ctx, w, off, n)
 	p.c.stats.bytesOrigin.Add(taken)

@@ -570,3 +570,32 @@ func TestTrackCacheLeavesForGood(t *testing.T) {
 		t.Error("the stream is not what was sent")
 	}
 }
+
+// TestUnproven has a track cache send bytes of which it is not sure, and that are wrong: nginx asks again when it was told to,
+// and keeps for good what it was not told about.
+func TestUnproven(t *testing.T) {
+	t.Parallel()
+	right, wrong := newObject(12, 3<<20), newObject(13, 3<<20)
+	s := newStand(t, 1, nil, right)
+	unsure := func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("X-Accel-Expires", "1")
+		w.Header().Set("ETag", right.etag)
+		w.Header().Set("Content-Type", "audio/flac")
+		http.ServeContent(w, r, "", modified, bytes.NewReader(wrong.body))
+		return true
+	}
+	s.caches[0].trouble.Store(&unsure)
+	if a := s.do("GET", "/"+right.id); !bytes.Equal(a.body, wrong.body) || a.Header.Get("X-Accel-Expires") != "" {
+		t.Fatalf("%s, %d bytes, %v", a.Status, len(a.body), a.Header)
+	}
+	s.caches[0].trouble.Store(nil)
+	eventually(t, "the right bytes are fetched", func() bool { return bytes.Equal(s.do("GET", "/"+right.id).body, right.body) })
+	fetched := s.caches[0].slices.Load()
+	select {
+	case <-time.After(2100 * time.Millisecond):
+	case <-t.Context().Done():
+	}
+	if a := s.do("GET", "/"+right.id); !bytes.Equal(a.body, right.body) || s.caches[0].slices.Load() != fetched {
+		t.Errorf("%s; %d slices were fetched again", a.Status, s.caches[0].slices.Load()-fetched)
+	}
+}
