@@ -66,7 +66,7 @@ type Config struct {
 	Prices Prices       // zero: DefaultPrices
 
 	Attempts       int               // of one request; 0: 5
-	AttemptTimeout time.Duration     // after which an attempt counts as lost; 0: 3 s
+	AttemptTimeout time.Duration     // after which the first and the second attempt count as lost; further ones have two and four times as long; 0: 750 ms
 	Transport      http.RoundTripper // nil: connections of this Store's own. Close leaves a given one alone
 
 	// Tags are what Init gives the table, so that a bill can be read.
@@ -74,8 +74,13 @@ type Config struct {
 }
 
 const (
-	defaultAttempts       = 5
-	defaultAttemptTimeout = 3 * time.Second
+	defaultAttempts = 5
+	// A connection of the pool that is dead without saying so costs an attempt, and those who ask wait for two seconds or
+	// three: two such connections must fit. The service answers within milliseconds; what takes longer because an
+	// answer of megabytes comes over a slow line is left to the later attempts.
+	defaultAttemptTimeout = 750 * time.Millisecond
+	patientFrom           = 3 // the attempt as of which the time is doubled
+	patientMost           = 4 // times AttemptTimeout
 
 	// The pause before attempt n is drawn evenly from 0 to base·2ⁿ, at most pauseMax ("full jitter":
 	// https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). The base is that of the AWS SDKs for DynamoDB.
@@ -262,7 +267,7 @@ func (s *Store) call(ctx context.Context, op string, fn func(ctx context.Context
 		return notOurs, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
 	for attempt := 1; ; attempt++ {
-		err := s.attempt(ctx, fn)
+		err := s.attempt(ctx, attempt, fn)
 		if err == nil {
 			return sure, s.budget.AddTokens(1)
 		}
@@ -290,11 +295,12 @@ func (s *Store) call(ctx context.Context, op string, fn func(ctx context.Context
 	}
 }
 
-// attempt runs fn within the time that an attempt has.
-func (s *Store) attempt(ctx context.Context, fn func(ctx context.Context) error) error {
+// attempt runs fn within the time that the n-th attempt has.
+func (s *Store) attempt(ctx context.Context, n int, fn func(ctx context.Context) error) error {
+	limit := s.attemptTimeout * time.Duration(min(1<<max(0, min(n, 10)+1-patientFrom), patientMost))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	t := s.clock.AfterFunc(s.attemptTimeout, func() { cancel(errTimeout) })
+	t := s.clock.AfterFunc(limit, func() { cancel(errTimeout) })
 	defer t.Stop()
 	err := fn(ctx)
 	if err != nil && context.Cause(ctx) == errTimeout {

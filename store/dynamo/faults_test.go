@@ -403,6 +403,43 @@ func TestNoAnswer(t *testing.T) {
 	wantKind(t, <-done, tutti.KindNotFound)
 }
 
+// TestDeadConnections: whoever waits for an answer no longer than a second or two, as those do who have something else to
+// answer from, gets one although the first connections that are tried are dead.
+func TestDeadConnections(t *testing.T) {
+	c := clock.NewFake(storetest.Epoch)
+	cfg := newTable(t, local.DynamoDB, c)
+	hung := make(chan struct{}, 2)
+	cfg.Transport = newNetwork(t, func(x exchange) fault {
+		if x.operation == "GetItem" && x.n <= 2 {
+			return fault{hang: true, before: func() { hung <- struct{}{} }}
+		}
+		return fault{}
+	})
+	s := openTest(t, cfg)
+	const patience = 2 * time.Second
+	began := c.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	end := c.AfterFunc(patience, cancel)
+	defer end.Stop()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Get(ctx, key)
+		done <- err
+	}()
+	for range 2 {
+		<-hung
+		c.WaitForTimers(2) // the caller's, and the attempt's
+		c.Advance(defaultAttemptTimeout)
+		if took := c.Now().Sub(began); took >= patience {
+			t.Fatalf("no answer within %v", took)
+		}
+		c.WaitForTimers(2) // the caller's, and the pause
+		c.Advance(pauseBase << 2)
+	}
+	wantKind(t, <-done, tutti.KindNotFound)
+}
+
 // TestCutAnswers: readings whose answers end in their middle are asked again.
 func TestCutAnswers(t *testing.T) {
 	s, n := openFaulty(t, clock.System, func(x exchange) fault {
