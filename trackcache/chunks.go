@@ -247,6 +247,7 @@ type chunk struct {
 	ahead   bool   // nobody has asked for it yet
 	lent    bool   // the bytes come from another member just now
 	done    bool
+	moved   bool // it lies on the disk, and buf is gone
 	err     error
 }
 
@@ -387,7 +388,7 @@ func (c *Chunks) get(ctx context.Context, r tutti.Ref, n int64, who asker) (held
 			c.mu.Unlock()
 			break
 		}
-		if ch = c.filling[id]; ch != nil && !ch.failed() {
+		if ch = c.filling[id]; ch != nil && !ch.over() {
 			c.stats.joined.Add(1)
 			c.mu.Unlock()
 			break
@@ -445,10 +446,11 @@ func (c *Chunks) current(ch *chunk) bool {
 	return sameState(o.info, ch.info)
 }
 
-func (ch *chunk) failed() bool {
+// over reports whether there is nothing to read here: it failed, or lies on the disk.
+func (ch *chunk) over() bool {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
-	return ch.err != nil
+	return ch.err != nil || ch.moved
 }
 
 // wanted notes that a listener asks for a chunk that is, or was, got ahead of time.
@@ -497,6 +499,7 @@ func (c *Chunks) keepChunk(ch *chunk, ahead, unproven bool) {
 		return // the object has changed meanwhile
 	}
 	if ch.keep && c.disk.put(ch.id, ch.info, ch.buf, ahead, unproven) {
+		ch.note(func() { ch.moved, ch.buf = true, nil }) // or each listener who reads slowly would hold a MiB
 		return
 	}
 	c.mu.Lock()

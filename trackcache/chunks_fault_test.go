@@ -367,6 +367,54 @@ func TestOriginThatStandsStill(t *testing.T) {
 	}
 }
 
+// Who reads slowly from a cold chunk goes on from the disk once it is there, and so holds no memory.
+func TestSlowListenersReadFromTheDisk(t *testing.T) {
+	o := newObjects()
+	c := newChunks(t, ChunksConfig{Origin: o, MemoryBytes: 1 << 20, Fills: 4})
+	const listeners = 20
+	gate := make(chan struct{})
+	var begun, all sync.WaitGroup
+	for i := range listeners {
+		data := noise(uint64(i), tutti.ChunkSize)
+		r := o.put(fmt.Sprint(i), data)
+		obj, err := c.OpenAt(t.Context(), r, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun.Add(1)
+		all.Go(func() {
+			w := &slowWriter{begun: &begun, gate: gate, to: expect{want: data}}
+			if n, err := obj.CopyRange(t.Context(), w, 0, -1); err != nil || len(w.to.want) > 0 {
+				t.Errorf("%d bytes came, %v", n, err)
+			}
+			if err := obj.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		begun.Wait()
+		settle(c)
+	}
+	close(gate)
+	all.Wait()
+	if n := c.stats.bytesMemory.Load(); n > listeners*memoryPiece {
+		t.Errorf("%d bytes were sent from memory", n)
+	}
+}
+
+// slowWriter takes nothing until its gate is closed.
+type slowWriter struct {
+	begun *sync.WaitGroup
+	once  sync.Once
+	gate  chan struct{}
+	to    expect
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.once.Do(w.begun.Done)
+	<-w.gate
+	return w.to.Write(p)
+}
+
 func TestTooManyFillsAreRefused(t *testing.T) {
 	o := newObjects()
 	o.gate = make(chan struct{})

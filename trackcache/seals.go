@@ -285,12 +285,12 @@ func (c *Chunks) provenFile(ctx context.Context, id tutti.ChunkID, f *os.File, c
 // provenMemory is proven for a chunk in memory.
 func (c *Chunks) provenMemory(ctx context.Context, ch *chunk) bool {
 	ch.mu.Lock()
-	due := ch.done && ch.unproven
+	due, data := ch.done && ch.unproven && !ch.moved, ch.buf
 	ch.mu.Unlock()
 	if !due {
 		return true
 	}
-	sure, sound := c.proven(ctx, ch.id, ch.info, func() ([]byte, error) { return ch.buf, nil })
+	sure, sound := c.proven(ctx, ch.id, ch.info, func() ([]byte, error) { return data, nil })
 	if sure && sound {
 		ch.note(func() { ch.unproven = false })
 	}
