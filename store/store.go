@@ -79,8 +79,11 @@ type Record struct {
 
 // Store is the contract. Every write is durable when it returns nil, and is seen by every read that starts after
 // that. A write that returns an error has not happened, except where the answer of a database elsewhere was lost
-// (KindUnavailable): then it may have, and the caller reads again. Values passed in are not kept, values returned are the caller's. Engines retry throttling and partial answers
-// themselves within a budget and then return KindUnavailable; callers retry KindConflict after reading again.
+// (KindUnavailable): then it may have, and the caller reads again. Of such a lost answer a write without a condition may
+// happen a second time, before it returns, and replace what another wrote in between: who shares an item that matters
+// names its version. Values passed in are not kept, values returned are the caller's. Engines retry throttling and
+// partial answers themselves within a budget and then return KindUnavailable; callers retry KindConflict after reading
+// again.
 type Store interface {
 	// Get returns KindNotFound where there is no item, or an expired one.
 	Get(ctx context.Context, k Key) (Item, error)

@@ -289,6 +289,37 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestLostAnswersUnconditional loses the answer of writes without a condition after they have happened. They count once.
+func TestLostAnswersUnconditional(t *testing.T) {
+	for name, lost := range map[string]fault{
+		"broken":   {err: errBroken, done: true},
+		"internal": {status: 500, code: "InternalServerError", done: true},
+		"cut":      {cut: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, n := openFaulty(t, clock.System, func(x exchange) fault {
+				if x.operation == "UpdateItem" && x.n%2 == 1 {
+					return lost
+				}
+				return fault{}
+			})
+			ctx := t.Context()
+			for want := uint64(1); want <= 3; want++ {
+				if v, err := s.Put(ctx, key, fmt.Append(nil, want), time.Time{}, store.Always); v != want || err != nil {
+					t.Fatal(want, v, err)
+				}
+				it, err := s.Get(ctx, key)
+				if err != nil || it.Version != want || string(it.Value) != fmt.Sprint(want) {
+					t.Fatalf("%+v, %v", it, err)
+				}
+			}
+			if n.count["UpdateItem"] != 6 {
+				t.Fatal(n.count)
+			}
+		})
+	}
+}
+
 // TestLostAnswerOverwritten: the answer is lost, and before the next attempt another has written the item. Whether this
 // write happened cannot be told any more, and it is not called a conflict.
 func TestLostAnswerOverwritten(t *testing.T) {
@@ -334,19 +365,15 @@ func TestConflictIsCertain(t *testing.T) {
 }
 
 func TestGivesUp(t *testing.T) {
-	for name, test := range map[string]struct {
-		fault   fault
-		written bool
-	}{
-		"throttled":   {throttle, false},
-		"internal":    {internal, false},
-		"broken":      {fault{err: errBroken}, false},
-		"answer lost": {fault{err: errBroken, done: true}, true},
+	for name, trouble := range map[string]fault{
+		"throttled": throttle,
+		"internal":  internal,
+		"broken":    {err: errBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, n := openFaulty(t, clock.System, func(x exchange) fault {
 				if x.operation == "UpdateItem" {
-					return test.fault
+					return trouble
 				}
 				return fault{}
 			})
@@ -355,9 +382,8 @@ func TestGivesUp(t *testing.T) {
 			if n.count["UpdateItem"] != defaultAttempts {
 				t.Fatalf("%d attempts", n.count["UpdateItem"])
 			}
-			if _, err := s.Get(t.Context(), key); (err == nil) != test.written {
-				t.Fatalf("written: %v", err)
-			}
+			_, err = s.Get(t.Context(), key)
+			wantKind(t, err, tutti.KindNotFound)
 		})
 	}
 }

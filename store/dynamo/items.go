@@ -258,7 +258,8 @@ func (s *Store) query(ctx context.Context, op string, in *dynamodb.QueryInput) (
 const (
 	ifGone    = "attribute_not_exists(pk) OR #exp <= :now"
 	ifVersion = "#ver = :ver AND (attribute_not_exists(#exp) OR #exp > :now)"
-	ifNotPast = "attribute_not_exists(#exp) OR #exp > :now" // there is none, or it has not expired
+	// There is none, or it has not expired; and this very write has not happened yet.
+	ifNotPast = "(attribute_not_exists(#exp) OR #exp > :now) AND (attribute_not_exists(#w) OR #w <> :w)"
 	ifPast    = "#exp <= :now"
 )
 
@@ -371,7 +372,7 @@ func conflict(op string) error {
 }
 
 // update writes an item whatever is there, unless that has expired (KindConflict). It is sent again when an answer is
-// lost, even though it may have happened: that counts one version more.
+// lost; the nonce keeps it from happening twice then, unless another has written in between, whose write it replaces.
 func (s *Store) update(ctx context.Context, op string, k store.Key, value []byte, expires time.Time) (version uint64, err error) {
 	c := s.condition(ifNotPast, 0)
 	c.names["#ver"], c.names["#v"], c.names["#w"] = versionAttr, valueAttr, nonceAttr
@@ -402,7 +403,7 @@ func (s *Store) update(ctx context.Context, op string, k store.Key, value []byte
 		// The old version rather than the new one: with the new would come the value that was just sent.
 		ReturnValues: types.ReturnValueUpdatedOld, ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 	}
-	_, err = s.call(ctx, op, func(ctx context.Context) error {
+	sure, err := s.call(ctx, op, func(ctx context.Context) error {
 		out, err := s.db.UpdateItem(ctx, in)
 		if err != nil {
 			return err
@@ -412,6 +413,18 @@ func (s *Store) update(ctx context.Context, op string, k store.Key, value []byte
 		version = old + 1
 		return nil
 	})
+	var refused *types.ConditionalCheckFailedException
+	if sure == unsure && errors.As(err, &refused) {
+		a, lookErr := s.getItem(ctx, op, itemKey(k))
+		if lookErr != nil {
+			return 0, lookErr
+		}
+		if got, ok := numberOf(a[nonceAttr]); ok && got == w {
+			s.refused("UpdateItem", len(value))
+			version, _ = numberOf(a[versionAttr])
+			return version, nil
+		}
+	}
 	return version, s.settle(ctx, op, "UpdateItem", len(value), itemKey(k), 0, notOurs, err)
 }
 
