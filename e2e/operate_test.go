@@ -93,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 		{"", []string{"man"}, ".TH TUTTI 1"},
 		{"", []string{"completion", "bash"}, "tutti completion"},
 		{"", []string{"config"}, "listen: [127.0.0.1:4533]"},
-		{"", []string{"serve", "--role", "broker"}, `!there is no role "broker"; the roles are: all`},
+		{"", []string{"serve", "--role", "broker"}, `!--role must be one of "all","delivery","catalog","trackcache" but got "broker"`},
 		{"", []string{"frobnicate"}, "!frobnicate"},
 		{"", []string{"scan"}, "!--music DIR"},
 		{"", []string{"scan", "--music", wesnoth(t)}, "41 tracks in the catalogue"},
