@@ -111,6 +111,9 @@ const (
 	peerHurry = 20 * time.Millisecond
 	// tries is how often the origin is asked for a chunk, each time for the rest of it.
 	tries = 3
+	// spoiledTries replaces it while the origin answers and its bytes are not those that were sealed: each answer brings
+	// the chunk further, up to the block that is wrong, and to give up would cut streams.
+	spoiledTries = 10
 	// storeWait bounds what the store may hold up a fill that could do without.
 	storeWait = 50 * time.Millisecond
 )
@@ -654,11 +657,11 @@ func (c *Chunks) fromOrigin(ctx context.Context, ch *chunk, seal *askedSeal) err
 				c.heads.drop(c, ch.id.Object)
 			}
 			return tutti.Errorf(tutti.KindUnavailable, "trackcache: fill", "the file changed at the origin; try again")
-		case final(err) || try == tries || ctx.Err() != nil || c.guard.isOpen(ch.ref.Library):
+		case final(err) || try >= tries && other == nil || try >= spoiledTries || ctx.Err() != nil || c.guard.isOpen(ch.ref.Library):
 			return err
 		}
 		if n == 0 {
-			if serr := clock.Sleep(ctx, c.clock, 20*time.Millisecond<<try); serr != nil {
+			if serr := clock.Sleep(ctx, c.clock, 20*time.Millisecond<<min(try, tries)); serr != nil {
 				return err
 			}
 		}
