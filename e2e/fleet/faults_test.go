@@ -66,7 +66,17 @@ type outcome struct {
 	notes  []string      // for the table
 	lost   []string
 	failed []string // why it is no pass
+	slow   []string // what took longer than it should
 }
+
+// late notes what a fault must not do on a machine of one's own, and what a busy one may do by itself: it is in the table
+// and the log, and fails the test only where that is asked for.
+func (o *outcome) late(format string, args ...any) {
+	o.slow = append(o.slow, fmt.Sprintf(format, args...))
+}
+
+// strict reports whether what is late counts as failed.
+func strict() bool { return strings.Contains(os.Getenv("TUTTI_FAULTS"), "STRICT") }
 
 func (o *outcome) fail(format string, args ...any) {
 	o.failed = append(o.failed, fmt.Sprintf(format, args...))
@@ -106,7 +116,7 @@ func TestFaults(t *testing.T) {
 }
 
 // long reports whether the long version was asked for.
-func long() bool { return os.Getenv("TUTTI_FAULTS") == "LONG" }
+func long() bool { return strings.Contains(os.Getenv("TUTTI_FAULTS"), "LONG") }
 
 // newStage starts the fleet and its load, and waits until what is hot is hot.
 func newStage(t *testing.T) *stage {
@@ -268,8 +278,8 @@ func (s *stage) run(f fault) {
 	}
 	s.judge(o)
 	t.Logf("%s: %s\nheard: %v\nprobed: %v\nwritten: %+v\ncold: %v\nchunks: %s", f.name, o.verdict(), &o.load, &o.probes, o.writes, o.cold, s.chunks(ctx))
-	if len(o.failed) > 0 {
-		t.Errorf("%s: %s", f.name, strings.Join(o.failed, "; "))
+	if len(o.failed) > 0 || strict() && len(o.slow) > 0 {
+		t.Errorf("%s: %s", f.name, o.verdict())
 	}
 	must(t, wait(ctx, settle))
 }
@@ -290,7 +300,7 @@ func (s *stage) judge(o *outcome) {
 		o.fail("%d streams were cut", o.load.Cuts)
 	}
 	if o.load.Stalls > 0 {
-		o.fail("the music stopped %d times, for up to %v", o.load.Stalls, o.load.Longest)
+		o.late("the music stopped %d times, for up to %v", o.load.Stalls, o.load.Longest)
 	}
 	if len(o.lost) > 0 {
 		o.fail("acknowledged and lost: %v", o.lost)
@@ -299,10 +309,10 @@ func (s *stage) judge(o *outcome) {
 		o.fail("%d requests for what was played lately failed", n)
 	}
 	if o.writes.Stale > 0 && !o.stale {
-		o.fail("%d times was not seen what had just been acknowledged", o.writes.Stale)
+		o.late("%d times was not seen what had just been acknowledged", o.writes.Stale)
 	}
 	if o.heal > maxHeal {
-		o.fail("requests failed until %v after the fault's end", o.heal)
+		o.late("requests failed until %v after the fault's end", o.heal)
 	}
 	if o.writes.Failed > 0 && o.name == "nothing" {
 		o.fail("%d writes failed: %v", o.writes.Failed, o.writes.Examples)
@@ -325,10 +335,10 @@ func (s *stage) unexpected() error {
 }
 
 func (o *outcome) verdict() string {
-	if len(o.failed) == 0 {
+	if len(o.failed)+len(o.slow) == 0 {
 		return "pass"
 	}
-	return "FAIL: " + strings.Join(o.failed, "; ")
+	return "FAIL: " + strings.Join(append(slices.Clone(o.failed), o.slow...), "; ")
 }
 
 // freshCold returns tracks that nobody has asked for yet.
