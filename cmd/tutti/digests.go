@@ -70,7 +70,8 @@ func (d *digests) get(ctx context.Context, v tutti.Version) []byte {
 		return nil // the listener has left, which says nothing about the store
 	}
 	if err != nil && !tutti.IsKind(err, tutti.KindNotFound) {
-		d.logger.DebugContext(ctx, "the digest of an original could not be read in time", "version", v, "err", err)
+		// It is better to go without its digest than to wait. The pause keeps this to a line every digestAway.
+		d.logger.WarnContext(ctx, "the digest of an original could not be read in time", "version", v, "err", err)
 		d.mu.Lock()
 		d.away = now.Add(digestAway)
 		d.mu.Unlock()

@@ -22,10 +22,6 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if err := n.makeTracing(ctx); err != nil {
 		return err
 	}
-	accel, err := n.accel()
-	if err != nil {
-		return err
-	}
 	var remember time.Duration
 	if n.members != nil {
 		remember = delivery.DefaultRemember // else the catalogue is in this process, and a plan costs nothing
@@ -34,7 +30,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	n.metrics = delivery.NewMetrics(n.registry)
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Tracer: n.tracing.tracer,
-		Digest: n.digests.get, Accel: accel, Remember: remember,
+		Digest: n.digests.get, Accel: n.accel(), Remember: remember,
 	})
 	page, err := web.Handler(s.HTTP.BasePath)
 	if err != nil {
@@ -108,17 +104,17 @@ func (n *node) behindNginx() func(*http.Request) bool {
 
 // accel returns how listeners behind this fleet's nginx are given their bytes: by nginx itself, from the track cache.
 // nil where there is no fleet or no key to seal passes with.
-func (n *node) accel() (func(*http.Request, tutti.Pass) (string, bool), error) {
+func (n *node) accel() func(*http.Request, tutti.Pass) (string, bool) {
 	behind := n.behindNginx()
 	if behind == nil {
-		return nil, nil
+		return nil
 	}
 	return func(r *http.Request, p tutti.Pass) (string, bool) {
 		if !behind(r) || len(n.members.Members(tutti.ServiceTrackCache)) == 0 {
 			return "", false
 		}
 		return nginx.Location(p.Ref.ID(), n.keys.SealPass(p), p.Size >= 0 && p.Ref.Version != ""), true
-	}, nil
+	}
 }
 
 // admitsAdmin admits to the profiler by basic authentication: an admin's name with an app key or the password.
