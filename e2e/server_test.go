@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tutti/e2e/fleet"
 )
 
 const (
@@ -168,26 +169,8 @@ func (s *server) call(endpoint string, params url.Values, part string, out any) 
 }
 
 func (s *server) tryCall(endpoint string, params url.Values, part string, out any) error {
-	body, err := s.get(s.rest(endpoint, params))
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Response map[string]json.RawMessage `json:"subsonic-response"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return fmt.Errorf("%s: %w in %.200s", endpoint, err, body)
-	}
-	if string(answer.Response["status"]) != `"ok"` {
-		return fmt.Errorf("%s: %s", endpoint, body)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(answer.Response[part], out); err != nil {
-		return fmt.Errorf("%s: %s: %w", endpoint, part, err)
-	}
-	return nil
+	c := fleet.Client{URL: s.URL, User: adminName, Password: adminPassword}
+	return c.Call(context.WithoutCancel(s.t.Context()), endpoint, params, part, out)
 }
 
 func (s *server) get(address string) ([]byte, error) {

@@ -184,15 +184,22 @@ func (n *node) makeFleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := n.settings.fleetTLS()
-	if err != nil {
+	if n.peers, err = n.connect(n.members); err != nil {
 		return err
 	}
-	n.peers = peer.NewClient(peer.ClientConfig{Fleet: n.members, Keys: n.keys, TLS: client, Clock: n.clock, Logger: n.logger})
 	n.registry.MustRegister(n.members, n.peers)
 	n.closers = append(n.closers, func() error { n.peers.Close(); return nil }, n.leave)
 	n.runners = append(n.runners, n.followReadiness)
 	return nil
+}
+
+// connect returns a client of the members of a fleet, which the caller closes.
+func (n *node) connect(fleet tutti.Fleet) (*peer.Client, error) {
+	tls, err := n.settings.fleetTLS()
+	if err != nil {
+		return nil, err
+	}
+	return peer.NewClient(peer.ClientConfig{Fleet: fleet, Keys: n.keys, TLS: tls, Clock: n.clock, Logger: n.logger}), nil
 }
 
 // leaving is how long the others may take to be told that this process is gone; they find out by its silence otherwise.

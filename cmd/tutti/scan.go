@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tutti"
-	"tutti/peer"
 	"tutti/peer/members"
 )
 
@@ -73,11 +72,10 @@ func (c scanCmd) inFleet(ctx context.Context, s *settings, std *streams, logger 
 	if err != nil {
 		return err
 	}
-	tls, err := s.fleetTLS()
+	peers, err := n.connect(fleet)
 	if err != nil {
 		return err
 	}
-	peers := peer.NewClient(peer.ClientConfig{Fleet: fleet, Keys: n.keys, TLS: tls, Clock: n.clock, Logger: logger})
 	defer peers.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, done := context.WithCancel(ctx)
