@@ -1,22 +1,18 @@
-import { createEffect, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Switch } from "solid-js";
+import { createEffect, createMemo, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
 import { get, OfflineError, send, whenSignedOut } from "./api/client";
 import { followScan, forgetSession, lost, session, setSession, toggleStar } from "./api/state";
 import type { SessionReply } from "./api/wire";
 import { PlayerProvider } from "./player/context";
 import { connectMediaSession, createPlayer } from "./player/player";
 import { go, href, interceptLinks, place, replace } from "./router";
+import { routes } from "./routes";
 import { Icon, type IconName } from "./ui/icons";
-import { complain, Failed, Message, Toasts } from "./ui/parts";
+import { complain, Failed, Message, Toasts, Waiting } from "./ui/parts";
 import { viewTitle } from "./ui/title";
-import { AlbumView } from "./views/album";
-import { Albums } from "./views/albums";
-import { ArtistView, Artists } from "./views/artists";
 import { PlayerBar } from "./views/bar";
-import { NowPlaying } from "./views/playing";
 import { ScanProgress } from "./views/scan";
-import { Search, Starred } from "./views/search";
-import { Settings } from "./views/settings";
 import { Logo, SignIn } from "./views/signin";
+import { t } from "./words";
 
 export function App(): JSX.Element {
   const [problem, setProblem] = createSignal<Error>();
@@ -86,6 +82,7 @@ function House(): JSX.Element {
   let help!: HTMLDialogElement;
 
   const at = () => split(place().path);
+  const route = createMemo(() => routes.find((r) => r.view === at().view && r.of === (at().id !== "")));
 
   onMount(() => {
     interceptLinks(root);
@@ -122,17 +119,17 @@ function House(): JSX.Element {
   );
 
   createEffect(() => {
-    const t = player.current()?.track;
+    const track = player.current()?.track;
     const view = viewTitle();
-    document.title = t !== undefined && player.state.playing ? `${t.title} · ${t.artist}` : view === "" ? "tutti" : `${view} · tutti`;
+    document.title = track !== undefined && player.state.playing ? `${track.title} · ${track.artist}` : view === "" ? "tutti" : `${view} · tutti`;
     media.update();
   });
   createEffect(
     on(
       () => [player.current()?.key, player.state.playing] as const,
       () => {
-        const t = player.current()?.track;
-        if (t !== undefined && player.state.playing) setSaid(`Now playing: ${t.title} by ${t.artist}`);
+        const track = player.current()?.track;
+        if (track !== undefined && player.state.playing) setSaid(t("sound.nowPlaying", { title: track.title, artist: track.artist }));
         media.position();
       },
     ),
@@ -244,37 +241,24 @@ function House(): JSX.Element {
         <main id="main" ref={main} tabindex="-1">
           <Show when={offline() || lost()}>
             <p class="banner" role="status">
-              {offline() ? "You are offline." : "The server does not answer."} What is loaded keeps playing; the rest comes back with the connection.
+              {t(offline() ? "house.offline" : "house.lost")} What is loaded keeps playing; the rest comes back with the connection.
             </p>
           </Show>
-          <Switch
+          <Show
+            when={route()}
+            keyed
             fallback={
-              <Message title="There is no such page" action={<a class="button" href={href("/")}>Go to the albums</a>}>
-                <p>The address may have been mistyped.</p>
+              <Message title={t("house.noSuchPage")} action={<a class="button" href={href("/")}>{t("house.toAlbums")}</a>}>
+                <p>{t("house.mistyped")}</p>
               </Message>
             }
           >
-            <Match when={at().view === ""}>
-              <Albums />
-            </Match>
-            <Match when={at().view === "album" && at().id}>{(id) => <AlbumView id={id()} />}</Match>
-            <Match when={at().view === "artists"}>
-              <Artists />
-            </Match>
-            <Match when={at().view === "artist" && at().id}>{(id) => <ArtistView id={id()} />}</Match>
-            <Match when={at().view === "search"}>
-              <Search />
-            </Match>
-            <Match when={at().view === "starred"}>
-              <Starred />
-            </Match>
-            <Match when={at().view === "playing"}>
-              <NowPlaying />
-            </Match>
-            <Match when={at().view === "settings"}>
-              <Settings onSignOut={signOut} onHelp={() => help.showModal()} />
-            </Match>
-          </Switch>
+            {(r) => (
+              <Suspense fallback={<Waiting />}>
+                <r.component id={at().id} onSignOut={signOut} onHelp={() => help.showModal()} />
+              </Suspense>
+            )}
+          </Show>
         </main>
         <PlayerBar />
         <p class="visually-hidden" role="status" aria-live="polite">

@@ -1,0 +1,7 @@
+import house from "./house.json";
+import library from "./library.json";
+import lists from "./lists.json";
+import sound from "./sound.json";
+
+/** English, in one file for each part of the page. Keys begin with the name of their file. */
+export default { ...house, ...library, ...lists, ...sound };
