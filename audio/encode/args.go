@@ -19,6 +19,7 @@ type format struct {
 	rate        int // kbit/s where the profile names none
 	minRate     int // kbit/s
 	maxRate     int
+	rigid       bool // the profile chooses nothing but where to begin
 }
 
 // formats are the shapes of sound that this package makes. The default bit rates are where listening tests find each
@@ -51,6 +52,10 @@ var formats = map[string]format{
 		contentType: "video/mp2t", codec: "aac", lossy: true, rate: 160, minRate: 16, maxRate: 512,
 		muxer: []string{"-muxdelay", "0", "-muxpreload", "0", "-avoid_negative_ts", "disabled", "-f", "mpegts"},
 	},
+	// Not sound but what a seek bar draws of it (audio.Peaks), made here of the samples of all channels.
+	"peaks": {
+		contentType: "application/octet-stream", codec: "pcm_s16le", muxer: []string{"-f", "s16le"}, rigid: true,
+	},
 }
 
 // demuxers are the only containers that ffmpeg may look for: sound files. Without the list a file that calls itself
@@ -72,11 +77,13 @@ func check(r tutti.Ref) (format, error) {
 	f, ok := formats[p.Format]
 	switch {
 	case !ok || p.Cover || p.Pixels != 0:
-		return f, tutti.Errorf(tutti.KindInvalid, op, "the format %q cannot be made; mp3, opus, aac, flac, wav and ts can", p.Format)
+		return f, tutti.Errorf(tutti.KindInvalid, op, "the format %q cannot be made; mp3, opus, aac, flac, wav, ts and peaks can", p.Format)
 	case f.lossy && p.BitRate != 0 && (p.BitRate < f.minRate || p.BitRate > f.maxRate):
 		return f, tutti.Errorf(tutti.KindInvalid, op, "%s needs a bit rate from %d to %d kbit/s, not %d", p.Format, f.minRate, f.maxRate, p.BitRate)
 	case !f.lossy && p.BitRate != 0:
 		return f, tutti.Errorf(tutti.KindInvalid, op, "%s is lossless and takes no bit rate", p.Format)
+	case f.rigid && (p.Rate != 0 || p.Channels != 0 || p.BitDepth != 0):
+		return f, tutti.Errorf(tutti.KindInvalid, op, "%s is made in one way only", p.Format)
 	case p.Rate != 0 && (p.Rate < 8000 || p.Rate > 384_000):
 		return f, tutti.Errorf(tutti.KindInvalid, op, "a sample rate is from 8000 to 384000 Hz, not %d", p.Rate)
 	case p.Format == "ts" && p.Rate != 0 && p.Rate != tsRate:

@@ -53,7 +53,8 @@ type Config struct {
 }
 
 // Encoder is a tutti.Source for refs whose profile names a sound format: "mp3", "opus", "aac", "flac", "wav", or "ts"
-// for a segment of HTTP live streaming, which is a Ref whose Start and End bound it.
+// for a segment of HTTP live streaming, which is a Ref whose Start and End bound it; and "peaks" for the outline of the sound
+// that a seek bar draws, as the bytes of an audio.Peaks.
 type Encoder struct {
 	files  Files
 	caches map[string]tutti.TrackCache
@@ -170,6 +171,9 @@ func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 		e.queue.leave()
 		e.failed.Add(1)
 		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), in.Close())
+	}
+	if r.Profile.Format == "peaks" {
+		return &outline{stream: s}, nil
 	}
 	return s, nil
 }

@@ -405,6 +405,7 @@ func TestWhatCannotBeMade(t *testing.T) {
 		{tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: "mp3", Rate: 5}}, tutti.KindInvalid},
 		{tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: "mp3", Channels: 99}}, tutti.KindInvalid},
 		{tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: "ts", Rate: 44100}}, tutti.KindInvalid},
+		{tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: "peaks", Channels: 1}}, tutti.KindInvalid},
 		{tutti.Ref{Library: "1", Path: "a.flac", Profile: tutti.Profile{Format: "mp3", Offset: -1}}, tutti.KindInvalid},
 		{tutti.Ref{Library: "1", Path: "a.flac", End: time.Second, Profile: tutti.Profile{Format: "mp3", Offset: time.Second}}, tutti.KindInvalid},
 		{tutti.Ref{Library: "1", Path: "none.flac", Profile: tutti.Profile{Format: "mp3"}}, tutti.KindNotFound},

@@ -45,7 +45,8 @@ func (n *node) makeEdge(ctx context.Context) error {
 		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: s.Scan.IgnoredArticles,
 	})
 	native := api.New(api.Config{
-		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger, Version: version,
+		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
+		Version: version,
 	})
 	certificate, err := loadTLS(s.HTTP)
 	if err == nil && certificate == nil {

@@ -43,13 +43,14 @@ const (
 
 // Config is what the API needs. Every field but Version is required.
 type Config struct {
-	Catalog  tutti.Catalog
-	Accounts tutti.Accounts
-	Door     tutti.Door
-	Bytes    delivery.Bytes
-	Clock    clock.Clock
-	Logger   *slog.Logger
-	Version  string // of the program, shown to those who are signed in
+	Catalog   tutti.Catalog
+	Accounts  tutti.Accounts
+	Door      tutti.Door
+	Bytes     delivery.Bytes
+	Waveforms delivery.Waveforms
+	Clock     clock.Clock
+	Logger    *slog.Logger
+	Version   string // of the program, shown to those who are signed in
 }
 
 type server struct {
@@ -127,7 +128,9 @@ func (s *server) handler(rt route) http.Handler {
 		case c.wrote:
 		default:
 			h := w.Header()
-			h.Set("Cache-Control", "private, no-cache")
+			if h.Get("Cache-Control") == "" {
+				h.Set("Cache-Control", "private, no-cache")
+			}
 			if reply == nil {
 				w.WriteHeader(http.StatusNoContent)
 				return

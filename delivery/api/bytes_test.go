@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,14 +14,23 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/audio/encode"
 	"tutti/clock"
+	folders "tutti/origin/folder"
 )
 
+// ffmpeg converts music as the server does.
+func ffmpeg(t *testing.T) func(*folders.Origin) tutti.Source {
+	return func(o *folders.Origin) tutti.Source {
+		return made(encode.New(encode.Config{Files: o, Clock: clock.System, Logger: slog.New(slog.DiscardHandler)}))(t)
+	}
+}
+
 // scanned puts one real file into the house and has the real scanner find it.
-func scanned(t *testing.T) (*house, track, []byte) {
+func scanned(t *testing.T, transcoders ...func(*folders.Origin) tutti.Source) (*house, track, []byte) {
 	t.Helper()
 	// A scan reports as true time goes by, and so do connections' deadlines; only the API's own clock stands still.
-	h := openAt(t, clock.NewFake(clock.System.Now()), clock.System)
+	h := openAt(t, clock.NewFake(clock.System.Now()), clock.System, transcoders...)
 	content := wav()
 	must(t, os.WriteFile(filepath.Join(h.music, "tone.wav"), content, 0o600))
 	if w := h.ask(admin, "POST scan", `{"full":true}`); w.Code != http.StatusAccepted {
@@ -78,6 +88,64 @@ func TestStreams(t *testing.T) {
 	}
 	if w := h.ask(listener, "GET covers/"+string(tr.ID), ""); w.Code != http.StatusNotFound {
 		t.Errorf("a cover where there is none: %d", w.Code)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	h, tr, content := scanned(t, ffmpeg(t))
+	path := "GET tracks/" + string(tr.ID) + "/plan"
+	rules := newRules(t)
+	for query, want := range map[string]plan{
+		"": {
+			Codec: "pcm", ContentType: tr.ContentType, BitRate: tr.BitRate, SampleRate: tr.SampleRate, BitDepth: tr.BitDepth, Channels: tr.Channels,
+			Size: int64(len(content)), Original: true, Lossless: true, Ready: true, Reason: "original, bit for bit",
+		},
+		"?format=flac": {
+			Codec: "flac", ContentType: "audio/flac", SampleRate: tr.SampleRate, BitDepth: tr.BitDepth, Channels: tr.Channels, Lossless: true,
+			Reason: "converted to flac without loss: the player asked for flac",
+		},
+		"?format=opus&maxRate=64": {
+			Codec: "opus", ContentType: "audio/ogg", BitRate: 64, SampleRate: 48000, Channels: tr.Channels,
+			Reason: "converted to opus at 64 kbit/s: the original's 128 kbit/s are more than the 64 asked for",
+		},
+	} {
+		w := h.ask(listener, path+query, "")
+		rules.check(t, path+query, w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
+		if got := decode[plan](t, w); got != want {
+			t.Errorf("%q: %+v, want %+v", query, got, want)
+		}
+	}
+}
+
+func TestPeaks(t *testing.T) {
+	h, tr, _ := scanned(t, ffmpeg(t))
+	path := "GET tracks/" + string(tr.ID) + "/peaks?points=7"
+	w := h.ask(listener, path, "")
+	for tries := 0; w.Code == http.StatusServiceUnavailable && tries < 20; tries++ { // each waits a while by itself
+		if w.Header().Get("Retry-After") != "1" {
+			t.Fatalf("Retry-After %q", w.Header().Get("Retry-After"))
+		}
+		w = h.ask(listener, path, "")
+	}
+	newRules(t).check(t, path, w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
+	got := decode[peaks](t, w)
+	if len(got.Points) != 7 || len(got.RMS) != 7 || got.DurationMs != tr.DurationMs {
+		t.Fatalf("%+v of a track of %d ms", got, tr.DurationMs)
+	}
+	for i, v := range got.Points {
+		if v <= 0 || v > 1 || got.RMS[i] <= 0 || got.RMS[i] > v {
+			t.Errorf("part %d peaks at %v with a mean of %v", i, v, got.RMS[i])
+		}
+	}
+	if cc := w.Header().Get("Cache-Control"); cc != peaksCaching {
+		t.Errorf("Cache-Control %q", cc)
+	}
+	for line, want := range map[string]int{
+		"GET tracks/tr-0000000000099/peaks": http.StatusNotFound, path + "&points=8": http.StatusBadRequest, "GET tracks/" + string(tr.ID) + "/peaks?points=0": http.StatusBadRequest,
+	} {
+		if w := h.ask(listener, line, ""); w.Code != want {
+			t.Errorf("%s: %d, want %d", line, w.Code, want)
+		}
 	}
 }
 

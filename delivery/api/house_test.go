@@ -56,8 +56,8 @@ func open(t testing.TB) *house {
 	return openAt(t, fake, fake)
 }
 
-// openAt opens a house; catalogue and scanner may have a clock of their own.
-func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock) *house {
+// openAt opens a house; catalogue and scanner may have a clock of their own. It converts music only where it is given what does.
+func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ...func(*folders.Origin) tutti.Source) *house {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -74,8 +74,12 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock) *house {
 	}
 	origin := made(folders.New(folders.Config{Libraries: []folders.Library{{ID: "1", Name: "Music", Path: h.music}}, Logger: quiet}))(t)
 	// The cache and the connections' deadlines want true time; nothing of it shows in an answer.
+	var transcoder tutti.Source
+	for _, make := range transcoders {
+		transcoder = make(origin)
+	}
 	cache := made(trackcache.New(trackcache.Config{
-		Origin: origin, Local: true, Dir: filepath.Join(dir, "cache"), MaxBytes: 64 << 20, MemoryBytes: 4 << 20, Clock: clock.System, Logger: quiet,
+		Origin: origin, Transcoder: transcoder, Local: true, Dir: filepath.Join(dir, "cache"), MaxBytes: 64 << 20, MemoryBytes: 4 << 20, Clock: clock.System, Logger: quiet,
 	}))(t)
 	h.catalog = made(catalog.New(ctx, catalog.Config{
 		Store: st, Origin: origin, Cache: cache, Clock: scanning, Logger: quiet, SoleWriter: true, User: h.accounts.UserByID,
@@ -98,7 +102,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock) *house {
 		Catalog: h.catalog, Cache: cache, Clock: clock.System, Logger: quiet, Metrics: delivery.NewMetrics(prometheus.NewRegistry()),
 	})
 	h.handler = New(Config{
-		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Clock: h.clock, Logger: quiet, Version: "1.2.3",
+		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Clock: h.clock, Logger: quiet, Version: "1.2.3",
 	})
 	return h
 }

@@ -380,6 +380,38 @@ export interface NewUser {
   scrobbling?: boolean;
 }
 
+export interface Peaks {
+  /** The largest sample of each part of the track, from 0 to 1, which is full scale. */
+  points: number[];
+  /** The root mean square of each part, likewise. */
+  rms: number[];
+  /** Of all parts together, which are equally long. */
+  durationMs: number;
+}
+
+export interface Plan {
+  /** Of what is sent: flac, mp3, opus, aac, … */
+  codec: string;
+  contentType: string;
+  /** kbit/s, average; left out where it is not known beforehand. */
+  bitRate?: number;
+  /** Hz. */
+  sampleRate?: number;
+  /** Bits a sample, of what is lossless. */
+  bitDepth?: number;
+  channels?: number;
+  /** Bytes; left out while it is not known. */
+  size?: number;
+  /** The original, bit for bit. */
+  original: boolean;
+  /** Nothing of the original's sound is lost on the way, and the original is lossless. */
+  lossless: boolean;
+  /** The first bytes can be sent at once. */
+  ready: boolean;
+  /** Why it is sent so, for a person. */
+  reason: string;
+}
+
 export interface Play {
   track: string;
   /** When it ended; left out for now. */
