@@ -101,7 +101,10 @@ export const send = <T = undefined>(method: "POST" | "PUT" | "DELETE", path: str
 
 export const coverUrl = (id: string, size: number): string => address(`covers/${encodeURIComponent(id)}`, { size });
 
-export const streamUrl = (id: string, query: { format?: string; offsetMs?: number }): string =>
+export const streamUrl = (id: string, query: { format?: string; maxRate?: number; offsetMs?: number }): string =>
   address(`tracks/${encodeURIComponent(id)}/stream`, query);
+
+/** A station's audio, relayed by the server: the page's policy lets it speak to no other. */
+export const stationUrl = (id: string): string => address(`stations/${encodeURIComponent(id)}/stream`);
 
 export const scanEventsUrl = (): string => address("scan/events");

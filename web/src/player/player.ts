@@ -1,8 +1,37 @@
+import { createEffect, createRoot, on as when } from "solid-js";
 import { createStore } from "solid-js/store";
-import { coverUrl, get, send, streamUrl } from "../api/client";
-import type { QueueReply, Track } from "../api/wire";
-import { formatFor } from "./formats";
-import { append, empty, following, insertNext, jump, make, neighbour, type Queue, type Repeat, remove, shuffleRest } from "./queue";
+import { get, send, stationUrl } from "../api/client";
+import { session } from "../api/state";
+import type { QueueReply, Station, Track } from "../api/wire";
+import { t } from "../words";
+import { elementEngine } from "./element";
+import type { Engine, Item, Listener } from "./engine";
+import { type Abilities, type Shape, shapeFor, without } from "./formats";
+import { continues, gainDb, gainMode, linear } from "./gain";
+import { append, empty, following, insertAt, insertNext, jump, make, move, neighbour, type Queue, type Repeat, remove, shuffleRest } from "./queue";
+import { sound } from "./settings";
+
+export { connectMediaSession } from "./session";
+
+/** What reaches the ears of the current track. */
+export interface Delivered {
+  /** As the catalogue names it: flac, mp3, opus … */
+  readonly codec: string;
+  /** Hz. */
+  readonly sampleRate: number;
+  /** Bits a sample of what is lossless; 0 where there is no such thing. */
+  readonly bitDepth: number;
+  readonly channels: number;
+  /** kbit/s, average; 0 where it is not known. */
+  readonly bitrateKbps: number;
+  /** Every bit as it is in the library. */
+  readonly original: boolean;
+  /** Why it is not, for a person; "" where it is. */
+  readonly reason: string;
+}
+
+/** When the music is to stop by itself: at a time (ms since 1970), after this track, or at the end of the queue. */
+export type Sleep = { readonly atMs: number } | "track" | "queue";
 
 export interface PlayerState {
   queue: Queue<Track>;
@@ -12,16 +41,23 @@ export interface PlayerState {
   waiting: boolean;
   positionMs: number;
   durationMs: number;
+  /** How far fetched or decoded beyond the position. */
+  bufferedMs: number;
   /** 0 to 1. */
   volume: number;
   muted: boolean;
+  /** 0.5 to 2, the pitch kept. */
+  speed: number;
   repeat: Repeat;
+  sleep: Sleep | undefined;
+  delivered: Delivered | undefined;
+  /** What loudness normalisation does to the current track. */
+  gainDb: number;
+  /** An internet radio station that plays instead of the queue. */
+  station: Station | undefined;
   /** What went wrong with the current track, for a person; "" when nothing did. */
   problem: string;
 }
-
-/** How long before a track's end the next one is fetched. */
-const preloadMs = 20_000;
 
 /** A track counts as played after half of it or four minutes, whichever comes first, as scrobblers have it. */
 const playedShare = 0.5;
@@ -30,18 +66,21 @@ const playedMs = 240_000;
 /** Pressing "previous" later than this into a track starts it again. */
 const restartMs = 3_000;
 
+/** How long the sleep timer takes to turn the sound down. */
+const fadeMs = 10_000;
+
+/** How many changes of the queue can be taken back. */
+const undoable = 20;
+
+/** Browsers refuse a request that outlives its page with more than 64 KiB of body (Fetch, §4.6). */
+const keepaliveBytes = 60_000;
+
+export const speedRange = { min: 0.5, max: 2 } as const;
+
 const volumeKey = "tutti.volume";
 const playerName = "tutti page";
 
-/** One of the two elements that take turns: while one plays, the other fetches what comes next. */
-interface Deck {
-  readonly audio: HTMLAudioElement;
-  /** The queue entry that is loaded, or 0. */
-  key: number;
-  /** Where in the track the element's time 0 lies: not 0 for a transcode that begins further in. */
-  startMs: number;
-  format: "raw" | "flac" | "mp3";
-}
+type Graph = typeof import("../sound/graph");
 
 export type Player = ReturnType<typeof createPlayer>;
 
@@ -52,183 +91,255 @@ export function createPlayer() {
     waiting: false,
     positionMs: 0,
     durationMs: 0,
+    bufferedMs: 0,
     volume: storedVolume(),
     muted: false,
+    speed: 1,
     repeat: "off",
+    sleep: undefined,
+    delivered: undefined,
+    gainDb: 0,
+    station: undefined,
     problem: "",
   });
 
-  const deck = (): Deck => ({ audio: new Audio(), key: 0, startMs: 0, format: "raw" });
-  let live = deck();
-  let spare = deck();
-  const canPlay = (type: string) => live.audio.canPlayType(type) !== "";
+  /** The queue as it is, without the store's proxies: thousands of entries are gone through at every step. */
+  let queue: Queue<Track> = empty;
+  /** Which entry the engine has loaded; 0 for none. */
+  let loaded = 0;
   /** The queue entry whose play has been counted. */
   let counted = 0;
   let saveTimer: ReturnType<typeof setTimeout> | undefined;
+  let sleepTimer: ReturnType<typeof setTimeout> | undefined;
+  const before: { queue: Queue<Track>; positionMs: number }[] = [];
+  /** What did not work for an entry: its original, or Web Audio as a whole. */
+  const failures = new Map<number, { shape: Shape; element: boolean }>();
 
-  const current = () => state.queue.entries[state.queue.current];
-  const setQueue = (q: Queue<Track>) => {
-    // Entries stay the same objects, so a row on the page stays the same row.
-    set("queue", { entries: q.entries, current: q.current });
-    saveSoon();
+  // ---- Engines ----
+
+  /** Each engine is heard only while it is the one in use. */
+  const listener = (mine: () => boolean): Listener => ({
+    position: (ms, bufferedMs) => mine() && progressed(ms, bufferedMs),
+    sounding: () => mine() && sounding(),
+    waiting: () => mine() && state.playing && set("waiting", true),
+    wentOn: (key) => mine() && wentOn(key),
+    ended: () => mine() && ended(),
+    interrupted() {
+      if (!mine() || !state.playing) return;
+      set({ playing: false, waiting: false });
+      arm();
+      report("paused");
+    },
+    failed: (key, why) => mine() && failed(key, why),
+  });
+
+  const element = elementEngine(listener(() => engine === element));
+  let engine: Engine = element;
+  let graph: Engine | undefined;
+  let graphModule: Graph | undefined;
+  // Without a secure context there is neither a decoder nor a worklet.
+  const able = typeof AudioDecoder !== "undefined" && typeof AudioWorkletNode !== "undefined";
+  const graphLoads = able
+    ? import("../sound/graph").then(
+        (m) => {
+          graphModule = m;
+          graph = m.graphEngine(listener(() => engine === graph));
+          graph?.setVolume(state.muted ? 0 : state.volume);
+        },
+        () => undefined, // the elements play, too
+      )
+    : undefined;
+
+  const probe = new Audio();
+  const abilities: Abilities = {
+    canPlay: (type) => probe.canPlayType(type) !== "",
+    canDecode: (codec) => state.speed === 1 && (graphModule?.decodes(codec) ?? false),
   };
 
-  for (const d of [live, spare]) {
-    const { audio } = d;
-    const mine = () => live.audio === audio;
-    audio.preload = "auto";
-    audio.addEventListener("timeupdate", () => {
-      if (mine()) progressed();
-    });
-    audio.addEventListener("playing", () => {
-      if (!mine()) return;
-      set({ waiting: false, problem: "" });
-      report("playing");
-    });
-    audio.addEventListener("waiting", () => {
-      if (mine() && state.playing) set("waiting", true);
-    });
-    audio.addEventListener("pause", () => {
-      // The system may pause us: a call, another app, unplugged headphones. A track that ends pauses too.
-      if (mine() && !audio.ended && state.playing && audio.readyState > 1) {
-        set({ playing: false, waiting: false });
-        report("paused");
-      }
-    });
-    audio.addEventListener("ended", () => {
-      if (mine()) finished();
-    });
-    audio.addEventListener("error", () => {
-      if (mine()) failed();
-      else spare.key = 0;
-    });
+  /** Which engine plays an entry. */
+  const engineFor = (key: number): Engine => (graph !== undefined && state.speed === 1 && failures.get(key)?.element !== true ? graph : element);
+
+  const current = () => state.queue.entries[state.queue.current];
+  const here = () => queue.entries[queue.current];
+
+  function item(at: number): Item | undefined {
+    const e = queue.entries[at];
+    if (e === undefined) return undefined;
+    const limit = session()?.user.maxBitRate ?? 0;
+    const shape = failures.get(e.key)?.shape ?? shapeFor(e.track, sound.quality, limit, abilities);
+    return { key: e.key, track: e.track, shape, gain: linear(dbOf(at)) };
   }
 
-  function applyVolume(): void {
-    live.audio.volume = state.volume;
-    live.audio.muted = state.muted;
-  }
+  const dbOf = (at: number): number => gainDb(queue.entries[at]?.track.gain, gainMode(queue.entries, at, sound.gain), sound);
 
-  /** Points a deck at an entry. fromMs is only for what cannot be sought in: a transcode that is still being made. */
-  function load(d: Deck, key: number, track: Track, format: Deck["format"], fromMs = 0): void {
-    d.key = key;
-    d.format = format;
-    d.startMs = fromMs;
-    d.audio.src = streamUrl(track.id, { format, ...(fromMs > 0 ? { offsetMs: Math.round(fromMs) } : {}) });
-  }
-
-  function unload(d: Deck): void {
-    if (d.key === 0) return;
-    d.key = 0;
-    d.audio.removeAttribute("src");
-    d.audio.load();
-  }
-
-  /** Makes the current entry the one on the live deck, from its beginning or from fromMs. */
-  function start(play: boolean, fromMs = 0): void {
-    const e = current();
-    live.audio.pause();
-    if (e === undefined) {
-      unload(live);
-      unload(spare);
-      set({ playing: false, waiting: false, positionMs: 0, durationMs: 0, problem: "" });
+  function describe(): void {
+    const now = item(queue.current);
+    if (now === undefined) {
+      set({ delivered: undefined, gainDb: 0 });
       return;
     }
-    if (spare.key === e.key) {
-      [live, spare] = [spare, live];
-    } else {
-      load(live, e.key, e.track, formatFor(e.track, canPlay));
+    const { track, shape } = now;
+    const whole = shape.format === "raw";
+    const lossless = whole ? track.lossless : shape.format === "flac";
+    set({
+      delivered: {
+        codec: whole ? track.codec : shape.format,
+        sampleRate: shape.format === "opus" ? 48_000 : (track.sampleRate ?? 0),
+        bitDepth: lossless ? (track.bitDepth ?? 0) : 0,
+        channels: track.channels ?? 0,
+        bitrateKbps: whole ? (track.bitRate ?? 0) : shape.maxRate,
+        original: whole,
+        reason: shape.why === "" ? "" : t(`sound.why.${shape.why}`, { codec: track.codec, rate: shape.maxRate }),
+      },
+      gainDb: dbOf(queue.current),
+    });
+  }
+
+  // ---- The queue ----
+
+  function setQueue(q: Queue<Track>): void {
+    // The same entries stay the same objects, so a row on the page stays the same row.
+    set("queue", { entries: q.entries, current: q.current });
+    queue = q;
+    saveSoon();
+    plan();
+  }
+
+  function remember(): void {
+    if (queue.entries.length === 0) return;
+    before.push({ queue, positionMs: position() });
+    if (before.length > undoable) before.shift();
+  }
+
+  /** Tells the engine what comes next, which may have changed with the queue, the settings and the sleep timer. */
+  function plan(): void {
+    const e = here();
+    if (e === undefined || loaded !== e.key) return;
+    const at = state.sleep === "track" ? undefined : following(queue, state.sleep === "queue" && state.repeat === "all" ? "off" : state.repeat);
+    const next = at === undefined ? undefined : queue.entries[at];
+    // What only the other engine can play is started by itself when this one ends.
+    const follows = at !== undefined && next !== undefined && engineFor(next.key) === engine ? item(at) : undefined;
+    const overlap = sound.crossfadeMs > 0 && follows !== undefined && follows.key !== e.key && !continues(e.track, follows.track) ? sound.crossfadeMs : 0;
+    engine.follow(follows, overlap);
+  }
+
+  const position = () => (loaded !== 0 && loaded === here()?.key ? engine.position() : state.positionMs);
+
+  /** Makes the current entry the one that is loaded, from its beginning or from fromMs. */
+  function start(play: boolean, fromMs = 0): void {
+    leaveStation();
+    const e = here();
+    const now = item(queue.current);
+    if (e === undefined || now === undefined) {
+      engine.unload();
+      loaded = 0;
+      set({ playing: false, waiting: false, positionMs: 0, durationMs: 0, bufferedMs: 0, delivered: undefined, gainDb: 0, problem: "" });
+      arm();
+      return;
     }
-    unload(spare);
-    if (fromMs > 0) seekDeck(fromMs);
-    else if (live.audio.currentTime > 0) live.audio.currentTime = 0;
+    if (graph === undefined && graphLoads !== undefined) {
+      // The page was asked for music before it had its player; that is a moment away.
+      set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, problem: "" });
+      loaded = 0;
+      void graphLoads.then(() => {
+        if (here()?.key === e.key && loaded === 0 && graphModule !== undefined) start(state.playing, state.positionMs);
+      });
+      if (graphModule === undefined) return;
+    }
+    const wanted = engineFor(e.key);
+    if (engine !== wanted) {
+      engine.unload();
+      engine = wanted;
+      engine.setSpeed(state.speed);
+    }
     counted = 0;
-    set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, problem: "" });
+    loaded = e.key;
+    set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, bufferedMs: 0, problem: "" });
     applyVolume();
-    if (play) void begin();
+    engine.load(now, fromMs, play);
+    describe();
+    plan();
+    arm();
   }
 
-  async function begin(): Promise<void> {
-    const { audio } = live;
-    try {
-      await audio.play();
-    } catch (cause) {
-      if (live.audio !== audio || !(cause instanceof DOMException)) return;
-      // AbortError: another track was chosen meanwhile. NotSupportedError comes as an error event, too.
-      if (cause.name === "NotAllowedError") set({ playing: false, waiting: false, problem: "The browser wants you to press play once more." });
-    }
-  }
-
-  function progressed(): void {
+  function progressed(ms: number, bufferedMs: number): void {
     // Nobody sees the seek bar of a hidden page.
-    if (!document.hidden) set("positionMs", position());
-    countPlay();
-    if (nearEnd()) preload();
-  }
-
-  const position = () => live.startMs + live.audio.currentTime * 1000;
-  const nearEnd = () => state.durationMs - position() < preloadMs;
-
-  function preload(): void {
-    const at = following(state.queue, state.repeat);
-    const next = at === undefined ? undefined : state.queue.entries[at];
-    if (next === undefined || next.key === live.key || next.key === spare.key) return;
-    load(spare, next.key, next.track, formatFor(next.track, canPlay));
-  }
-
-  function countPlay(): void {
-    const e = current();
-    if (e === undefined || counted === e.key || live.key !== e.key) return;
-    if (position() < Math.min(state.durationMs * playedShare, playedMs)) return;
+    if (!document.hidden) set({ positionMs: state.station === undefined ? ms : 0, bufferedMs });
+    const e = here();
+    if (state.station !== undefined || e === undefined || counted === e.key || loaded !== e.key) return;
+    if (ms < Math.min(state.durationMs * playedShare, playedMs)) return;
     counted = e.key;
     send("POST", "plays", { plays: [{ track: e.track.id }] }).catch(quietly);
   }
 
-  function finished(): void {
-    const at = following(state.queue, state.repeat);
-    if (at === undefined) {
-      set({ playing: false, waiting: false, positionMs: 0 });
-      live.audio.currentTime = 0;
+  function sounding(): void {
+    set({ waiting: false, problem: "" });
+    report("playing");
+  }
+
+  function wentOn(key: number): void {
+    const at = queue.entries.findIndex((e) => e.key === key);
+    const e = queue.entries[at];
+    if (e === undefined) return;
+    counted = 0;
+    loaded = key;
+    set({ positionMs: 0, durationMs: e.track.durationMs, problem: "" });
+    setQueue(jump(queue, at));
+    describe();
+    report("playing");
+  }
+
+  function ended(): void {
+    const slept = state.sleep;
+    const at = following(queue, slept === "queue" && state.repeat === "all" ? "off" : state.repeat);
+    if (slept === "track" || at === undefined) {
+      set("sleep", undefined);
+      loaded = 0;
+      engine.unload();
+      set({ playing: false, waiting: false, positionMs: 0, bufferedMs: 0 });
+      if (at !== undefined) setQueue(jump(queue, at));
+      set("durationMs", here()?.track.durationMs ?? 0);
+      describe();
+      arm();
       report("stopped");
       return;
     }
-    setQueue(jump(state.queue, at));
+    setQueue(jump(queue, at));
     start(true);
   }
 
-  function failed(): void {
-    const e = current();
-    if (e === undefined || live.key !== e.key || live.audio.error === null) return;
-    // The browser was too sure of itself: try once more in a format that every browser plays.
-    if (live.format === "raw" && live.audio.error.code >= MediaError.MEDIA_ERR_DECODE && navigator.onLine) {
-      load(live, e.key, e.track, "mp3", state.positionMs > restartMs ? state.positionMs : 0);
-      applyVolume();
-      if (state.playing) void begin();
+  function failed(key: number, why: "format" | "network" | "gesture"): void {
+    if (why === "gesture") {
+      set({ playing: false, waiting: false, problem: t("sound.pressAgain") });
       return;
     }
-    set({ playing: false, waiting: false });
-    live.key = 0;
+    if (state.station !== undefined) {
+      set({ playing: false, waiting: false, problem: t("sound.stationGone", { name: state.station.name }) });
+      return;
+    }
+    const e = here();
+    if (e === undefined || key !== e.key || loaded !== key) return;
+    const at = engine.position();
+    if (why === "format") {
+      const was = failures.get(key);
+      const shape = was?.shape ?? item(queue.current)?.shape;
+      const retry =
+        shape?.format === "raw" ? { shape: without(e.track, 0, "browser", abilities), element: false } : engine === graph && shape !== undefined ? { shape: { ...shape, format: "mp3" as const }, element: true } : undefined;
+      if (retry !== undefined) {
+        failures.set(key, retry);
+        start(state.playing, at > restartMs ? at : 0);
+        return;
+      }
+    }
+    loaded = 0;
+    engine.unload();
+    set({ playing: false, waiting: false, positionMs: at });
     // The browser does not tell whether it is the file or the way to it, so the server is asked.
-    const explain = (problem: string) => current()?.key === e.key && live.key !== e.key && set("problem", problem);
+    const explain = (problem: string) => here()?.key === key && loaded !== key && set("problem", problem);
     get("session").then(
-      () => explain(`“${e.track.title}” could not be played.`),
-      () => explain("The connection is gone."),
+      () => explain(t("sound.cannotPlay", { title: e.track.title })),
+      () => explain(t("sound.connectionGone")),
     );
-  }
-
-  function seekDeck(ms: number): void {
-    const { audio } = live;
-    const e = current();
-    if (e === undefined) return;
-    const seconds = (ms - live.startMs) / 1000;
-    // A transcode that is still being made has no end yet, so the browser cannot go there: have it made from there.
-    if (live.format !== "raw" && audio.readyState > 0 && !Number.isFinite(audio.duration)) {
-      load(live, e.key, e.track, live.format, ms);
-      applyVolume();
-      if (state.playing) void begin();
-      return;
-    }
-    audio.currentTime = Math.max(0, seconds);
   }
 
   /** Failures of bookkeeping are not worth a word to somebody who listens. */
@@ -237,9 +348,10 @@ export function createPlayer() {
   }
 
   function report(what: "playing" | "paused" | "stopped"): void {
-    const e = current();
-    if (e === undefined) return;
-    send("PUT", "now-playing", { track: e.track.id, state: what, positionMs: Math.max(0, Math.round(position())), player: playerName }).catch(quietly);
+    const e = here();
+    if (e === undefined || state.station !== undefined) return;
+    const rate = state.speed === 1 ? {} : { rate: state.speed };
+    send("PUT", "now-playing", { track: e.track.id, state: what, positionMs: Math.max(0, Math.round(position())), player: playerName, ...rate }).catch(quietly);
     if (what !== "playing") save();
   }
 
@@ -251,21 +363,67 @@ export function createPlayer() {
 
   function save(keepalive = false): void {
     clearTimeout(saveTimer);
-    const q = state.queue;
-    const body = {
-      tracks: q.entries.map((e) => e.track.id),
-      current: q.current,
-      positionMs: Math.max(0, Math.round(live.key === current()?.key ? position() : state.positionMs)),
-      player: playerName,
-    };
-    send("PUT", "queue", body, keepalive).catch(quietly);
+    const tracks = queue.entries.map((e) => e.track.id);
+    const size = tracks.reduce((sum, id) => sum + id.length + 3, 0);
+    const body = { tracks, current: queue.current, positionMs: Math.max(0, Math.round(position())), player: playerName };
+    send("PUT", "queue", body, keepalive && size < keepaliveBytes).catch(quietly);
   }
+
+  // ---- Volume, sleep ----
+
+  function applyVolume(overMs = 0): void {
+    engine.setVolume(state.muted ? 0 : state.volume, overMs);
+  }
+
+  /** Sets the sleep timer's clock, which runs only while something plays: a paused page has no timers. */
+  function arm(): void {
+    clearTimeout(sleepTimer);
+    const { sleep } = state;
+    if (typeof sleep !== "object") return;
+    const left = sleep.atMs - Date.now();
+    if (!state.playing) return;
+    if (left > fadeMs) {
+      sleepTimer = setTimeout(arm, Math.min(left - fadeMs, 2 ** 31 - 1));
+      return;
+    }
+    engine.setVolume(0, Math.max(0, left));
+    sleepTimer = setTimeout(() => {
+      set("sleep", undefined);
+      if (state.playing) api.toggle();
+      applyVolume();
+    }, Math.max(0, left));
+  }
+
+  function leaveStation(): void {
+    if (state.station === undefined) return;
+    set("station", undefined);
+    element.unload();
+  }
+
+  // What is set on this device counts at once: loudness for what plays, quality from the next track on.
+  const disposeSettings = createRoot((dispose) => {
+    createEffect(
+      when(
+        () => [sound.gain, sound.preampDb, sound.protectPeaks, sound.crossfadeMs, sound.quality] as const,
+        () => {
+          const e = here();
+          if (e === undefined || loaded !== e.key) return;
+          engine.regain(e.key, linear(dbOf(queue.current)));
+          set("gainDb", dbOf(queue.current));
+          plan();
+        },
+        { defer: true },
+      ),
+    );
+    return dispose;
+  });
 
   const api = {
     state,
     current,
     /** Plays a list from one of its tracks. */
     play(tracks: readonly Track[], at = 0): void {
+      remember();
       setQueue(make(tracks, at));
       start(true);
     },
@@ -275,73 +433,105 @@ export function createPlayer() {
       const q = make(tracks, 0);
       const chosen = q.entries[first];
       if (chosen === undefined) return;
+      remember();
       setQueue(shuffleRest({ entries: [chosen, ...q.entries.toSpliced(first, 1)], current: 0 }, Math.random));
       start(true);
     },
     addNext(tracks: readonly Track[]): void {
-      const wasEmpty = state.queue.entries.length === 0;
-      setQueue(insertNext(state.queue, tracks));
-      if (wasEmpty) start(false);
-      else if (spare.key !== 0) unload(spare);
+      api.insertAt(tracks, queue.current + 1);
     },
     addLast(tracks: readonly Track[]): void {
-      const wasEmpty = state.queue.entries.length === 0;
-      setQueue(append(state.queue, tracks));
+      const wasEmpty = queue.entries.length === 0;
+      setQueue(append(queue, tracks));
+      if (wasEmpty) start(false);
+    },
+    /** Puts tracks before the entry at a place. */
+    insertAt(tracks: readonly Track[], at: number): void {
+      const wasEmpty = queue.entries.length === 0;
+      setQueue(at === queue.current + 1 ? insertNext(queue, tracks) : insertAt(queue, tracks, at));
       if (wasEmpty) start(false);
     },
     remove(key: number): void {
-      const was = current()?.key;
-      setQueue(remove(state.queue, key));
+      const was = here()?.key;
+      remember();
+      setQueue(remove(queue, key));
       if (was === key) start(state.playing);
-      else if (spare.key === key) unload(spare);
+    },
+    /** Moves an entry to another place. */
+    move(key: number, to: number): void {
+      setQueue(move(queue, queue.entries.findIndex((e) => e.key === key), Math.min(Math.max(0, to), queue.entries.length - 1)));
     },
     clear(): void {
+      remember();
       setQueue(empty);
       start(false);
     },
+    /** Takes back the last time that something was removed from the queue, or all of it. What plays goes on if it is in both. */
+    undo(): void {
+      const last = before.pop();
+      if (last === undefined) return;
+      const was = here()?.key;
+      const { queue: q, positionMs } = last;
+      const now = q.entries.findIndex((e) => e.key === was);
+      setQueue(now >= 0 ? { ...q, current: now } : q);
+      if (now < 0) start(state.playing, positionMs);
+    },
     shuffle(): void {
-      setQueue(shuffleRest(state.queue, Math.random));
-      unload(spare);
+      setQueue(shuffleRest(queue, Math.random));
     },
     jump(at: number): void {
-      setQueue(jump(state.queue, at));
+      setQueue(jump(queue, at));
       start(true);
     },
     toggle(): void {
-      if (current() === undefined) return;
+      const { station } = state;
+      if (station !== undefined) {
+        if (!state.playing) api.playStation(station);
+        else {
+          set({ playing: false, waiting: false });
+          element.unload(); // a live stream does not wait
+        }
+        return;
+      }
+      const e = here();
+      if (e === undefined) return;
       if (state.playing) {
         set({ playing: false, waiting: false });
-        live.audio.pause();
+        engine.pause();
+        arm();
         report("paused");
         return;
       }
-      if (live.key !== current()?.key) {
+      if (loaded !== e.key) {
         start(true, state.positionMs);
         return;
       }
-      set({ playing: true, waiting: true });
-      void begin();
+      set({ playing: true, waiting: true, problem: "" });
+      engine.play();
+      arm();
     },
     next(): void {
-      const at = neighbour(state.queue, 1, state.repeat);
-      if (at === undefined) return;
-      setQueue(jump(state.queue, at));
+      const at = neighbour(queue, 1, state.repeat);
+      if (at === undefined || state.station !== undefined) return;
+      setQueue(jump(queue, at));
       start(state.playing);
     },
     previous(): void {
-      const at = neighbour(state.queue, -1, state.repeat);
-      if (at === undefined || state.positionMs > restartMs) {
+      if (state.station !== undefined) return;
+      const at = neighbour(queue, -1, state.repeat);
+      if (at === undefined || position() > restartMs) {
         api.seek(0);
         return;
       }
-      setQueue(jump(state.queue, at));
+      setQueue(jump(queue, at));
       start(state.playing);
     },
     seek(ms: number): void {
-      if (current() === undefined) return;
+      const e = here();
+      if (e === undefined || state.station !== undefined) return;
       const to = Math.min(Math.max(0, ms), state.durationMs);
       set("positionMs", to);
-      if (live.key === current()?.key) seekDeck(to);
+      if (loaded === e.key) engine.seek(to);
       saveSoon();
     },
     setVolume(v: number): void {
@@ -353,22 +543,59 @@ export function createPlayer() {
       set("muted", !state.muted);
       applyVolume();
     },
+    /** 0.5 to 2, the pitch kept. */
+    setSpeed(x: number): void {
+      const to = Math.min(speedRange.max, Math.max(speedRange.min, x));
+      if (!Number.isFinite(x) || to === state.speed) return;
+      const at = position();
+      set("speed", to);
+      const e = here();
+      if (e !== undefined && loaded === e.key && engineFor(e.key) !== engine) start(state.playing, at);
+      else engine.setSpeed(to);
+    },
     cycleRepeat(): void {
       set("repeat", state.repeat === "off" ? "all" : state.repeat === "all" ? "one" : "off");
+      plan();
     },
+    /** Stops the music after so many minutes, this track or the queue; undefined takes that back. */
+    sleepAfter(v: number | "track" | "queue" | undefined): void {
+      set("sleep", undefined); // a store merges objects; this one is replaced
+      set("sleep", typeof v === "number" ? { atMs: Date.now() + v * 60_000 } : v);
+      applyVolume(); // a fade that had begun
+      arm();
+      plan();
+    },
+    /** Plays an internet radio station instead of the queue, which stays where it is. */
+    playStation(station: Station): void {
+      const at = position();
+      engine.unload();
+      loaded = 0;
+      if (state.station === undefined) set("positionMs", at);
+      engine = element;
+      set("station", undefined);
+      set({ station, playing: true, waiting: true, problem: "", delivered: undefined, gainDb: 0 });
+      applyVolume();
+      element.playLive(stationUrl(station.id));
+      arm();
+    },
+    levels: (): Uint8Array | undefined => (state.playing ? engine.levels() : undefined),
     /** Takes up, paused, what was played last, here or on another player. */
     async restore(): Promise<void> {
       const saved = await get<QueueReply>("queue");
-      if (state.queue.entries.length > 0 || saved.tracks.length === 0) return;
-      set("queue", { ...make(saved.tracks, saved.current) });
-      const e = current();
-      set({ positionMs: saved.positionMs, durationMs: e?.track.durationMs ?? 0 });
+      if (queue.entries.length > 0 || saved.tracks.length === 0) return;
+      queue = make(saved.tracks, saved.current);
+      set("queue", { ...queue });
+      set({ positionMs: saved.positionMs, durationMs: here()?.track.durationMs ?? 0 });
+      describe();
     },
     /** Stops and forgets, as when signing out. The saved queue stays. */
     stop(): void {
-      live.audio.pause();
       clearTimeout(saveTimer);
+      disposeSettings();
+      before.length = 0;
+      queue = empty;
       set("queue", { ...empty });
+      set("sleep", undefined);
       start(false);
     },
     save,
@@ -380,46 +607,4 @@ export function createPlayer() {
 function storedVolume(): number {
   const v = Number(localStorage.getItem(volumeKey) ?? "1");
   return v >= 0 && v <= 1 ? v : 1;
-}
-
-/** Tells the system what plays, and lets its media keys and lock screen work the player. */
-export function connectMediaSession(player: Player): { update: () => void; position: () => void } {
-  const session = "mediaSession" in navigator ? navigator.mediaSession : undefined;
-  const actions: [MediaSessionAction, MediaSessionActionHandler][] = [
-    ["play", () => player.toggle()],
-    ["pause", () => player.toggle()],
-    ["nexttrack", () => player.next()],
-    ["previoustrack", () => player.previous()],
-    ["seekto", (d) => d.seekTime !== undefined && player.seek(d.seekTime * 1000)],
-    ["seekforward", (d) => player.seek(player.state.positionMs + (d.seekOffset ?? 10) * 1000)],
-    ["seekbackward", (d) => player.seek(player.state.positionMs - (d.seekOffset ?? 10) * 1000)],
-  ];
-  for (const [action, handler] of actions) {
-    try {
-      session?.setActionHandler(action, handler);
-    } catch {
-      // A browser may not know every action; the others still work.
-    }
-  }
-  return {
-    update() {
-      if (session === undefined) return;
-      const t = player.current()?.track;
-      session.playbackState = t === undefined ? "none" : player.state.playing ? "playing" : "paused";
-      session.metadata =
-        t === undefined
-          ? null
-          : new MediaMetadata({
-              title: t.title,
-              artist: t.artist,
-              album: t.album ?? "",
-              artwork: t.hasCover ? [256, 512].map((n) => ({ src: coverUrl(t.albumId ?? t.id, n), sizes: `${n}x${n}` })) : [],
-            });
-    },
-    position() {
-      const { positionMs, durationMs } = player.state;
-      if (session === undefined || durationMs <= 0) return;
-      session.setPositionState({ duration: durationMs / 1000, position: Math.min(positionMs, durationMs) / 1000, playbackRate: 1 });
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatFor } from "./formats";
-import { append, empty, following, insertNext, jump, make, move, neighbour, type Queue, remove, shuffleRest } from "./queue";
+import { shapeFor } from "./formats";
+import { append, empty, following, insertAt, insertNext, jump, make, move, neighbour, type Queue, remove, shuffleRest } from "./queue";
 
 const names = (q: Queue<string>) => q.entries.map((e) => e.track).join("");
 const playing = (q: Queue<string>) => q.entries[q.current]?.track;
@@ -30,6 +30,15 @@ describe("queue", () => {
     expect(names(insertNext(q, ["x", "y"]))).toBe("abxyc");
     expect(playing(append(empty, ["x", "y"]))).toBe("x");
     expect(playing(insertNext(empty, ["x"]))).toBe("x");
+  });
+
+  it("inserts anywhere, and what plays goes on playing", () => {
+    const q = jump(make([..."abc"]), 1);
+    expect(names(insertAt(q, ["x", "y"], 1))).toBe("axybc");
+    expect(playing(insertAt(q, ["x", "y"], 1))).toBe("b");
+    expect(names(insertAt(q, ["x"], 99))).toBe("abcx");
+    expect(playing(insertAt(q, ["x"], 99))).toBe("b");
+    expect(playing(insertAt(empty, ["x", "y"], 7))).toBe("x");
   });
 
   it("lets the next one play when the one that plays is removed", () => {
@@ -105,18 +114,32 @@ describe("queue", () => {
 
 describe("formats", () => {
   const chromium = (type: string) => ["audio/flac", "audio/mpeg", 'audio/ogg; codecs="vorbis"', 'audio/ogg; codecs="opus"', 'audio/mp4; codecs="mp4a.40.2"'].includes(type);
+  const able = { canPlay: chromium, canDecode: () => false };
+  const format = (codec: string, contentType: string, lossless: boolean, canPlay = chromium) => shapeFor({ contentType, codec, lossless }, "original", 0, { ...able, canPlay }).format;
 
   it("asks for the original wherever the browser plays it", () => {
-    expect(formatFor({ contentType: "audio/flac", codec: "flac", lossless: true }, chromium)).toBe("raw");
-    expect(formatFor({ contentType: "audio/ogg", codec: "vorbis", lossless: false }, chromium)).toBe("raw");
-    expect(formatFor({ contentType: "audio/ogg; codecs=opus", codec: "opus", lossless: false }, chromium)).toBe("raw");
-    expect(formatFor({ contentType: "audio/mp4", codec: "aac", lossless: false }, chromium)).toBe("raw");
+    expect(format("flac", "audio/flac", true)).toBe("raw");
+    expect(format("vorbis", "audio/ogg", false)).toBe("raw");
+    expect(format("opus", "audio/ogg; codecs=opus", false)).toBe("raw");
+    expect(format("aac", "audio/mp4", false)).toBe("raw");
+    expect(shapeFor({ contentType: "audio/aiff", codec: "pcm", lossless: true }, "original", 0, { canPlay: () => false, canDecode: (c) => c === "pcm" }).format).toBe("raw");
   });
 
-  it("keeps what is lossless so, and makes MP3 of the rest", () => {
-    expect(formatFor({ contentType: "audio/mp4", codec: "alac", lossless: true }, chromium)).toBe("flac");
-    expect(formatFor({ contentType: "audio/x-wavpack", codec: "wavpack", lossless: true }, chromium)).toBe("flac");
-    expect(formatFor({ contentType: "audio/x-ms-wma", codec: "wmav2", lossless: false }, chromium)).toBe("mp3");
-    expect(formatFor({ contentType: "audio/x-ape", codec: "ape", lossless: true }, (t) => t === "audio/mpeg")).toBe("mp3");
+  it("keeps what is lossless so, and makes of the rest what the browser plays", () => {
+    expect(format("alac", "audio/mp4", true)).toBe("flac");
+    expect(format("wavpack", "audio/x-wavpack", true)).toBe("flac");
+    expect(format("wmav2", "audio/x-ms-wma", false)).toBe("opus");
+    expect(format("wmav2", "audio/x-ms-wma", false, (t) => t === "audio/mpeg")).toBe("mp3");
+    expect(format("ape", "audio/x-ape", true, (t) => t === "audio/mpeg")).toBe("mp3");
+  });
+
+  it("keeps within the device's quality and the account's limit", () => {
+    const flac = { contentType: "audio/flac", codec: "flac", lossless: true, bitRate: 900 };
+    const opus = { contentType: "audio/ogg", codec: "opus", lossless: false, bitRate: 96 };
+    expect(shapeFor(flac, 192, 0, able)).toEqual({ format: "opus", maxRate: 192, why: "quality" });
+    expect(shapeFor(flac, "original", 128, able)).toEqual({ format: "opus", maxRate: 128, why: "account" });
+    expect(shapeFor(flac, 96, 128, able)).toEqual({ format: "opus", maxRate: 96, why: "quality" });
+    expect(shapeFor(opus, 96, 0, able).format).toBe("raw");
+    expect(shapeFor({ ...flac, codec: "alac", contentType: "audio/mp4" }, "original", 1000, able).format).toBe("opus");
   });
 });

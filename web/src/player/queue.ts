@@ -36,6 +36,13 @@ export function insertNext<T>(queue: Queue<T>, tracks: readonly T[]): Queue<T> {
   return { ...queue, entries: queue.entries.toSpliced(queue.current + 1, 0, ...tracks.map(entry)) };
 }
 
+/** Puts tracks before the entry at a place; behind the last where there is none. What plays goes on playing. */
+export function insertAt<T>(queue: Queue<T>, tracks: readonly T[], at: number): Queue<T> {
+  if (queue.entries.length === 0) return make(tracks);
+  const to = Math.min(Math.max(0, at), queue.entries.length);
+  return { entries: queue.entries.toSpliced(to, 0, ...tracks.map(entry)), current: to <= queue.current ? queue.current + tracks.length : queue.current };
+}
+
 /** Takes an entry out. Where it was the one that plays, the next takes its place, or the last where there is none. */
 export function remove<T>(queue: Queue<T>, key: number): Queue<T> {
   const at = queue.entries.findIndex((e) => e.key === key);
