@@ -4,7 +4,6 @@ import type { Engine, Listener } from "../player/engine";
 export const decodes = (codec: string): boolean => codec === "" && typeof AudioDecoder === "undefined";
 
 /** Undefined where Web Audio cannot play; the elements do then. */
-export function graphEngine(on: Listener): Engine | undefined {
-  void on;
-  return undefined;
+export function graphEngine(on?: Listener): Engine | undefined {
+  return on === undefined ? undefined : undefined;
 }
