@@ -477,6 +477,7 @@ func TestClosed(t *testing.T) {
 // TestDeadTrackCache has track caches die before and while they answer. A slice of which only a part arrived must not be
 // taken for all of it: nginx's slice module would, and go on with the next one.
 func TestDeadTrackCache(t *testing.T) {
+	t.Parallel()
 	o := newObject(3, 24<<20)
 	s := newStand(t, 3, nil, o)
 	var cut atomic.Int64
@@ -546,6 +547,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 
 // TestTrackCacheLeavesForGood takes a track cache away in the middle of a stream, under a listener who takes their time.
 func TestTrackCacheLeavesForGood(t *testing.T) {
+	t.Parallel()
 	o := newObject(4, 32<<20)
 	s := newStand(t, 3, nil, o)
 	resp, err := s.client.Get(s.url + "/" + o.id)

@@ -77,6 +77,7 @@ func TestLimits(t *testing.T) {
 
 // TestSlowListener has a listener take nothing: nginx lets go of the connection, and of the track cache long before.
 func TestSlowListener(t *testing.T) {
+	t.Parallel()
 	o := newObject(5, 64<<20)
 	s := newStand(t, 2, func(c *nginx.Config) { c.SendTimeout = 500 * time.Millisecond }, o)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -155,6 +156,7 @@ func workers(t *testing.T, dir string) []int {
 
 // TestWorkerKilled kills a worker. Its connections are gone, and the next request finds another.
 func TestWorkerKilled(t *testing.T) {
+	t.Parallel()
 	o := newObject(6, 3<<20)
 	s := newStand(t, 2, nil, o)
 	for range 3 {
@@ -183,6 +185,7 @@ func TestWorkerKilled(t *testing.T) {
 
 // TestFollow has members come and go under listeners who take their time.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	o := newObject(8, 24<<20)
 	s := newStand(t, 3, nil, o)
 	var streams sync.WaitGroup
@@ -265,6 +268,7 @@ func TestFollow(t *testing.T) {
 
 // TestDeliveries has one of two deliveries die: reads find the other, and nothing is written twice.
 func TestDeliveries(t *testing.T) {
+	t.Parallel()
 	s := newStand(t, 0, nil)
 	var writes, reads atomic.Int64
 	answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "ok") })
@@ -322,6 +326,7 @@ func TestDeliveries(t *testing.T) {
 
 // TestTLS asks by HTTP/2, with TLS 1.2 at least, and is sent there from plain HTTP.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certificate, key := selfSigned(t, dir)
 	o := newObject(9, 3<<20)
@@ -372,6 +377,7 @@ func TestTLS(t *testing.T) {
 
 // TestUpgrade speaks WebSocket's handshake through nginx, and tries another upgrade.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	s := newStand(t, 0, nil)
 	s.delivery = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "websocket" || r.Header.Get("Connection") != "upgrade" {
@@ -463,6 +469,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 
 // TestRunTwice starts a second nginx in the folder of the first, and one where a killed one has left its socket.
 func TestRunTwice(t *testing.T) {
+	t.Parallel()
 	s := newStand(t, 1, nil)
 	second, err := nginx.NewEdge(nginx.EdgeConfig{
 		Config: nginx.Config{Listen: []string{freeAddress(t)}, Dir: s.dir, Secret: nginx.Secret([]byte("key"))}, Fleet: s.fleet,

@@ -32,10 +32,10 @@ const (
 	// hot, so that it can be heard while the origin is away.
 	diskBytes = 640 << 20
 
-	maxHeal = 5 * time.Second        // after which nothing fails any more
-	maxCold = 50 * time.Millisecond  // for the answer that a cold track cannot be had now
-	hold    = 6 * time.Second        // how long a fault lasts that has no time of its own in the issue
-	settle  = 500 * time.Millisecond // after a fault, before the next
+	maxHeal = 5 * time.Second       // after which nothing fails any more
+	calm    = 2 * time.Second       // without a failure, after a fault's end, before the next one
+	maxCold = 50 * time.Millisecond // for the answer that a cold track cannot be had now
+	hold    = 6 * time.Second       // how long a fault lasts that has no time of its own in the issue
 )
 
 // fault is a line of the table in docs/reliability.md.
@@ -184,6 +184,7 @@ func newStage(t *testing.T) *stage {
 	})
 	must(t, until(ctx, func() (bool, error) { return s.load.Active() >= listeners*9/10, nil }))
 	t.Log("chunks kept and evicted, by track cache:", s.chunks(ctx))
+	s.take(&outcome{})
 	s.run(fault{name: "nothing", did: "200 listeners, a prober and four writers, for comparison", hold: hold})
 	return s
 }
@@ -248,7 +249,6 @@ func (s *stage) run(f fault) {
 	}
 	o := &outcome{fault: f}
 	s.rows = append(s.rows, o)
-	s.take(&outcome{}) // what came before is not this fault's
 	begun := time.Now()
 	var end func(context.Context) error
 	var err error
@@ -268,8 +268,8 @@ func (s *stage) run(f fault) {
 		}
 		must(t, end(ctx))
 	}
-	must(t, wait(ctx, maxHeal))
-	s.take(o)
+	must(t, s.healed(ctx, time.Now()))
+	s.take(o) // all since the fault before: what fails late is in the next line, and not lost
 	if !o.probes.Last.IsZero() && o.probes.Last.After(over) {
 		o.heal = o.probes.Last.Sub(over)
 	}
@@ -281,7 +281,13 @@ func (s *stage) run(f fault) {
 	if len(o.failed) > 0 || strict() && len(o.slow) > 0 {
 		t.Errorf("%s: %s", f.name, o.verdict())
 	}
-	must(t, wait(ctx, settle))
+}
+
+// healed waits until nothing has failed for a while since all is as it was, and no longer than that may take.
+func (s *stage) healed(ctx context.Context, since time.Time) error {
+	return until(ctx, func() (bool, error) {
+		return time.Since(since) >= maxHeal || !long() && s.prober.Well(since) >= calm, nil
+	})
 }
 
 func (s *stage) take(o *outcome) {

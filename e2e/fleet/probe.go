@@ -24,6 +24,7 @@ type Prober struct {
 
 	mu    sync.Mutex
 	stats ProbeStats
+	open  map[time.Time]bool // when what is still unanswered was asked for
 }
 
 // ProbeStats is how the requests of a span of time ended.
@@ -54,7 +55,7 @@ func StartProber(ctx context.Context, c *Client, tracks []Track, perSecond int) 
 	transport := &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true}
 	client := *c
 	client.HTTP = &http.Client{Transport: transport}
-	p := &Prober{client: &client, tracks: tracks, cancel: cancel}
+	p := &Prober{client: &client, tracks: tracks, cancel: cancel, open: map[time.Time]bool{}}
 	p.wg.Go(func() {
 		defer transport.CloseIdleConnections()
 		var asked sync.WaitGroup
@@ -96,17 +97,38 @@ func (p *Prober) Take() ProbeStats {
 	return s
 }
 
+// Well returns for how long all has been well: from when the last request that failed or was wrong (since Take), or else
+// from begin, until the oldest that is still unanswered was asked for.
+func (p *Prober) Well(begin time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stats.Last.After(begin) {
+		begin = p.stats.Last
+	}
+	end := time.Now()
+	for asked := range p.open {
+		if asked.Before(end) {
+			end = asked
+		}
+	}
+	return end.Sub(begin)
+}
+
 func (p *Prober) ask(ctx context.Context, well *[]time.Duration, fn func(context.Context) error) {
-	begin := time.Now()
 	call, cancel := context.WithTimeout(ctx, impatience)
 	defer cancel()
+	begin := time.Now()
+	p.mu.Lock()
+	p.open[begin] = true
+	p.mu.Unlock()
 	err := fn(call)
-	if ctx.Err() != nil {
-		return
-	}
 	took := time.Since(begin)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	delete(p.open, begin)
+	if ctx.Err() != nil {
+		return
+	}
 	switch {
 	case err == nil:
 		*well = append(*well, took)

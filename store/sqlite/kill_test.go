@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,30 +110,33 @@ func TestKill(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
 	const perFile = 25
-	var path string
-	var promised acknowledged
-	total := 0
-	for kill := range kills {
-		if kill%perFile == 0 {
-			path, promised = filepath.Join(t.TempDir(), "tutti.db"), acknowledged{}
-			if kill%(2*perFile) == 0 { // every other one begins as a file of version 1
-				path = fixture(t)
-			}
+	var total atomic.Int64
+	t.Run("files", func(t *testing.T) { // which is over when all of them are
+		for file := range (kills + perFile - 1) / perFile {
+			t.Run(strconv.Itoa(file), func(t *testing.T) {
+				t.Parallel() // they wait for the disk
+				rng := rand.New(rand.NewPCG(seed, uint64(file)))
+				path, promised := filepath.Join(t.TempDir(), "tutti.db"), acknowledged{}
+				if file%2 == 0 { // every other one begins as a file of version 1
+					path = fixture(t)
+				}
+				for kill := range min(perFile, kills-file*perFile) {
+					lines := 1 + rng.IntN(3)
+					if kill > 4 {
+						lines = rng.IntN(120)
+					}
+					total.Add(int64(killOnce(t, path, lines, &promised)))
+					checkKilled(t, path, &promised)
+					if t.Failed() {
+						t.Fatalf("after %d kills", kill+1)
+					}
+				}
+			})
 		}
-		lines := 1 + rng.IntN(3)
-		if kill%perFile > 4 {
-			lines = rng.IntN(120)
-		}
-		total += killOnce(t, path, lines, &promised)
-		checkKilled(t, path, &promised)
-		if t.Failed() {
-			t.Fatalf("after %d kills", kill+1)
-		}
-	}
-	t.Logf("%d kills, %d acknowledged writes", kills, total)
-	if total == 0 {
+	})
+	t.Logf("%d kills, %d acknowledged writes", kills, total.Load())
+	if total.Load() == 0 {
 		t.Fatal("nothing was ever written")
 	}
 }
