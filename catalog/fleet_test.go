@@ -563,6 +563,9 @@ func TestFollowing(t *testing.T) {
 // TestLateNodes: a node that was cut off for longer than the log reaches back, and nodes that join while a snapshot is
 // being written and its predecessor deleted, come to know what there is.
 func TestLateNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of entries; the others race as well")
+	}
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t)

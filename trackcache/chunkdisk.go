@@ -48,9 +48,8 @@ type chunkDisk struct {
 type diskChunk struct {
 	verified inspection
 	used     time.Time // as far as the file's time says
-	ahead    bool      // got before anybody asked, and nobody has asked yet
-	told     bool      // its second owner was told to get it too
-	proven   bool      // compared with the seal since, whatever its header says
+	demand   policy.Demand
+	proven   bool // compared with the seal since, whatever its header says
 }
 
 // inspection says when bytes on the disk were last compared with their checksum, and when they are to be again. It is
@@ -312,7 +311,7 @@ func (d *chunkDisk) put(id tutti.ChunkID, info tutti.ObjectInfo, data []byte, ah
 		d.failing = false
 		d.log.Info("the disk of the track cache takes chunks again")
 	}
-	d.chunks[id] = &diskChunk{verified: inspection{at: now}, used: now, ahead: ahead}
+	d.chunks[id] = &diskChunk{verified: inspection{at: now}, used: now, demand: policy.Demand{Ahead: ahead}}
 	return true
 }
 

@@ -99,8 +99,8 @@ func (c *Chunks) Collect(ch chan<- prometheus.Metric) {
 	} {
 		ch <- prometheus.MustNewConstMetric(m.desc, prometheus.CounterValue, float64(m.n.Load()), m.label)
 	}
-	ch <- prometheus.MustNewConstMetric(descChunkUnits, prometheus.CounterValue, h.reads.units(), "read")
-	ch <- prometheus.MustNewConstMetric(descChunkUnits, prometheus.CounterValue, h.writes.units(), "write")
+	ch <- prometheus.MustNewConstMetric(descChunkUnits, prometheus.CounterValue, h.reads.Units(), "read")
+	ch <- prometheus.MustNewConstMetric(descChunkUnits, prometheus.CounterValue, h.writes.Units(), "write")
 	ch <- prometheus.MustNewConstMetric(descChunkEvicted, prometheus.CounterValue, float64(d.evicted.Load()))
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)

@@ -76,6 +76,8 @@ type Chunks struct {
 	hints  chan struct{} // places for what is told to other members
 	warmth chan struct{} // places for what is got before anybody asks
 
+	foresight policy.Foresight[string] // by the object's ID
+
 	running sync.WaitGroup
 	ctx     context.Context // of all fills
 	stop    context.CancelFunc
@@ -86,8 +88,6 @@ type Chunks struct {
 	inMemory *policy.S3FIFO[tutti.ChunkID]
 	objects  map[string]*object
 	known    *policy.S3FIFO[string] // of objects
-	expected *recent                // chunks that another member said will be asked for
-	hinted   *recent                // chunks of which somebody was told lately
 	closed   bool
 }
 
@@ -186,15 +186,14 @@ func NewChunks(c ChunksConfig) (*Chunks, error) {
 		filling: map[tutti.ChunkID]*chunk{}, memory: map[tutti.ChunkID]*chunk{},
 		inMemory: policy.NewS3FIFO[tutti.ChunkID](max(0, c.MemoryBytes)),
 		objects:  map[string]*object{}, known: policy.NewS3FIFO[string](maxObjects),
-		expected: newRecent(), hinted: newRecent(),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.guard = &guard{
 		origin: c.Origin, firstByte: c.FirstByte, stall: c.Stall, clock: c.Clock, log: c.Logger,
-		ctx: s.ctx, running: &s.running, breakers: map[string]*breaker{},
+		ctx: s.ctx, running: &s.running, breakers: map[string]*policy.Breaker[tutti.Ref]{},
 	}
 	disk.gone = func(_ tutti.ChunkID, e *diskChunk) {
-		if e.ahead {
+		if e.demand.Ahead {
 			s.stats.aheadWasted.Add(1)
 		}
 	}
@@ -592,11 +591,10 @@ func (c *Chunks) fromPeers(ctx context.Context, ch *chunk, seal *askedSeal) erro
 	}
 	self, owners := c.fleet.Self().ID, c.fleet.Owners(ch.id, tutti.Replicas)
 	err := errNoSource
-	for i, m := range owners {
-		if m.ID == self || c.late.suspected(m) {
-			continue
-		}
-		if i > 0 && owners[0].ID == self && !c.heldBy(ctx, m, ch.ref, ch.id.N) {
+	place := slices.IndexFunc(owners, func(m tutti.Member) bool { return m.ID == self })
+	for i, ifHeld := range policy.Sources(len(owners), place, func(i int) bool { return c.late.suspected(owners[i]) }) {
+		m := owners[i]
+		if ifHeld && !c.heldBy(ctx, m, ch.ref, ch.id.N) {
 			continue
 		}
 		if err = c.fromPeer(ctx, ch, m, seal); err == nil || tutti.IsKind(err, tutti.KindNotFound) {

@@ -23,6 +23,7 @@ import (
 	"tutti/clock"
 	"tutti/store/sqlite"
 	"tutti/store/storetest"
+	"tutti/trackcache/policy"
 )
 
 // testFleet is some members' Chunks over one origin and one store, joined by links that can be made to fail.
@@ -495,7 +496,7 @@ func TestSilentMemberIsNotAskedAgain(t *testing.T) {
 		t.Errorf("it was asked %d times more", n)
 	}
 	f.with(func() { delete(f.fault, first) })
-	f.clock.Advance(suspectFor)
+	f.clock.Advance(policy.SuspectFor)
 	f.settle()
 	asker.disk.drop(tutti.ChunkID{Object: r.ID()}, nil)
 	fills := asker.stats.fillsPeer.Load()
@@ -837,7 +838,7 @@ func TestOriginAwayAndAMemberSilent(t *testing.T) {
 				t.Errorf("%+v: %s is silent, and others have all: %+v, %v", x, id, ready, err)
 			}
 			f.with(func() { delete(f.fault, id) })
-			f.clock.Advance(suspectFor)
+			f.clock.Advance(policy.SuspectFor)
 		}
 		if lost == 0 {
 			t.Error("nobody had a chunk alone; this test tests nothing")

@@ -9,22 +9,12 @@ import (
 )
 
 // What is got before anybody asks for it: the next chunk of somebody who listens on, and a second copy of what is
-// played often. Both are told to the member that owns the chunk, which does as it sees fit.
-//
-// Each member sees only the chunks that it owns, so that who plays on cannot be told from who leaps by looking at one's
-// own. The owner of a chunk therefore tells the owner of the next one, and that one knows a request it was told of for
-// what it is. The first chunk of a track begins a row; after a leap, the first chunk only announces the next.
+// played often, as policy.Foresight and policy.Demand say. Both are told to the member that owns the chunk, which does as
+// it sees fit.
 
 const (
 	maxHints  = 32 // told at a time
 	maxWarmth = 16 // got at a time; what is beyond is not got, because it can still be when it is asked for
-	// hintAgain is how long nobody is told of a chunk again.
-	hintAgain = time.Minute
-	// expectFor is how long a chunk is expected: a MiB of a low bit rate lasts two minutes, and people pause.
-	expectFor = 5 * time.Minute
-	// fast is the time for which a chunk of a listener who downloads lasts, rather than one who plays; they get two
-	// chunks ahead.
-	fast      = 2 * time.Second
 	hintLimit = time.Second
 )
 
@@ -33,8 +23,7 @@ const (
 func (c *Chunks) listening(r tutti.Ref, info tutti.ObjectInfo, n int64) {
 	id := tutti.ChunkID{Object: r.ID(), N: n}
 	now := c.clock.Now()
-	expected := c.expected.met(id)
-	row := n == 0 || !expected.IsZero() && now.Sub(expected) < expectFor
+	row, reach := c.foresight.Heard(id.Object, n, now)
 	if n == 0 {
 		c.played(r)
 	}
@@ -43,20 +32,11 @@ func (c *Chunks) listening(r tutti.Ref, info tutti.ObjectInfo, n int64) {
 		c.object(id.Object).heard = true
 		c.mu.Unlock()
 	}
-	reach := int64(1)
-	if row && !expected.IsZero() && now.Sub(expected) < fast {
-		reach = 2
-	}
 	for next := n + 1; next <= n+reach && next < chunks(info.Size); next++ {
-		nid := tutti.ChunkID{Object: id.Object, N: next}
-		key := nid
-		if !row {
-			key.N = -1 - next // announced, which is not the same as fetched
-		}
-		if before := c.hinted.note(key, now); !before.IsZero() && now.Sub(before) < hintAgain {
+		if !c.foresight.Tell(id.Object, next, row, now) {
 			continue
 		}
-		owner, ok := c.firstOwner(nid)
+		owner, ok := c.firstOwner(tutti.ChunkID{Object: id.Object, N: next})
 		if !ok {
 			_ = c.warm(r, next, row) // ourselves
 			continue
@@ -85,14 +65,12 @@ func (c *Chunks) hit(r tutti.Ref, id tutti.ChunkID, e *diskChunk, who asker) {
 		return
 	}
 	c.disk.mu.Lock()
-	ahead, told := e.ahead, e.told
-	e.ahead, e.told = false, true
+	useful, again := e.demand.Asked()
 	c.disk.mu.Unlock()
-	if ahead {
+	if useful {
 		c.stats.aheadUseful.Add(1)
-		return // this was the first request
 	}
-	if told || c.fleet == nil {
+	if !again || c.fleet == nil {
 		return
 	}
 	owners := c.fleet.Owners(id, tutti.Replicas)
@@ -149,9 +127,7 @@ func (c *Chunks) warm(r tutti.Ref, n int64, fetch bool) error {
 		return tutti.Errorf(tutti.KindInvalid, "trackcache.Warm", "chunk %d of an object without a version", n)
 	}
 	id := tutti.ChunkID{Object: r.ID(), N: n}
-	if n > 0 { // a beginning is the next of nothing
-		c.expected.note(id, c.clock.Now())
-	}
+	c.foresight.Expect(id.Object, n, c.clock.Now())
 	if !fetch || c.holds(id) || c.guard.isOpen(r.Library) {
 		return nil
 	}

@@ -5,20 +5,18 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"tutti"
 	"tutti/clock"
+	"tutti/trackcache/policy"
 )
 
 // guard stands before the origin of chunks. It gives an attempt so long and no longer, and where a library's storage
-// is away it is left alone: everybody is told so at once, until an attempt of our own, made now and then, succeeds (a
-// circuit breaker: M. Nygard, "Release It!", 2nd ed., §5.2). One object that cannot be read is not a library that is
-// away: after some failures in a row a witness is asked for, an object that could be read lately, and the library is
-// away where that fails too. While all is well nothing is sent but what listeners want.
+// is away it is left alone (policy.Breaker): everybody is told so at once, until an attempt of our own, made now and then,
+// succeeds. While all is well nothing is sent but what listeners want.
 type guard struct {
 	origin    tutti.RangeSource
 	firstByte time.Duration // until an attempt's answer begins
@@ -32,64 +30,13 @@ type guard struct {
 	running *sync.WaitGroup
 
 	mu       sync.Mutex
-	breakers map[string]*breaker // by library: each may lie elsewhere
+	breakers map[string]*policy.Breaker[tutti.Ref] // by library: each may lie elsewhere
 }
 
-// breaker is what is known of one library's storage.
-type breaker struct {
-	failed  int         // attempts in a row
-	bad     []tutti.Ref // what failed since the last answer, the newest last
-	good    []tutti.Ref // what was read lately, the newest last
-	open    bool
-	doubted bool // doubt is asked for, to know whether the library is away
-	doubt   tutti.Ref
-	probing bool          // a goroutine asks for the witness, or now and then
-	wait    time.Duration // before the next probe
-	asked   []tutti.Ref   // what listeners wanted while it was open, the newest last
-	turn    int           // of the probes, among what they may ask for
-}
-
-const (
-	tripAfter = 3 // failures in a row: one may be chance, and a listener waits for each
-	probeMin  = 500 * time.Millisecond
-	probeMax  = 2 * time.Second // what is down for long is found again within this
-	maxKnown  = 4               // refs in each list of a breaker
-)
-
-// known puts r at the end of a list of refs.
-func known(refs []tutti.Ref, r tutti.Ref) []tutti.Ref {
-	if i := slices.Index(refs, r); i >= 0 {
-		refs = slices.Delete(refs, i, i+1)
-	} else if len(refs) == maxKnown {
-		refs = slices.Delete(refs, 0, 1)
-	}
-	return append(refs, r)
-}
-
-// witness returns the newest of what could be read lately and has not failed since.
-func (b *breaker) witness() (r tutti.Ref, ok bool) {
-	for _, r := range slices.Backward(b.good) {
-		if !slices.Contains(b.bad, r) {
-			return r, true
-		}
-	}
-	return r, false
-}
-
-// candidate returns what the next probe is to ask for: each in its turn, so that none that cannot be read hides that the
-// others can.
-func (b *breaker) candidate() tutti.Ref {
-	all := slices.Concat(b.good, b.asked, b.bad)
-	slices.Reverse(all[:len(b.good)])
-	r := all[b.turn%len(all)]
-	b.turn++
-	return r
-}
-
-func (g *guard) breaker(library string) *breaker {
+func (g *guard) breaker(library string) *policy.Breaker[tutti.Ref] {
 	b := g.breakers[library]
 	if b == nil {
-		b = &breaker{}
+		b = &policy.Breaker[tutti.Ref]{}
 		g.breakers[library] = b
 	}
 	return b
@@ -99,7 +46,7 @@ func (g *guard) breaker(library string) *breaker {
 func (g *guard) isOpen(library string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.breaker(library).open
+	return g.breaker(library).Open()
 }
 
 // wanted notes what somebody was refused because the library is away, so that a probe asks for it.
@@ -107,9 +54,7 @@ func (g *guard) wanted(r tutti.Ref) {
 	g.refused.Add(1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if b := g.breaker(r.Library); b.open {
-		b.asked = known(b.asked, r)
-	}
+	g.breaker(r.Library).Wanted(r)
 }
 
 func (g *guard) states() map[string]bool {
@@ -117,7 +62,7 @@ func (g *guard) states() map[string]bool {
 	defer g.mu.Unlock()
 	s := make(map[string]bool, len(g.breakers))
 	for l, b := range g.breakers {
-		s[l] = b.open
+		s[l] = b.Open()
 	}
 	return s
 }
@@ -164,32 +109,17 @@ func (g *guard) note(ctx context.Context, r tutti.Ref, err error) {
 	defer g.mu.Unlock()
 	b := g.breaker(r.Library)
 	if !failure {
-		if b.open {
+		if b.Answered(r, err == nil) {
 			g.log.Info("the storage of the music answers again", "library", r.Library)
 		}
-		if err == nil {
-			b.good = known(b.good, r)
-		}
-		*b = breaker{good: b.good, probing: b.probing}
 		return
 	}
 	g.failures.Add(1)
-	b.failed++
-	b.bad = known(b.bad, r)
-	w, ok := b.witness()
-	switch {
-	case b.open || b.failed < tripAfter || b.doubted && r != b.doubt:
-		return
-	case !b.doubted && ok:
-		b.doubted, b.doubt = true, w
-	case b.doubted || len(b.bad) > 1: // the witness failed too, or there is none
-		b.open, b.doubted, b.wait = true, false, probeMin
+	opened, probe := b.Failed(r)
+	if opened {
 		g.log.Error("the storage of the music is away; it is asked again now and then", "library", r.Library, "err", err)
-	default:
-		return
 	}
-	if !b.probing && g.ctx.Err() == nil {
-		b.probing = true
+	if probe && g.ctx.Err() == nil {
 		g.running.Add(1)
 		go g.probe(r.Library)
 	}
@@ -205,7 +135,7 @@ func (g *guard) probe(library string) {
 		}
 		g.probes.Add(1)
 		ctx, cancel := context.WithCancel(g.ctx)
-		limit := g.clock.AfterFunc(probeMax, cancel)
+		limit := g.clock.AfterFunc(policy.ProbeMax, cancel)
 		rc, _, err := g.origin.OpenRange(ctx, r, 0, 1, "")
 		if err == nil {
 			_, err = io.ReadFull(rc, make([]byte, 1))
@@ -224,17 +154,7 @@ func (g *guard) probe(library string) {
 func (g *guard) next(library string) (r tutti.Ref, wait time.Duration, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.breaker(library)
-	switch {
-	case b.open:
-		wait = b.wait
-		b.wait = min(2*b.wait, probeMax)
-		return b.candidate(), wait, true
-	case b.doubted:
-		return b.doubt, 0, true
-	}
-	b.probing = false
-	return r, 0, false
+	return g.breaker(library).Probe()
 }
 
 // errLate is the error of whoever did not answer in time.

@@ -10,6 +10,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/trackcache/policy"
 )
 
 // patiently runs fn while the fake clock goes on, until fn returns.
@@ -89,7 +90,7 @@ func TestLibraryComesBackByWhatCanBeRead(t *testing.T) {
 	}
 	since := k.Now()
 	for c.guard.isOpen("1") {
-		if k.Now().Sub(since) > 4*probeMax {
+		if k.Now().Sub(since) > 4*policy.ProbeMax {
 			t.Fatal("the library stays away, though what was asked for can be read")
 		}
 		time.Sleep(time.Millisecond)
@@ -110,7 +111,7 @@ func TestLibraryThatHangsIsAway(t *testing.T) {
 	patiently(t, k, func() { _, _ = c.Open(t.Context(), r) })
 	since := k.Now()
 	for !c.guard.isOpen("1") {
-		if k.Now().Sub(since) > 2*probeMax {
+		if k.Now().Sub(since) > 2*policy.ProbeMax {
 			t.Fatal("the library is not away")
 		}
 		time.Sleep(time.Millisecond)

@@ -7,13 +7,13 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"tutti"
 	"tutti/clock"
 	"tutti/store"
+	"tutti/trackcache/policy"
 )
 
 // HeadsWhen says which objects have their head put into the store.
@@ -54,7 +54,7 @@ type heads struct {
 	read, missed, written, skipped, failed, stale atomic.Int64
 
 	fleet         tutti.Fleet // nil: alone
-	writes, reads bucket
+	writes, reads policy.Quota
 	away          pause
 }
 
@@ -65,6 +65,14 @@ func newHeads(c ChunksConfig) (*heads, error) {
 	if p.When > HeadsAlways || p.TTL < 0 || p.WritesPerSec < 0 || p.ReadsPerSec < 0 || p.WritesPerMonth < 0 || p.ReadsPerMonth < 0 {
 		return nil, tutti.Errorf(tutti.KindInvalid, "trackcache.NewChunks", "the limits of heads cannot be negative")
 	}
+	p = p.WithDefaults()
+	h := &heads{policy: p, store: c.Store, fleet: c.Fleet, clock: c.Clock, log: c.Logger}
+	p.Budget(&h.reads, &h.writes)
+	return h, nil
+}
+
+// WithDefaults is the policy with what is zero replaced.
+func (p HeadPolicy) WithDefaults() HeadPolicy {
 	setDefault(&p.TTL, 30*24*time.Hour)
 	for _, d := range []struct {
 		v *float64
@@ -74,11 +82,33 @@ func newHeads(c ChunksConfig) (*heads, error) {
 			*d.v = d.d
 		}
 	}
-	return &heads{
-		policy: p, store: c.Store, fleet: c.Fleet, clock: c.Clock, log: c.Logger,
-		writes: bucket{rate: p.WritesPerSec, month: p.WritesPerMonth},
-		reads:  bucket{rate: p.ReadsPerSec, month: p.ReadsPerMonth},
-	}, nil
+	return p
+}
+
+// headBytes is the most that a head's item holds.
+const headBytes = chunkHeader + tutti.HeadSize
+
+// HeadReadUnits and HeadWriteUnits are what a head costs at most, with the note that it is there.
+var (
+	HeadReadUnits  = policy.ReadUnits(headBytes)
+	HeadWriteUnits = policy.WriteUnits(headBytes) + 1
+)
+
+// Budget sets what one process may spend; of a month's, the share that Take is told.
+func (p HeadPolicy) Budget(reads, writes *policy.Quota) {
+	reads.PerSecond, reads.PerMonth, reads.Burst = p.ReadsPerSec, p.ReadsPerMonth, HeadReadUnits
+	writes.PerSecond, writes.PerMonth, writes.Burst = p.WritesPerSec, p.WritesPerMonth, policy.WriteUnits(store.MaxValue)+1
+}
+
+// Due reports whether the head of what was started so often by listeners is to be in the store.
+func (w HeadsWhen) Due(plays uint8) bool {
+	switch w {
+	case HeadsAlways:
+		return plays > 0
+	case HeadsSecond:
+		return plays > 1
+	}
+	return false
 }
 
 // share is this member's part of what may be spent in a month.
@@ -94,9 +124,6 @@ func (h *heads) on() bool { return h.store != nil && h.policy.When != HeadsNever
 // A head is one item; what says that it is there, for a unit instead of 86, is another, written after it.
 func headKey(object string) store.Key     { return store.Key{PK: "head#" + object, SK: "bytes"} }
 func headNoteKey(object string) store.Key { return store.Key{PK: "head#" + object, SK: "note"} }
-
-func writeUnits(n int) float64 { return float64((n + 1023) / 1024) }
-func readUnits(n int) float64  { return float64((n + 4095) / 4096) }
 
 // encodeHead makes an item's value of the first bytes of an object.
 func encodeHead(object string, info tutti.ObjectInfo, data []byte) ([]byte, error) {
@@ -133,8 +160,7 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 	if !h.on() || h.away.now(h.clock.Now()) {
 		return
 	}
-	most := readUnits(chunkHeader + tutti.HeadSize)
-	if !h.reads.take(h.clock.Now(), most, h.share()) {
+	if !h.reads.Take(h.clock.Now(), HeadReadUnits, h.share()) {
 		h.skipped.Add(1)
 		return
 	}
@@ -143,7 +169,7 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 	cancel()
 	switch {
 	case tutti.IsKind(err, tutti.KindNotFound):
-		h.reads.back(most - 1)
+		h.reads.Back(HeadReadUnits - 1)
 		h.missed.Add(1)
 		return
 	case err != nil:
@@ -154,7 +180,7 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 		}
 		return
 	}
-	h.reads.back(most - readUnits(len(item.Value)))
+	h.reads.Back(HeadReadUnits - policy.ReadUnits(len(item.Value)))
 	info, data, err := parseHead(ch.id.Object, item.Value)
 	if err == nil {
 		err = c.describe(ch, info)
@@ -199,12 +225,8 @@ func (h *heads) drop(c *Chunks, object string) {
 // played puts the head of an object into the store when it has been started so often. Only the first owner of the
 // beginning does: it sees all starts, or as many as make no difference.
 func (h *heads) played(c *Chunks, r tutti.Ref, plays uint8) {
-	due := uint8(2)
-	if h.policy.When == HeadsAlways {
-		due = 1
-	}
 	id := tutti.ChunkID{Object: r.ID()}
-	if !h.on() || plays < due || c.rank(id) != 0 {
+	if !h.on() || !h.policy.When.Due(plays) || c.rank(id) != 0 {
 		return
 	}
 	settled := func(yes bool) (before bool) {
@@ -231,7 +253,7 @@ func (h *heads) write(c *Chunks, r tutti.Ref) bool {
 		return false
 	}
 	object := r.ID()
-	if !h.reads.take(h.clock.Now(), 1, h.share()) {
+	if !h.reads.Take(h.clock.Now(), 1, h.share()) {
 		h.skipped.Add(1)
 		return false
 	}
@@ -275,7 +297,7 @@ func (h *heads) lost(err error) bool {
 
 // put writes a head and the note that it is there.
 func (h *heads) put(ctx context.Context, object string, value []byte) bool {
-	if !h.writes.take(h.clock.Now(), writeUnits(len(value))+1, h.share()) {
+	if !h.writes.Take(h.clock.Now(), policy.WriteUnits(len(value))+1, h.share()) {
 		h.skipped.Add(1)
 		return false
 	}
@@ -289,56 +311,6 @@ func (h *heads) put(ctx context.Context, object string, value []byte) bool {
 	}
 	h.written.Add(1)
 	return true
-}
-
-// bucket is a quota: so many units a second, of which a second's worth (or one head's) may be saved up, and so many a
-// calendar month (UTC), of which this process may spend its share.
-type bucket struct {
-	rate, month float64
-
-	mu    sync.Mutex
-	level float64
-	at    time.Time
-	spent float64
-	in    time.Time // the month
-	total float64
-}
-
-func (b *bucket) take(now time.Time, n, share float64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	most := max(b.rate, writeUnits(store.MaxValue)+1)
-	if b.at.IsZero() {
-		b.level = most
-	} else {
-		b.level = min(most, b.level+b.rate*max(0, now.Sub(b.at).Seconds()))
-	}
-	b.at = now
-	if y, m, _ := now.UTC().Date(); b.in.Year() != y || b.in.Month() != m {
-		b.in, b.spent = time.Date(y, m, 1, 0, 0, 0, 0, time.UTC), 0
-	}
-	if n > b.level || b.spent+n > b.month*share {
-		return false
-	}
-	b.level -= n
-	b.spent += n
-	b.total += n
-	return true
-}
-
-// back returns what was taken and not used.
-func (b *bucket) back(n float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.level += n
-	b.spent -= n
-	b.total -= n
-}
-
-func (b *bucket) units() float64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.total
 }
 
 // pause keeps us from a store that failed: what can do without it does, for a while.

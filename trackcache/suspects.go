@@ -3,53 +3,30 @@ package trackcache
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"tutti"
 	"tutti/clock"
+	"tutti/trackcache/policy"
 )
 
-// Suspects are the members that were silent lately, as one is that was stopped or cut off: what should not wait for them
-// does not ask them. The Chunks and the Cache of a process share them.
+// Suspects are the members that were silent lately (policy.Suspects). The Chunks and the Cache of a process share them.
 type Suspects struct {
 	clock clock.Clock
-
-	mu    sync.Mutex
-	since map[string]time.Time // by the member's ID
+	late  policy.Suspects[string] // by the member's ID
 }
-
-const (
-	// suspectFor is how long a member that was silent is not asked again: until it is no member any more, or has been
-	// stopped for no longer than a moment.
-	suspectFor  = 3 * time.Second
-	maxSuspects = 1024 // more members than a fleet has
-)
 
 // NewSuspects returns Suspects that suspect nobody.
-func NewSuspects(c clock.Clock) *Suspects {
-	return &Suspects{clock: c, since: map[string]time.Time{}}
-}
+func NewSuspects(c clock.Clock) *Suspects { return &Suspects{clock: c} }
 
-// note notes that a member did not answer in time.
+// note notes that a member did not answer in time, where that is what err says.
 func (s *Suspects) note(m tutti.Member, err error) {
-	if !errors.Is(err, errLate) {
-		return
+	if errors.Is(err, errLate) {
+		s.late.Note(m.ID, s.clock.Now())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.since) > maxSuspects {
-		clear(s.since)
-	}
-	s.since[m.ID] = s.clock.Now()
 }
 
-func (s *Suspects) suspected(m tutti.Member) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t, ok := s.since[m.ID]
-	return ok && s.clock.Now().Sub(t) < suspectFor
-}
+func (s *Suspects) suspected(m tutti.Member) bool { return s.late.Suspected(m.ID, s.clock.Now()) }
 
 // aliveWait is how long a member may take to say that it is there: it does nothing for it but answer.
 const aliveWait = 500 * time.Millisecond

@@ -477,6 +477,9 @@ func TestClosed(t *testing.T) {
 // TestDeadTrackCache has track caches die before and while they answer. A slice of which only a part arrived must not be
 // taken for all of it: nginx's slice module would, and go on with the next one.
 func TestDeadTrackCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is about nginx")
+	}
 	t.Parallel()
 	o := newObject(3, 24<<20)
 	s := newStand(t, 3, nil, o)

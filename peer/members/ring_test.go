@@ -97,6 +97,9 @@ func moved(before, after owners, keys []string) (first, either float64) {
 // server comes or goes. The figures for rendezvous hashing stand beside them with -v; see docs/decisions/ownership.md.
 func TestOwnership(t *testing.T) {
 	keys := chunkKeys(100_000)
+	if testing.Short() {
+		keys = keys[:20_000]
+	}
 	for _, n := range []int{2, 3, 5, 10, 50} {
 		ring, more := NewRing(servers(n)), NewRing(servers(n+1))
 		first, either := spread(ring.Owners, keys, n)

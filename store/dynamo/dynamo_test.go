@@ -74,6 +74,9 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	for _, e := range []local.Engine{local.DynamoDB, local.Dynalite} {
 		t.Run(string(e), func(t *testing.T) {
+			if testing.Short() && e == local.Dynalite {
+				t.Skip("another engine, and the same code of ours")
+			}
 			t.Parallel()
 			storetest.Run(t, func(t testing.TB, c clock.Clock) store.Store {
 				return openTest(t, newTable(t, e, c))

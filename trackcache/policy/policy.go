@@ -1,7 +1,9 @@
-// Package policy decides what stays in a cache of a bounded number of bytes. It holds keys and sizes only, so that the
-// tiers of the track cache, the replay of traces (bench) and the simulation of a fleet (bench/sim) run the same code.
+// Package policy holds what a track cache decides by: what stays in a cache of a bounded number of bytes (S3FIFO), whether
+// an origin is left alone (Breaker), which members are asked and which are not (Sources, Suspects), what is got before
+// anybody asks (Foresight, Demand), and what may be spent (Quota). It holds keys, sizes and times only, so that the tiers
+// of the track cache, the replay of traces (bench) and the simulation of a fleet (bench/sim) run the same code.
 //
-// What belongs here: which key goes next. What does not: bytes, files, locks.
+// What belongs here: decisions. What does not: bytes, files, goroutines, clocks.
 package policy
 
 import "container/list"
