@@ -76,6 +76,13 @@ export async function checkAccessibility(page: Page, what: string): Promise<void
   expect(found, what).toEqual([]);
 }
 
+/** Goes to a view by the frame's links; on a phone most of them are behind "More". */
+export async function visit(page: Page, name: string): Promise<void> {
+  const link = page.getByRole("link", { name, exact: true }).filter({ visible: true }).first();
+  if (!(await link.isVisible())) await page.getByRole("button", { name: "More", exact: true }).click();
+  await link.click();
+}
+
 export const albumLink = (page: Page, name: string) => page.getByRole("link", { name, exact: true }).first();
 
 /** Goes to an album by way of the search, since the grid holds only what is seen. */

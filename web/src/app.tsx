@@ -1,18 +1,21 @@
 import { createEffect, createMemo, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
 import { get, OfflineError, send, whenSignedOut } from "./api/client";
-import { followScan, forgetSession, lost, session, setSession, toggleStar } from "./api/state";
+import { followScan, forgetSession, lost, session, setSession } from "./api/state";
 import type { SessionReply } from "./api/wire";
 import { PlayerProvider } from "./player/context";
 import { connectMediaSession, createPlayer } from "./player/player";
+import { preferences, wearPreferences } from "./preferences";
 import { go, href, interceptLinks, place, replace } from "./router";
-import { routes } from "./routes";
+import { fetchViewsWhenIdle, routeOf } from "./routes";
+import { isCharacter, keyReader } from "./shortcuts";
+import { Chunked, chunk } from "./ui/chunk";
 import { Icon, type IconName } from "./ui/icons";
 import { complain, Failed, Message, Toasts, Waiting } from "./ui/parts";
 import { viewTitle } from "./ui/title";
 import { PlayerBar } from "./views/bar";
 import { ScanProgress } from "./views/scan";
 import { Logo, SignIn } from "./views/signin";
-import { t } from "./words";
+import { type Key, t } from "./words";
 
 export function App(): JSX.Element {
   const [problem, setProblem] = createSignal<Error>();
@@ -26,6 +29,7 @@ export function App(): JSX.Element {
   };
   begin();
   followScan();
+  wearPreferences();
 
   return (
     <>
@@ -49,13 +53,45 @@ export function App(): JSX.Element {
   );
 }
 
-const places: readonly { path: string; name: string; icon: IconName; phone: boolean }[] = [
-  { path: "/", name: "Albums", icon: "albums", phone: true },
-  { path: "/artists", name: "Artists", icon: "artists", phone: true },
-  { path: "/search", name: "Search", icon: "search", phone: true },
-  { path: "/starred", name: "Starred", icon: "star", phone: true },
-  { path: "/playing", name: "Queue", icon: "queue", phone: true },
+interface Place {
+  path: string;
+  name: Key;
+  icon: IconName;
+  /** Other views that belong to this one. */
+  also?: readonly string[];
+  /** It has a tab of its own on a phone; the others are behind "More". */
+  tab?: boolean;
+  /** It is only for a phone, where what leads there elsewhere has no room. */
+  phone?: boolean;
+}
+
+/** Where the frame leads, in three groups. */
+const groups: readonly (readonly Place[])[] = [
+  [
+    { path: "/", name: "house.home", icon: "home", tab: true },
+    { path: "/search", name: "house.search", icon: "search", tab: true, phone: true },
+    { path: "/albums", name: "house.albums", icon: "albums", also: ["album"], tab: true },
+    { path: "/artists", name: "house.artists", icon: "artists", also: ["artist"] },
+    { path: "/tracks", name: "house.tracks", icon: "tracks" },
+    { path: "/genres", name: "house.genres", icon: "genres", also: ["genre"] },
+    { path: "/folders", name: "house.folders", icon: "folders", also: ["folder"] },
+  ],
+  [
+    { path: "/playlists", name: "house.playlists", icon: "playlists", also: ["playlist"] },
+    { path: "/starred", name: "house.starred", icon: "star" },
+    { path: "/radio", name: "house.radio", icon: "radio" },
+    { path: "/shares", name: "house.shares", icon: "share" },
+    { path: "/offline", name: "house.kept", icon: "offline" },
+  ],
+  [{ path: "/playing", name: "house.queue", icon: "queue", also: ["queue"], tab: true }],
 ];
+
+/** The groups as far as there are views for them. */
+const places = groups.map((group) => group.filter((p) => routeOf(p.path.slice(1), "") !== undefined));
+const behindMore: readonly Place[] = places.flat().filter((p) => !p.tab);
+const settingsPlace: Place = { path: "/settings", name: "house.settings", icon: "settings" };
+
+const help = chunk(async () => (await import("./views/help")).Help);
 
 /** The part of a path that says which view it is, and what the view is of. */
 function split(path: string): { view: string; id: string } {
@@ -76,17 +112,20 @@ function House(): JSX.Element {
   const media = connectMediaSession(player);
   const [offline, setOffline] = createSignal(!navigator.onLine);
   const [said, setSaid] = createSignal("");
+  const [helping, setHelping] = createSignal(false);
+  const readKey = keyReader();
   let root!: HTMLDivElement;
   let field!: HTMLInputElement;
   let main!: HTMLElement;
-  let help!: HTMLDialogElement;
+  let sheet!: HTMLDialogElement;
 
-  const at = () => split(place().path);
-  const route = createMemo(() => routes.find((r) => r.view === at().view && r.of === (at().id !== "")));
+  const at = createMemo(() => split(place().path));
+  const route = createMemo(() => routeOf(at().view, at().id));
 
   onMount(() => {
     interceptLinks(root);
     player.restore().catch(complain);
+    fetchViewsWhenIdle();
     const online = () => setOffline(!navigator.onLine);
     const keys = (e: KeyboardEvent) => key(e);
     onCleanup(() => (document.title = "tutti"));
@@ -112,6 +151,7 @@ function House(): JSX.Element {
       () => place(),
       (p, before) => {
         if (before === undefined || (before.path === p.path && p.path === "/search")) return;
+        sheet.close();
         requestAnimationFrame(() => scrollTo(0, p.scroll));
         if (before.path !== p.path && document.activeElement !== field) main.focus({ preventScroll: true });
       },
@@ -144,40 +184,29 @@ function House(): JSX.Element {
     }, complain);
   };
 
+  const toSearch = () => {
+    // On a phone the field shows only in the search. Focus at once: whoever types fast means the next letter for it.
+    if (field.offsetParent === null) go("/search");
+    field.focus();
+  };
+
   function key(e: KeyboardEvent): void {
     const target = e.target instanceof HTMLElement ? e.target : document.body;
-    const typing = target.matches("input:not([type=range]), select, textarea, [contenteditable]");
     if (e.key === "Escape" && target === field) {
       field.blur();
       main.focus({ preventScroll: true });
       return;
     }
-    if (typing || help.open || e.ctrlKey || e.metaKey || e.altKey) return;
-    const onSlider = target.matches("input[type=range]");
-    const track = player.current()?.track;
-    const does: Record<string, (() => void) | undefined> = {
-      // A focused button or link has the space and arrow keys to itself.
-      " ": target.matches("button, a, summary") ? undefined : () => player.toggle(),
-      ArrowLeft: onSlider ? undefined : () => player.seek(player.state.positionMs - 5_000),
-      ArrowRight: onSlider ? undefined : () => player.seek(player.state.positionMs + 5_000),
-      "/": () => {
-        // On a phone the field shows only in the search. Focus at once: whoever types fast means the next letter for it.
-        if (field.offsetParent === null) go("/search");
-        field.focus();
-      },
-      "?": () => help.showModal(),
-      n: () => player.next(),
-      p: () => player.previous(),
-      m: () => player.toggleMute(),
-      "+": () => player.setVolume(player.state.volume + 0.05),
-      "-": () => player.setVolume(player.state.volume - 0.05),
-      q: () => go("/playing"),
-      s: track && (() => void toggleStar(track).catch(complain)),
-    };
-    const action = does[e.key];
-    if (action === undefined) return;
+    const typing = target.matches("input:not([type=range], [type=checkbox], [type=radio]), select, textarea, [contenteditable]");
+    // A dialog or menu that is open has the keys to itself, and so has what has used a key already.
+    if (e.defaultPrevented || typing || e.ctrlKey || e.metaKey || e.altKey || target.closest("dialog, [role=menu]") !== null) return;
+    if (isCharacter(e.key) && !preferences.letters) return;
+    const shortcut = readKey(e.key, e.timeStamp);
+    if (shortcut === undefined) return;
+    if (shortcut.yields === "buttons" && target.matches("button, a, summary, input")) return;
+    if (shortcut.yields === "sliders" && target.matches("input, [role=slider]")) return;
     e.preventDefault();
-    action();
+    shortcut.run({ player, search: toSearch, help: () => setHelping(true), failed: complain }, e.key);
   }
 
   const search = (text: string) => {
@@ -185,20 +214,22 @@ function House(): JSX.Element {
     if (at().view === "search") replace(path);
     else go(path);
   };
-  const inView = (path: string) => {
-    const { view } = at();
-    if (path === "/") return view === "" || view === "album";
-    return path === `/${view}` || (path === "/artists" && view === "artist");
-  };
+  const isHere = (p: Place) => at().view === p.path.slice(1) || (p.also?.includes(at().view) ?? false);
+  const PlaceLink = (p: { place: Place }) => (
+    <a href={href(p.place.path)} aria-current={isHere(p.place) ? "page" : undefined} title={t(p.place.name)}>
+      <Icon name={p.place.icon} />
+      <span>{t(p.place.name)}</span>
+    </a>
+  );
 
   return (
     <PlayerProvider value={player}>
       <div ref={root} class="house" classList={{ "has-bar": player.current() !== undefined, "at-playing": at().view === "playing", "at-search": at().view === "search" }}>
         <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.focus(); }}>
-          Skip to the music
+          {t("house.skip")}
         </a>
         <header class="top">
-          <a class="brand" href={href("/")} aria-label="tutti, albums">
+          <a class="brand" href={href("/")} aria-label={t("house.brand")}>
             <Logo />
             <span>tutti</span>
           </a>
@@ -207,55 +238,83 @@ function House(): JSX.Element {
             <input
               ref={field}
               type="search"
-              placeholder="Search"
-              aria-label="Search the library"
+              placeholder={t("house.search")}
+              aria-label={t("house.searchLabel")}
               autocomplete="off"
               spellcheck={false}
               enterkeyhint="search"
+              dir="auto"
               value={at().view === "search" ? (place().query.get("q") ?? "") : ""}
               onInput={(e) => search(e.currentTarget.value)}
             />
-            <kbd aria-hidden="true">/</kbd>
+            <Show when={preferences.letters}>
+              <kbd aria-hidden="true">/</kbd>
+            </Show>
           </search>
-          <a class="icon-button account" href={href("/settings")} aria-label="Library and account" title="Library and account" aria-current={at().view === "settings" ? "page" : undefined}>
+          <a class="icon-button account" href={href("/settings")} aria-label={t("house.settings")} title={t("house.settings")} aria-current={at().view === "settings" ? "page" : undefined}>
             <Icon name="settings" />
           </a>
         </header>
-        <nav class="rail" aria-label="Views">
-          <ul>
-            <For each={places}>
-              {(p) => (
-                <li>
-                  <a href={href(p.path)} aria-current={inView(p.path) ? "page" : undefined}>
-                    <Icon name={p.icon} />
-                    <span>{p.name}</span>
-                  </a>
-                </li>
-              )}
-            </For>
-          </ul>
+        <nav class="rail" aria-label={t("house.views")}>
+          <For each={places}>
+            {(group) => (
+              <ul>
+                <For each={group}>
+                  {(p) => (
+                    <li classList={{ tab: p.tab ?? false, "phone-only": p.phone ?? false }}>
+                      <PlaceLink place={p} />
+                    </li>
+                  )}
+                </For>
+              </ul>
+            )}
+          </For>
+          <button
+            type="button"
+            class="rail-more"
+            aria-haspopup="dialog"
+            data-current={behindMore.some(isHere) ? "" : undefined}
+            onClick={() => sheet.showModal()}
+          >
+            <Icon name="menu" />
+            <span>{t("house.more")}</span>
+          </button>
           <div class="rail-end">
             <ScanProgress />
           </div>
         </nav>
-        <main id="main" ref={main} tabindex="-1">
+        <dialog ref={sheet} class="more" aria-label={t("house.more")} onClick={(e) => e.target === sheet && sheet.close()}>
+          <ul onClick={(e) => e.target !== e.currentTarget && sheet.close()}>
+            <For each={[...behindMore, settingsPlace]}>
+              {(p) => (
+                <li>
+                  <PlaceLink place={p} />
+                </li>
+              )}
+            </For>
+          </ul>
+          <button type="button" class="button wide" onClick={() => sheet.close()}>
+            {t("house.close")}
+          </button>
+        </dialog>
+        <main id="main" ref={main} tabindex="-1" aria-label={viewTitle() || undefined}>
           <Show when={offline() || lost()}>
             <p class="banner" role="status">
-              {t(offline() ? "house.offline" : "house.lost")} What is loaded keeps playing; the rest comes back with the connection.
+              {t(offline() ? "house.offline" : "house.lost")} {t("house.keepsPlaying")}
             </p>
           </Show>
           <Show
             when={route()}
             keyed
             fallback={
-              <Message title={t("house.noSuchPage")} action={<a class="button" href={href("/")}>{t("house.toAlbums")}</a>}>
+              <Message title={t("house.noSuchPage")} action={<a class="button" href={href("/")}>{t("house.toHome")}</a>}>
                 <p>{t("house.mistyped")}</p>
               </Message>
             }
           >
             {(r) => (
               <Suspense fallback={<Waiting />}>
-                <r.component id={at().id} onSignOut={signOut} onHelp={() => help.showModal()} />
+                <Chunked chunk={r.chunk} props={{ id: at().id, onSignOut: signOut, onHelp: () => setHelping(true) }} />
               </Suspense>
             )}
           </Show>
@@ -264,53 +323,10 @@ function House(): JSX.Element {
         <p class="visually-hidden" role="status" aria-live="polite">
           {said()}
         </p>
-        <Help ref={(el) => (help = el)} />
+        <Show when={helping()}>
+          <Chunked chunk={help} props={{ onClose: () => setHelping(false) }} />
+        </Show>
       </div>
     </PlayerProvider>
   );
 }
-
-const shortcuts: readonly [string, string][] = [
-  ["Space", "Play or pause"],
-  ["← →", "Five seconds back or on"],
-  ["N / P", "Next or previous track"],
-  ["+ / −", "Louder or quieter"],
-  ["M", "Mute"],
-  ["S", "Star what plays"],
-  ["Q", "Now playing and queue"],
-  ["/", "Search"],
-  ["?", "This list"],
-];
-
-function Help(props: { ref: (el: HTMLDialogElement) => void }): JSX.Element {
-  let dialog!: HTMLDialogElement;
-  return (
-    <dialog
-      ref={(el) => {
-        dialog = el;
-        props.ref(el);
-      }}
-      class="help"
-      aria-labelledby="help-title"
-      onClick={(e) => e.target === dialog && dialog.close()}
-    >
-      <h2 id="help-title">Keyboard shortcuts</h2>
-      <dl>
-        <For each={shortcuts}>
-          {([k, what]) => (
-            <div>
-              <dt>
-                <kbd>{k}</kbd>
-              </dt>
-              <dd>{what}</dd>
-            </div>
-          )}
-        </For>
-      </dl>
-      <button type="button" class="button" onClick={() => dialog.close()}>
-        Close
-      </button>
-    </dialog>
-  );
-}
-

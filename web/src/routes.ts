@@ -1,4 +1,5 @@
-import { type Component, lazy } from "solid-js";
+import type { Component } from "solid-js";
+import { type Chunk, chunk, present } from "./ui/chunk";
 import { Albums } from "./views/albums";
 
 /** What every view is given. */
@@ -14,19 +15,16 @@ export interface Route {
   readonly view: string;
   /** Whether the address goes on with the id of what it shows. */
   readonly of: boolean;
-  readonly component: Component<ViewProps>;
+  readonly chunk: Chunk<ViewProps>;
 }
 
-/** A view whose code is fetched when somebody first goes there. */
-const later = (view: string, of: boolean, component: () => Promise<Component<ViewProps>>): Route => ({
-  view,
-  of,
-  component: lazy(async () => ({ default: await component() })),
-});
+/** A view whose code is fetched when somebody first goes there, or before, when there is nothing else to do. */
+const later = (view: string, of: boolean, component: () => Promise<Component<ViewProps>>): Route => ({ view, of, chunk: chunk(component) });
 
 /** Every address of the page. What the first view needs is part of the page; the rest comes when it is gone to. */
 export const routes: readonly Route[] = [
-  { view: "", of: false, component: Albums },
+  { view: "", of: false, chunk: present(Albums) },
+  { view: "albums", of: false, chunk: present(Albums) },
   later("album", true, async () => (await import("./views/album")).AlbumView),
   later("artists", false, async () => (await import("./views/artists")).Artists),
   later("artist", true, async () => (await import("./views/artists")).ArtistView),
@@ -35,3 +33,27 @@ export const routes: readonly Route[] = [
   later("playing", false, async () => (await import("./views/playing")).NowPlaying),
   later("settings", false, async () => (await import("./views/settings")).Settings),
 ];
+
+export const routeOf = (view: string, id: string): Route | undefined => routes.find((r) => r.view === view && r.of === (id !== ""));
+
+/**
+ * Fetches the other views' code once the browser has nothing to do, so that going there waits for no file and works when
+ * the connection has gone meanwhile. Who saves data is not made to pay for views they may never see.
+ */
+export function fetchViewsWhenIdle(): void {
+  if ((navigator as { connection?: { saveData?: boolean } }).connection?.saveData) return;
+  const waiting = routes.filter((r) => r.chunk.ready() === undefined);
+  // One after the other: what somebody presses meanwhile goes first.
+  const next = () => {
+    const route = waiting.shift();
+    // A failure shows when somebody goes there, where it is tried again.
+    if (route !== undefined) whenIdle(() => void route.chunk.load().then(next, () => undefined));
+  };
+  next();
+}
+
+/** Safari has no requestIdleCallback; there a second after the last file is as good a guess as any. */
+function whenIdle(fn: () => void): void {
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(fn, { timeout: 5_000 });
+  else setTimeout(fn, 1_000);
+}

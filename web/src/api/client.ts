@@ -1,3 +1,4 @@
+import { t } from "../words";
 import type { Problem } from "./wire";
 
 /** The path under which the server stands, without a slash at the end; the server writes it into index.html. */
@@ -20,7 +21,7 @@ export class ApiError extends Error {
 /** A request that never reached the server. */
 export class OfflineError extends Error {
   constructor() {
-    super("The server cannot be reached. Check the connection and try again.");
+    super(t("house.unreachable"));
   }
 }
 
@@ -76,7 +77,7 @@ async function request(method: string, url: string, options: Options = {}): Prom
 }
 
 async function failure(response: Response): Promise<ApiError> {
-  let detail = "The server did not say why it refused.";
+  let detail = t("house.refused");
   let kind: Problem["kind"] = response.status >= 500 ? "unavailable" : "invalid";
   if (response.headers.get("Content-Type")?.includes("json")) {
     const problem = (await response.json()) as Partial<Problem>;

@@ -2,6 +2,7 @@ import { createEffect, createSignal, For, type JSX, Match, Show, Switch } from "
 import { ApiError, coverUrl, OfflineError } from "../api/client";
 import { isStarred, toggleStar } from "../api/state";
 import { href } from "../router";
+import { t } from "../words";
 import { Icon, type IconName } from "./icons";
 
 /** A round button that is only an icon; its name is for those who do not see it, and a tooltip for those who do. */
@@ -85,7 +86,7 @@ export function StarButton(props: { thing: { id: string; starred?: string }; nam
       icon="star"
       filled={on()}
       pressed={on()}
-      label={`Star ${props.name}`}
+      label={t("house.star", { name: props.name })}
       onClick={() => {
         toggleStar(props.thing).catch(complain);
       }}
@@ -107,7 +108,7 @@ let lastToast = 0;
 export function say(text: string, bad = false): void {
   const id = ++lastToast;
   setToasts((list) => [...list.slice(-2), { id, text, bad }]);
-  setTimeout(() => setToasts((list) => list.filter((t) => t.id !== id)), bad ? 7_000 : 3_000);
+  setTimeout(() => setToasts((list) => list.filter((other) => other.id !== id)), bad ? 7_000 : 3_000);
 }
 
 /** Tells what failed, for actions whose view stays as it is. */
@@ -118,7 +119,7 @@ export function complain(cause: unknown): void {
 export function Toasts(): JSX.Element {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      <For each={toasts()}>{(t) => <p classList={{ toast: true, bad: t.bad }}>{t.text}</p>}</For>
+      <For each={toasts()}>{(toast) => <p classList={{ toast: true, bad: toast.bad }} dir="auto">{toast.text}</p>}</For>
     </div>
   );
 }
@@ -143,18 +144,18 @@ export function Failed(props: { error: Error; retry: () => void }): JSX.Element 
   return (
     <div role="alert">
       <Message
-        title={props.error instanceof OfflineError ? "No connection" : gone() ? "Not here" : "That did not work"}
+        title={t(props.error instanceof OfflineError ? "house.noConnection" : gone() ? "house.notHere" : "house.didNotWork")}
         action={
           <Show
             when={gone()}
             fallback={
               <button type="button" class="button" onClick={() => props.retry()}>
-                Try again
+                {t("house.tryAgain")}
               </button>
             }
           >
             <a class="button" href={href("/")}>
-              Go to the albums
+              {t("house.toHome")}
             </a>
           </Show>
         }
@@ -178,7 +179,7 @@ export function Await<T>(props: { value: T | undefined; error: Error | undefined
 export function Waiting(): JSX.Element {
   return (
     <div class="waiting" role="status">
-      <span class="visually-hidden">Loading</span>
+      <span class="visually-hidden">{t("house.loading")}</span>
       <For each={[0, 1, 2, 3, 4, 5]}>{() => <div class="skeleton row" />}</For>
     </div>
   );

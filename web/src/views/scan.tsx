@@ -1,5 +1,6 @@
 import { type JSX, Show } from "solid-js";
 import { scan } from "../api/state";
+import { t } from "../words";
 
 /** How the scan gets on; nothing while none runs. */
 export function ScanProgress(): JSX.Element {
@@ -8,13 +9,10 @@ export function ScanProgress(): JSX.Element {
       {(s) => (
         <div class="scan">
           <p>
-            <span>Scanning</span>
-            <span class="muted">
-              {s().seen.toLocaleString()}
-              <Show when={s().total > 0}> of {s().total.toLocaleString()}</Show>
-            </span>
+            <span>{t("house.scanning")}</span>
+            <span class="muted">{s().total > 0 ? t("house.scanned", { seen: s().seen, total: s().total }) : t("house.seen", { seen: s().seen })}</span>
           </p>
-          <progress aria-label="Scan of the library" max={Math.max(1, s().total)} value={s().total > 0 ? s().seen : undefined} />
+          <progress aria-label={t("house.scanLabel")} max={Math.max(1, s().total)} value={s().total > 0 ? s().seen : undefined} />
         </div>
       )}
     </Show>

@@ -9,12 +9,12 @@ import { AppKeys, Password } from "./account";
 import { ScanProgress } from "./scan";
 
 export function Settings(props: { onSignOut: () => void; onHelp: () => void }): JSX.Element {
-  useTitle(() => "Library and account");
+  useTitle(() => "Settings");
   const counts = load<Counts>(() => ({ path: "counts" }));
   return (
     <>
       <header class="view-head">
-        <h1>Library and account</h1>
+        <h1>Settings</h1>
       </header>
       <div class="panels">
         <section class="panel">
