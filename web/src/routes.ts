@@ -1,6 +1,6 @@
 import type { Component } from "solid-js";
 import { type Chunk, chunk, present } from "./ui/chunk";
-import { Albums } from "./views/albums";
+import { Home } from "./views/home";
 
 /** What every view is given. */
 export interface ViewProps {
@@ -23,11 +23,16 @@ const later = (view: string, of: boolean, component: () => Promise<Component<Vie
 
 /** Every address of the page. What the first view needs is part of the page; the rest comes when it is gone to. */
 export const routes: readonly Route[] = [
-  { view: "", of: false, chunk: present(Albums) },
-  { view: "albums", of: false, chunk: present(Albums) },
+  { view: "", of: false, chunk: present(Home) },
+  later("albums", false, async () => (await import("./views/albums")).Albums),
   later("album", true, async () => (await import("./views/album")).AlbumView),
   later("artists", false, async () => (await import("./views/artists")).Artists),
   later("artist", true, async () => (await import("./views/artists")).ArtistView),
+  later("tracks", false, async () => (await import("./views/tracks")).Tracks),
+  later("genres", false, async () => (await import("./views/genres")).Genres),
+  later("genre", true, async () => (await import("./views/genres")).GenreView),
+  later("folders", false, async () => (await import("./views/folders")).Folders),
+  later("folders", true, async () => (await import("./views/folders")).FolderView),
   later("search", false, async () => (await import("./views/search")).Search),
   later("starred", false, async () => (await import("./views/search")).Starred),
   later("playing", false, async () => (await import("./views/playing")).NowPlaying),

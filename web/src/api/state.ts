@@ -17,6 +17,7 @@ export function forgetSession(ended: boolean): void {
   if (session()) setExpired(ended);
   answers.clear();
   setStars(new Map());
+  setRatings(new Map());
   setSession(null);
 }
 
@@ -114,6 +115,26 @@ export async function toggleStar(thing: { id: string; starred?: string }): Promi
     await send(now ? "PUT" : "DELETE", `stars/${encodeURIComponent(thing.id)}`);
   } catch (cause) {
     setStars((m) => new Map(m).set(thing.id, !now));
+    throw cause;
+  }
+}
+
+// ---- Ratings ----
+
+/** What was rated on this page, over what the server said when it was read. */
+const [ratings, setRatings] = createSignal<ReadonlyMap<string, number>>(new Map());
+
+/** 1 to 5, or 0 for what has no rating. */
+export const ratingOf = (thing: { id: string; rating?: number }): number => ratings().get(thing.id) ?? thing.rating ?? 0;
+
+/** Shows at once, takes it back if the server refuses. stars is 1 to 5; 0 takes the rating away. */
+export async function rate(thing: { id: string; rating?: number }, stars: number): Promise<void> {
+  const before = ratingOf(thing);
+  setRatings((m) => new Map(m).set(thing.id, stars));
+  try {
+    await send("PUT", `ratings/${encodeURIComponent(thing.id)}`, { rating: stars });
+  } catch (cause) {
+    setRatings((m) => new Map(m).set(thing.id, before));
     throw cause;
   }
 }

@@ -1,42 +1,34 @@
-import { createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, onMount, Show, untrack } from "solid-js";
-import { createStore } from "solid-js/store";
+import { createEffect, createMemo, For, type JSX, Show } from "solid-js";
+import "./grid.css";
+import type { Paged } from "./paging";
+import { createScrolled, rem } from "./scrolled";
 
-const pageSize = 60;
 /** Rows kept beyond what is seen, above and below. */
 const overscan = 2;
-/** The text below a cover, in pixels; the style sheet clips it to that. */
-const captionHeight = 58;
+/** The text below a picture, in rem; the style sheet clips it to that. */
+const captionHeight = 3.9;
 
 /**
- * A grid of any length: it is as tall as the whole list, holds only the rows that are seen, and fetches pages of the list
- * as they come into view.
+ * A grid of any length that scrolls with the page: it is as tall as the whole list and holds only the rows that are seen.
+ * Arrow keys move between what bears data-card in its cells.
  */
-export function VirtualGrid<T extends { id: string }>(props: {
-  /** Changes when the list is another one. */
-  listKey: string;
-  fetch: (offset: number, limit: number) => Promise<{ items: T[]; total: number }>;
-  /** What is known already of the beginning. */
-  first: { items: T[]; total: number };
-  label: string;
-  children: (item: T) => JSX.Element;
-  onError: (cause: unknown) => void;
-}): JSX.Element {
+export function VirtualGrid<T>(props: { items: Paged<T>; label: string; children: (item: T) => JSX.Element }): JSX.Element {
   let box!: HTMLUListElement;
-  const [width, setWidth] = createSignal(0);
-  const [view, setView] = createSignal({ top: 0, height: innerHeight });
-  const [items, setItems] = createStore<Record<number, T>>({});
-  const asked = new Set<number>();
+  const scrolled = createScrolled(() => box);
 
-  const gap = () => (width() < 600 ? 14 : 24);
-  const columns = () => Math.max(2, Math.floor((width() + gap()) / ((width() < 600 ? 140 : 172) + gap())));
-  const cell = () => (width() - gap() * (columns() - 1)) / columns();
-  const rowHeight = () => cell() + captionHeight + gap();
-  const rows = () => Math.ceil(props.first.total / columns());
+  const total = () => props.items.total();
+  const narrow = () => scrolled.width() < 600;
+  const gap = () => (narrow() ? 14 : 24);
+  const columns = createMemo(() => Math.max(2, Math.floor((scrolled.width() + gap()) / ((narrow() ? 140 : 172) + gap()))));
+  const cell = () => (scrolled.width() - gap() * (columns() - 1)) / columns();
+  const rowHeight = createMemo(() => cell() + rem(captionHeight) + gap());
+  const rows = () => Math.ceil(total() / columns());
   const range = createMemo(
     () => {
       const h = rowHeight();
-      const from = Math.max(0, Math.floor(view().top / h) - overscan);
-      return { from, to: Math.min(rows(), Math.ceil((view().top + view().height) / h) + overscan) };
+      const top = Math.max(0, scrolled.top());
+      const from = Math.max(0, Math.floor(top / h) - overscan);
+      return { from: Math.min(from, rows()), to: Math.min(rows(), Math.ceil((top + scrolled.height()) / h) + overscan) };
     },
     undefined,
     { equals: (a, b) => a.from === b.from && a.to === b.to },
@@ -44,88 +36,45 @@ export function VirtualGrid<T extends { id: string }>(props: {
   const shown = createMemo(() => {
     const { from, to } = range();
     const first = from * columns();
-    return Array.from({ length: Math.max(0, Math.min(props.first.total, to * columns()) - first) }, (_, i) => first + i);
+    return Array.from({ length: Math.max(0, Math.min(total(), to * columns()) - first) }, (_, i) => first + i);
+  });
+  createEffect(() => {
+    const list = shown();
+    props.items.look(list[0] ?? 0, (list.at(-1) ?? -1) + 1);
   });
 
-  const place = (offset: number, list: readonly T[]) => {
-    for (const [i, item] of list.entries()) setItems(offset + i, item);
+  const onKeyDown = (e: KeyboardEvent) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || e.shiftKey) return;
+    const at = Number((e.target instanceof Element ? e.target.closest<HTMLElement>("[data-index]") : null)?.dataset.index ?? Number.NaN);
+    if (Number.isNaN(at)) return;
+    const on = getComputedStyle(box).direction === "rtl" ? -1 : 1;
+    const to: Record<string, number | undefined> = { ArrowRight: at + on, ArrowLeft: at - on, ArrowDown: at + columns(), ArrowUp: at - columns(), Home: at - (at % columns()), End: at - (at % columns()) + columns() - 1 };
+    const next = to[e.key];
+    if (next === undefined) return;
+    // The page's own meaning of the arrows, to seek, is not for who is in the grid.
+    e.preventDefault();
+    e.stopPropagation();
+    const card = box.querySelector<HTMLElement>(`[data-index="${Math.min(Math.max(0, next), total() - 1)}"] [data-card]`);
+    card?.focus({ preventScroll: true });
+    card?.closest("li")?.scrollIntoView({ block: "nearest" });
   };
 
-  createEffect(
-    on(
-      () => [props.listKey, props.first] as const,
-      () => {
-        asked.clear();
-        for (const i of Object.keys(untrack(() => items))) setItems(Number(i), undefined as unknown as T);
-        place(0, props.first.items);
-        for (let p = 0; (p + 1) * pageSize <= props.first.items.length; p++) asked.add(p);
-      },
-    ),
-  );
-
-  createEffect(() => {
-    const indices = shown();
-    const list = props.listKey;
-    const lastNeeded = indices.at(-1);
-    if (indices[0] === undefined || lastNeeded === undefined) return;
-    for (let p = Math.floor(indices[0] / pageSize); p <= Math.floor(lastNeeded / pageSize); p++) {
-      if (asked.has(p) || (p + 1) * pageSize <= props.first.items.length || props.first.items.length >= props.first.total) continue;
-      asked.add(p);
-      props.fetch(p * pageSize, pageSize).then(
-        (got) => {
-          if (props.listKey === list) place(p * pageSize, got.items);
-        },
-        (cause: unknown) => {
-          asked.delete(p);
-          props.onError(cause);
-        },
-      );
-    }
-  });
-
-  onMount(() => {
-    const measure = () => {
-      const top = box.getBoundingClientRect().top;
-      setView({ top: Math.max(0, -top), height: innerHeight });
-    };
-    let frame = 0;
-    const soon = () => {
-      frame ||= requestAnimationFrame(() => {
-        frame = 0;
-        measure();
-      });
-    };
-    const size = new ResizeObserver(() => {
-      setWidth(box.clientWidth);
-      measure();
-    });
-    size.observe(box);
-    setWidth(box.clientWidth);
-    measure();
-    addEventListener("scroll", soon, { passive: true });
-    addEventListener("resize", soon, { passive: true });
-    onCleanup(() => {
-      size.disconnect();
-      cancelAnimationFrame(frame);
-      removeEventListener("scroll", soon);
-      removeEventListener("resize", soon);
-    });
-  });
-
   return (
-    <ul ref={box} class="virtual-grid" aria-label={props.label} style={{ height: `${Math.max(0, rows() * rowHeight() - gap())}px` }}>
-      <Show when={width() > 0}>
+    <ul ref={box} role="list" class="virtual-grid" aria-label={props.label} style={{ height: `${Math.max(0, rows() * rowHeight() - gap())}px` }} onKeyDown={onKeyDown}>
+      <Show when={scrolled.width() > 0}>
         <For each={shown()}>
           {(i) => (
             <li
-              aria-setsize={props.first.total}
+              data-index={i}
+              aria-setsize={total()}
               aria-posinset={i + 1}
               style={{
                 width: `${cell()}px`,
-                transform: `translate(${(i % columns()) * (cell() + gap())}px, ${Math.floor(i / columns()) * rowHeight()}px)`,
+                "inset-inline-start": `${(i % columns()) * (cell() + gap())}px`,
+                "inset-block-start": `${Math.floor(i / columns()) * rowHeight()}px`,
               }}
             >
-              <Show when={items[i]} keyed fallback={<div class="skeleton card" aria-hidden="true" />}>
+              <Show when={props.items.at(i)} keyed fallback={<div class="skeleton-card" aria-hidden="true" />}>
                 {(item) => props.children(item)}
               </Show>
             </li>

@@ -31,7 +31,7 @@ export function IconButton(props: {
 }
 
 /** A hue of its own for every name, so that things without a picture can still be told apart. */
-function hue(name: string): number {
+export function hue(name: string): number {
   // FNV-1a (Fowler, Noll and Vo) in 32 bits, which spreads names that differ by a letter.
   let h = 0x811c9dc5;
   for (const c of name) h = Math.imul(h ^ (c.codePointAt(0) ?? 0), 0x01000193) >>> 0;

@@ -1,82 +1,66 @@
-import { createMemo, For, type JSX, Show } from "solid-js";
-import { send } from "../api/client";
-import { can, load, read, scan } from "../api/state";
-import type { Album, AlbumWindow, GenreItems } from "../api/wire";
+import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
+import { load, read } from "../api/state";
+import type { AlbumWindow, GenreItems } from "../api/wire";
 import { go, place } from "../router";
-import { count } from "../ui/format";
+import { EmptyLibrary, GridWaiting } from "../ui/empty";
 import { VirtualGrid } from "../ui/grid";
+import { Icon } from "../ui/icons";
 import { AlbumCard } from "../ui/music";
+import { createPaged, pageSize } from "../ui/paging";
 import { Await, complain, Message } from "../ui/parts";
 import { useTitle } from "../ui/title";
+import { type Key, t } from "../words";
+import { type AlbumFilter, albumQuery, filterOf, queryOf } from "./albumfilter";
+import "./albums.css";
 
-const orders: readonly [value: string, name: string][] = [
-  ["newest", "Recently added"],
-  ["alphabeticalByName", "Title"],
-  ["alphabeticalByArtist", "Artist"],
-  ["byYear", "Year"],
-  ["recent", "Recently played"],
-  ["frequent", "Most played"],
-  ["starred", "Starred"],
-  ["random", "Surprise me"],
+const orders: readonly [value: string, name: Key][] = [
+  ["newest", "library.newest"],
+  ["alphabeticalByName", "library.byTitle"],
+  ["alphabeticalByArtist", "library.byArtist"],
+  ["byYear", "library.byYear"],
+  ["recent", "library.recent"],
+  ["frequent", "library.frequent"],
+  ["highest", "library.highest"],
+  ["starred", "library.starred"],
+  ["random", "library.random"],
 ];
 
-const firstPage = 60;
+/** Genres that the filter offers at once; the rest are in the list below them. */
+const manyGenres = 18;
 
 export function Albums(): JSX.Element {
-  const order = () => orders.find(([v]) => v === place().query.get("order"))?.[0] ?? "newest";
-  const genre = () => place().query.get("genre") ?? "";
-  useTitle(() => genre() || "Albums");
-  const query = () => ({
-    order: order(),
-    genre: genre() || undefined,
-    // Newest year first: the API counts down where the first year is the later one.
-    ...(order() === "byYear" ? { fromYear: 9999, toYear: 1 } : {}),
-  });
-  const first = load<AlbumWindow>(() => ({ path: "albums", query: { ...query(), limit: firstPage } }));
-  const genres = load<GenreItems>(() => ({ path: "genres" }));
-  const name = createMemo(() => orders.find(([v]) => v === order())?.[1] ?? "");
+  const filter = createMemo(() => filterOf(place().query), undefined, { equals: (a, b) => queryOf(a) === queryOf(b) });
+  const order = () => orders.find(([v]) => v === filter().order)?.[0] ?? "newest";
+  const orderName = () => t(orders.find(([v]) => v === order())?.[1] ?? "library.newest");
+  useTitle(() => (filter().genres.length === 1 ? (filter().genres[0] ?? "") : t("library.albumsTitle")));
 
-  const choose = (next: { order?: string; genre?: string }) => {
-    const q = new URLSearchParams();
-    const o = next.order ?? order();
-    const g = next.genre ?? genre();
-    if (o !== "newest") q.set("order", o);
-    if (g !== "") q.set("genre", g);
-    go(`/${q.size > 0 ? `?${q}` : ""}`);
-  };
+  const query = createMemo(() => albumQuery(filter()));
+  const first = load<AlbumWindow>(() => ({ path: "albums", query: { ...query(), limit: pageSize } }));
+  const [open, setOpen] = createSignal(false);
+  const set = (change: Partial<AlbumFilter>) => go(`/albums${queryOf({ ...filter(), ...change })}`);
+  const active = () => filter().genres.length + (filter().from > 0 || filter().to > 0 ? 1 : 0) + filter().formats.length;
 
   return (
     <>
       <header class="view-head">
         <div>
-          <h1>{genre() || "Albums"}</h1>
-          <p class="muted">{(() => { const w = first.value(); return w && w.total > 0 ? count(w.total, "album") : " "; })()}</p>
+          <h1>{t("library.albumsTitle")}</h1>
+          <p class="muted">{(() => { const w = first.value(); return w && w.total > 0 ? t("library.albums", { count: w.total }) : " "; })()}</p>
         </div>
         <div class="choices">
-          <Show when={(genres.value()?.items.length ?? 0) > 1}>
-            <label class="choice">
-              <span class="visually-hidden">Genre</span>
-              <select onChange={(e) => choose({ genre: e.currentTarget.value })}>
-                <option value="" selected={genre() === ""}>
-                  All genres
-                </option>
-                <For each={genres.value()?.items}>
-                  {(g) => (
-                    <option value={g.name} selected={genre() === g.name}>
-                      {g.name}
-                    </option>
-                  )}
-                </For>
-              </select>
-            </label>
-          </Show>
+          <button type="button" class="button filter-button" aria-expanded={open()} aria-controls="album-filter" onClick={() => setOpen(!open())}>
+            <Icon name="filter" /> {t("library.filter")}
+            <Show when={active() > 0}>
+              <span class="count-badge">{active()}</span>
+            </Show>
+          </button>
           <label class="choice">
-            <span class="visually-hidden">Order</span>
-            <select onChange={(e) => choose({ order: e.currentTarget.value })}>
+            <span class="visually-hidden">{t("library.order")}</span>
+            <select onChange={(e) => set({ order: e.currentTarget.value })}>
               <For each={orders}>
-                {([value, text]) => (
+                {([value, name]) => (
                   <option value={value} selected={order() === value}>
-                    {text}
+                    {t(name)}
                   </option>
                 )}
               </For>
@@ -84,84 +68,165 @@ export function Albums(): JSX.Element {
           </label>
         </div>
       </header>
-      <Await value={first.value()} error={first.error()} retry={first.retry} waiting={<GridWaiting />}>
-        {(w) => (
-          <Show when={w().items.length > 0} fallback={<NoAlbums order={order()} genre={genre()} />}>
-            <VirtualGrid<Album>
-              label={`Albums: ${name()}`}
-              listKey={JSON.stringify(query())}
-              // A random order is a new one for every page, so it has only the first.
-              first={order() === "random" ? { items: w().items, total: w().items.length } : w()}
-              fetch={(offset, limit) => read<AlbumWindow>("albums", { ...query(), offset, limit })}
-              onError={complain}
-            >
-              {(album) => <AlbumCard album={album} />}
-            </VirtualGrid>
+      <Show when={open()}>
+        <Filters filter={filter()} set={set} />
+      </Show>
+      <Show when={active() > 0}>
+        <ul class="chips active-chips" role="list" aria-label={t("library.filtersSet")}>
+          <For each={filter().genres}>{(g) => <ActiveChip name={g} onRemove={() => set({ genres: filter().genres.filter((x) => x !== g) })} />}</For>
+          <Show when={filter().from > 0 || filter().to > 0}>
+            <ActiveChip name={yearsText(filter())} onRemove={() => set({ from: 0, to: 0 })} />
           </Show>
-        )}
+          <For each={filter().formats}>{(f) => <ActiveChip name={f.toUpperCase()} onRemove={() => set({ formats: filter().formats.filter((x) => x !== f) })} />}</For>
+          <Show when={active() > 1}>
+            <li>
+              <button type="button" class="chip plain" onClick={() => set({ genres: [], from: 0, to: 0, formats: [] })}>
+                {t("library.clearFilters")}
+              </button>
+            </li>
+          </Show>
+        </ul>
+      </Show>
+      <Await value={first.value()} error={first.error()} retry={first.retry} waiting={<GridWaiting />}>
+        {(w) => {
+          const paged = createPaged(
+            () => ({
+              key: JSON.stringify(query()),
+              // A random order is a new one for every page, so it has only the first.
+              first: order() === "random" ? { items: w().items, total: w().items.length } : w(),
+              fetch: (offset, limit, signal) => read<AlbumWindow>("albums", { ...query(), offset, limit }, signal),
+            }),
+            complain,
+          );
+          return (
+            <Show when={w().items.length > 0} fallback={<NoAlbums order={order()} filtered={active() > 0} onClear={() => set({ genres: [], from: 0, to: 0, formats: [] })} />}>
+              <VirtualGrid items={paged} label={t("library.albumsBy", { order: orderName() })}>
+                {(album) => <AlbumCard album={album} showYear={order() === "byYear"} {...(order() === "frequent" && album.playCount ? { below: t("library.plays", { count: album.playCount }) } : {})} />}
+              </VirtualGrid>
+            </Show>
+          );
+        }}
       </Await>
     </>
   );
 }
 
-function NoAlbums(props: { order: string; genre: string }): JSX.Element {
+function yearsText(f: AlbumFilter): string {
+  if (f.from > 0 && f.to > 0) return f.from === f.to ? String(f.from) : `${f.from}–${f.to}`;
+  return f.from > 0 ? t("library.since", { year: String(f.from) }) : t("library.until", { year: String(f.to) });
+}
+
+function ActiveChip(props: { name: string; onRemove: () => void }): JSX.Element {
   return (
-    <Show
-      when={props.order === "newest" || props.order.startsWith("alphabetical") || props.order === "random" ? props.genre === "" : false}
-      fallback={
-        <Message icon={props.order === "starred" ? "star" : "clock"} title={props.order === "starred" ? "Nothing starred yet" : "Nothing here yet"}>
-          <p>{props.order === "starred" ? "Open an album and press its star: it will be here." : "Play something, and it will show up here."}</p>
-        </Message>
-      }
-    >
-      <EmptyLibrary />
-    </Show>
+    <li>
+      <button type="button" class="chip on" aria-label={t("library.removeFilter", { name: props.name })} onClick={() => props.onRemove()}>
+        <span dir="auto">{props.name}</span> <Icon name="remove" />
+      </button>
+    </li>
   );
 }
 
-export function EmptyLibrary(): JSX.Element {
+const formats = ["flac", "alac", "mp3", "aac", "opus", "vorbis"];
+
+function Filters(props: { filter: AlbumFilter; set: (change: Partial<AlbumFilter>) => void }): JSX.Element {
+  const genres = load<GenreItems>(() => ({ path: "genres" }));
+  const byAlbums = createMemo(() => [...(genres.value()?.items ?? [])].sort((a, b) => b.albumCount - a.albumCount));
+  const now = new Date().getFullYear();
+  const decades = Array.from({ length: 8 }, (_, i) => now - (now % 10) - i * 10).reverse();
+  const toggle = (list: readonly string[], x: string) => (list.includes(x) ? list.filter((y) => y !== x) : [...list, x]);
+  const yearOf = (input: HTMLInputElement) => (input.value === "" ? 0 : Math.min(9999, Math.max(0, Math.trunc(input.valueAsNumber || 0))));
+  return (
+    <div id="album-filter" class="filter">
+      <fieldset>
+        <legend>{t("library.years")}</legend>
+        <div class="chips">
+          <For each={decades}>
+            {(d) => (
+              <button
+                type="button"
+                class="chip"
+                aria-pressed={props.filter.from === d && props.filter.to === d + 9}
+                onClick={() => props.set(props.filter.from === d && props.filter.to === d + 9 ? { from: 0, to: 0 } : { from: d, to: d + 9 })}
+              >
+                {t("library.decade", { year: String(d) })}
+              </button>
+            )}
+          </For>
+          <span class="years">
+            <input type="number" inputmode="numeric" min="1" max="9999" aria-label={t("library.fromYear")} placeholder={t("library.fromYear")} value={props.filter.from || ""} onChange={(e) => props.set({ from: yearOf(e.currentTarget) })} />
+            <span aria-hidden="true">–</span>
+            <input type="number" inputmode="numeric" min="1" max="9999" aria-label={t("library.toYear")} placeholder={t("library.toYear")} value={props.filter.to || ""} onChange={(e) => props.set({ to: yearOf(e.currentTarget) })} />
+          </span>
+        </div>
+      </fieldset>
+      <Show when={byAlbums().length > 0}>
+        <fieldset>
+          <legend>{t("library.genresTitle")}</legend>
+          <div class="chips">
+            <For each={byAlbums().slice(0, manyGenres)}>
+              {(g) => (
+                <button type="button" class="chip" dir="auto" aria-pressed={props.filter.genres.includes(g.name)} onClick={() => props.set({ genres: toggle(props.filter.genres, g.name) })}>
+                  {g.name}
+                </button>
+              )}
+            </For>
+            <Show when={byAlbums().length > manyGenres}>
+              <label class="choice">
+                <span class="visually-hidden">{t("library.moreGenres")}</span>
+                <select
+                  onChange={(e) => {
+                    props.set({ genres: toggle(props.filter.genres, e.currentTarget.value) });
+                    e.currentTarget.value = "";
+                  }}
+                >
+                  <option value="">{t("library.moreGenres")}</option>
+                  <For each={byAlbums().slice(manyGenres)}>{(g) => <option value={g.name}>{g.name}</option>}</For>
+                </select>
+              </label>
+            </Show>
+          </div>
+        </fieldset>
+      </Show>
+      <fieldset>
+        <legend>{t("library.format")}</legend>
+        <div class="chips">
+          <For each={formats}>
+            {(f) => (
+              <button type="button" class="chip" aria-pressed={props.filter.formats.includes(f)} onClick={() => props.set({ formats: toggle(props.filter.formats, f) })}>
+                {f.toUpperCase()}
+              </button>
+            )}
+          </For>
+        </div>
+      </fieldset>
+    </div>
+  );
+}
+
+function NoAlbums(props: { order: string; filtered: boolean; onClear: () => void }): JSX.Element {
   return (
     <Show
-      when={!scan()?.scanning}
+      when={props.filtered}
       fallback={
-        <Message icon="albums" title="Looking through your music">
-          <p>The first albums appear here as soon as they are found.</p>
-        </Message>
+        <Show when={["recent", "frequent", "starred", "highest"].includes(props.order)} fallback={<EmptyLibrary />}>
+          <Message icon={props.order === "starred" || props.order === "highest" ? "star" : "clock"} title={t(props.order === "starred" ? "library.noneStarred" : "library.nothingYet")}>
+            <p>{t(props.order === "starred" ? "library.noneStarredAlbums" : props.order === "highest" ? "library.noneRated" : "library.nonePlayed")}</p>
+          </Message>
+        </Show>
       }
     >
       <Message
-        icon="albums"
-        title="No music yet"
+        icon="filter"
+        title={t("library.noneFits")}
         action={
-          <Show when={can("admin")}>
-            <button
-              type="button"
-              class="button primary"
-              onClick={() => {
-                send("POST", "scan", {}).catch(complain);
-              }}
-            >
-              Look again
-            </button>
-          </Show>
+          <button type="button" class="button" onClick={() => props.onClear()}>
+            {t("library.clearFilters")}
+          </button>
         }
       >
-        <p>
-          Put music into the folder that tutti was started with: it notices by itself. Or start it with another one:
-        </p>
-        <pre>
-          <code>make run MUSIC=~/Music</code>
-        </pre>
+        <p>{t("library.noneFitsMore")}</p>
       </Message>
     </Show>
   );
 }
 
-export function GridWaiting(): JSX.Element {
-  return (
-    <div class="grid" role="status">
-      <span class="visually-hidden">Loading</span>
-      <For each={Array.from({ length: 12 })}>{() => <div class="skeleton card" />}</For>
-    </div>
-  );
-}

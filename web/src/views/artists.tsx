@@ -8,7 +8,7 @@ import { Icon } from "../ui/icons";
 import { AlbumCard, artistPath, TrackList } from "../ui/music";
 import { Await, complain, Cover, StarButton } from "../ui/parts";
 import { useTitle } from "../ui/title";
-import { EmptyLibrary } from "./albums";
+import { EmptyLibrary } from "../ui/empty";
 
 /** The letter under which a name is found; what begins with none is under #. */
 function letterOf(artist: Artist): string {
