@@ -110,7 +110,7 @@ test("keeps a queue, here and on the server", async ({ page, context, account })
 
 test("searches while one types", async ({ page, context, account }) => {
   await returning(context, account);
-  await page.goto("/");
+  await page.goto("/albums");
   await expect(page.getByRole("heading", { name: "Albums", level: 1 })).toBeVisible();
   await page.keyboard.press("/");
   await page.keyboard.type("langt", { delay: 30 });
@@ -242,6 +242,7 @@ test("an empty library says how to fill it, and fills while one looks", async ({
   await page.screenshot({ path: join(shots, "empty.png") });
   await writeAlbum(process.env.TUTTI_EMPTY_MUSIC ?? "", ["Late Arrivals", "Just Now", 2025, "Indie", "flac", "0x22577a", "0x57cc99", ["Hello"]]);
   await expect(albumLink(page, "Just Now")).toBeVisible();
+  await page.goto(`${url}/albums`);
   await expect(page.getByText("1 album")).toBeVisible();
 });
 
@@ -326,6 +327,7 @@ for (const screen of screens) {
         await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
         await look("signin");
         await signIn(page, account);
+        await page.goto("/albums");
         await expect(page.getByRole("list", { name: /^Albums/ }).getByRole("link").first()).toBeVisible();
         await look("albums");
         await openAlbum(page, "Harbour Lights");

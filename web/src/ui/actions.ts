@@ -1,6 +1,6 @@
 import { base, get } from "../api/client";
 import { can, isStarred, rate, ratingOf, read, toggleStar } from "../api/state";
-import type { Album, AlbumReply, Artist, ArtistReply, Track, TrackItems, TrackWindow } from "../api/wire";
+import type { Album, AlbumReply, Track, TrackItems, TrackWindow } from "../api/wire";
 import type { Player } from "../player/player";
 import { t } from "../words";
 import type { MenuItem } from "./menu";
@@ -159,7 +159,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
 }
 
 /** What can be done with an artist. */
-export function artistItems(player: Player, artist: Artist | ArtistReply): MenuItem[] {
+export function artistItems(player: Player, artist: { id: string; name: string; starred?: string; rating?: number }): MenuItem[] {
   const tracks = () => tracksOfArtist(artist.id);
   const items: MenuItem[] = [
     { label: t("library.play"), icon: "play", run: async () => player.play(playable(await tracks())) },

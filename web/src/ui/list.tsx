@@ -135,7 +135,8 @@ export function VirtualList<T>(props: {
     const screenful = Math.max(1, Math.floor((scrolled.height() * 0.7) / rowHeight()));
     const to: Record<string, number | undefined> = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: total() - 1, PageDown: at + screenful, PageUp: at - screenful };
     const next = to[event.key];
-    if (next === undefined) return;
+    // Beyond its ends the arrows are for whatever is around the list.
+    if (next === undefined || (event.key.startsWith("Arrow") && (next < 0 || next >= total()))) return;
     event.preventDefault();
     event.stopPropagation();
     focus(next);

@@ -5,7 +5,7 @@ import { Icon } from "./icons";
 import "./shelf.css";
 
 /** A row of things that is scrolled sideways: by wheel or finger, by its two buttons, and by arrow keys from card to card. */
-export function Shelf<T>(props: { title: string; sub?: string; to?: string; items: readonly T[]; action?: JSX.Element; children: (item: T) => JSX.Element }): JSX.Element {
+export function Shelf<T>(props: { title: string; sub?: string; to?: string; items: readonly T[]; action?: JSX.Element; small?: boolean; children: (item: T) => JSX.Element }): JSX.Element {
   let row!: HTMLUListElement;
   const [ends, setEnds] = createSignal({ start: true, end: true });
 
@@ -38,7 +38,7 @@ export function Shelf<T>(props: { title: string; sub?: string; to?: string; item
   });
 
   return (
-    <section class="shelf">
+    <section class="shelf" classList={{ small: props.small ?? false }}>
       <header>
         <div>
           <h2>
