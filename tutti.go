@@ -244,6 +244,7 @@ type Artist struct {
 type Genre struct {
 	Name                  string
 	SongCount, AlbumCount int
+	Covers                []ID // up to four of its albums that have a picture
 }
 
 // Folder is a directory of a library that has music in it or below it.
@@ -307,22 +308,44 @@ const (
 	AlbumsHighest  AlbumOrder = "highest" // rating
 )
 
-// AlbumQuery selects albums.
+// AlbumQuery selects albums that match every given condition.
 type AlbumQuery struct {
 	Order            AlbumOrder
-	Genre            string // "" is any; matched without regard to case
-	FromYear, ToYear int    // 0 is unbounded
-	Library          string // "" is every library the viewer sees
+	Genres           []string // any of these; nil is any at all; matched without regard to case
+	FromYear, ToYear int      // 0 is unbounded
+	Formats          []string // with a track in any of these, as Album.Formats has them; nil is any at all
+	Libraries        []string // of these; nil is every library the viewer sees
 	Page
 }
 
+// TrackOrder is how a list of tracks is ordered.
+type TrackOrder string
+
+// The orders of a list of tracks. Equals are in the order of their albums, or of their ids.
+const (
+	TracksByArtist   TrackOrder = "artist" // the album's, then by year, album and place; "" is the same
+	TracksByTitle    TrackOrder = "title"
+	TracksByAlbum    TrackOrder = "album" // its name, then by place
+	TracksByYear     TrackOrder = "year"  // its album's, earliest first, then by album and place; those without come first
+	TracksByDuration TrackOrder = "duration"
+	TracksAdded      TrackOrder = "added"    // newest first
+	TracksRecent     TrackOrder = "recent"   // played by the viewer, last played first
+	TracksFrequent   TrackOrder = "frequent" // played by the viewer, most played first
+	TracksStarred    TrackOrder = "starred"  // by the viewer, latest first
+	TracksHighest    TrackOrder = "highest"  // rated by the viewer, best first
+)
+
 // TrackQuery selects tracks that match every given condition.
 type TrackQuery struct {
-	Genre            string
-	FromYear, ToYear int
-	Library          string
+	Text             string   // each of its words begins a word of the track's, its artists' or its album's name; "" is any
+	Genres           []string // any of these; nil is any at all; matched without regard to case
+	FromYear, ToYear int      // of its album; 0 is unbounded
+	Formats          []string // any of these, as Track.Suffix has them; nil is any at all
+	Libraries        []string // of these; nil is every library the viewer sees
 	Artist           ID
-	Random           bool // a fresh random order; else by artist, album, disc, track
+	Order            TrackOrder
+	Reverse          bool // from the end of the order
+	Random           bool // a fresh random order instead
 	Page
 }
 

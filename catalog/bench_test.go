@@ -127,7 +127,7 @@ func BenchmarkRequests(b *testing.B) {
 			_, _, err := d.Albums(ctx, she, tutti.AlbumQuery{Order: tutti.AlbumsByName, Page: tutti.Page{Offset: total / 2, Limit: 50}})
 			return err
 		})
-		run("albums/byGenre", list(tutti.AlbumQuery{Order: tutti.AlbumsByGenre, Genre: "jazz"}))
+		run("albums/byGenre", list(tutti.AlbumQuery{Order: tutti.AlbumsByGenre, Genres: []string{"jazz"}}))
 		run("albums/byYear", list(tutti.AlbumQuery{Order: tutti.AlbumsByYear, FromYear: 1999, ToYear: 1980}))
 		run("song", func() error {
 			_, err := d.Track(ctx, she, tracks[0].ID)
@@ -153,9 +153,36 @@ func BenchmarkRequests(b *testing.B) {
 			return err
 		})
 		run("songs/genre", func() error {
-			_, _, err := d.Tracks(ctx, she, tutti.TrackQuery{Genre: "Jazz", Page: twenty})
+			_, _, err := d.Tracks(ctx, she, tutti.TrackQuery{Genres: []string{"Jazz"}, Page: twenty})
 			return err
 		})
+		fifty := tutti.Page{Offset: n / 2, Limit: 50}
+		for name, q := range map[string]tutti.TrackQuery{
+			"title": {Order: tutti.TracksByTitle, Page: fifty}, "duration": {Order: tutti.TracksByDuration, Reverse: true, Page: fifty},
+			"album": {Order: tutti.TracksByAlbum, Page: fifty}, "added": {Order: tutti.TracksAdded, Page: page},
+			"title+genre": {Order: tutti.TracksByTitle, Genres: []string{"Jazz", "Rock"}, Page: page},
+			"title+text":  {Order: tutti.TracksByTitle, Text: "lo", Page: page},
+		} {
+			run("songs/"+name, func() error {
+				_, _, err := d.Tracks(ctx, she, q)
+				return err
+			})
+		}
+		// As above, but never from memory: what the first page of a list costs.
+		for name, q := range map[string]tutti.TrackQuery{
+			"title+genre": {Order: tutti.TracksByTitle, Genres: []string{"Jazz", "Rock"}, Page: page},
+			"title+text":  {Order: tutti.TracksByTitle, Text: "lo", Page: page},
+			"all+library": {Order: tutti.TracksByTitle, Libraries: []string{"1"}, FromYear: 1970, Page: page},
+		} {
+			year := 0
+			run("songs/first/"+name, func() error {
+				year++
+				q.ToYear = 3000 + year
+				_, _, err := d.Tracks(ctx, she, q)
+				return err
+			})
+		}
+		run("albums/filter", list(tutti.AlbumQuery{Order: tutti.AlbumsByName, Genres: []string{"jazz", "rock"}, FromYear: 1980, ToYear: 1999, Formats: []string{"flac"}}))
 		run("genres", func() error {
 			_, err := d.Genres(ctx, she)
 			return err

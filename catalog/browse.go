@@ -20,36 +20,37 @@ type view struct {
 	mine *person
 }
 
-// look takes the read lock; the caller calls done. libraries other than v's are hidden; library "" is all of them. While
+// look takes the read lock; the caller calls done. libraries other than v's are hidden; none, or "", is all of them. While
 // the store does not answer, what a viewer did whom this node has not met is left out.
-func (c *Catalog) look(ctx context.Context, v tutti.Viewer, library string) (*view, error) {
+func (c *Catalog) look(ctx context.Context, v tutti.Viewer, libraries ...string) (*view, error) {
 	mine, err := c.people.get(ctx, v.User, false)
 	if err != nil {
 		return nil, err
 	}
-	return c.lookAs(mine, v, library), nil
+	return c.lookAs(mine, v, libraries...), nil
 }
 
 // lookMine is look for what the viewer did itself. That must not be left out: an app that mirrors somebody's stars would
 // take an empty list for an order to delete them. The error is KindUnavailable where it cannot be had.
-func (c *Catalog) lookMine(ctx context.Context, v tutti.Viewer, library string) (*view, error) {
+func (c *Catalog) lookMine(ctx context.Context, v tutti.Viewer, libraries ...string) (*view, error) {
 	mine, err := c.people.get(ctx, v.User, true)
 	if err != nil {
 		return nil, err
 	}
-	return c.lookAs(mine, v, library), nil
+	return c.lookAs(mine, v, libraries...), nil
 }
 
 // glance is look without what the viewer did: it asks the store for nothing.
-func (c *Catalog) glance(v tutti.Viewer) *view { return c.lookAs(c.people.nobody, v, "") }
+func (c *Catalog) glance(v tutti.Viewer) *view { return c.lookAs(c.people.nobody, v) }
 
 // lookAs takes the read lock of the model and of mine, which done releases.
-func (c *Catalog) lookAs(mine *person, v tutti.Viewer, library string) *view {
+func (c *Catalog) lookAs(mine *person, v tutti.Viewer, libraries ...string) *view {
+	all := !slices.ContainsFunc(libraries, func(l string) bool { return l != "" })
 	m := c.current()
 	m.mu.RLock()
 	w := &view{model: m, c: c, mine: mine}
 	for _, l := range c.libraries {
-		if v.Sees(l.ID) && (library == "" || library == l.ID) {
+		if v.Sees(l.ID) && (all || slices.Contains(libraries, l.ID)) {
 			if i := slices.Index(m.libraries, l.ID); i >= 0 {
 				w.mask |= 1 << i
 			}
@@ -321,185 +322,6 @@ func (c *Catalog) TracksByID(ctx context.Context, v tutti.Viewer, ids []tutti.ID
 	return w.tracksAt(slots), nil
 }
 
-// Tracks lists the tracks that match. How many there are is exact but for a random order with several conditions.
-func (c *Catalog) Tracks(ctx context.Context, v tutti.Viewer, q tutti.TrackQuery) ([]tutti.Track, int, error) {
-	w, err := c.look(ctx, v, q.Library)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer w.done()
-	f := w.filter(q)
-	if f.empty {
-		return nil, 0, nil
-	}
-	if q.Random {
-		slots, n := w.randomTracks(f, q.Page)
-		return w.tracksAt(slots), n, nil
-	}
-	slots, n := w.orderedTracks(f, q.Page)
-	return w.tracksAt(slots), n, nil
-}
-
-// trackFilter is a TrackQuery in slots.
-type trackFilter struct {
-	genre, artist uint32 // none: any
-	from, to      int    // years
-	empty         bool   // nothing can match
-}
-
-func (w *view) filter(q tutti.TrackQuery) trackFilter {
-	f := trackFilter{genre: none, artist: none, from: q.FromYear, to: q.ToYear}
-	if f.from != 0 && f.to != 0 && f.from > f.to {
-		f.from, f.to = f.to, f.from
-	}
-	ok := true
-	if q.Genre != "" {
-		if f.genre, ok = w.genreByName[fold(strings.TrimSpace(q.Genre))]; !ok {
-			f.empty = true
-		}
-	}
-	if q.Artist != "" {
-		if f.artist, ok = w.artistSlotOf(q.Artist); !ok {
-			f.empty = true
-		}
-	}
-	return f
-}
-
-func (w *view) matches(f *trackFilter, slot uint32, r *record) bool {
-	if w.refs[slot] == 0 || w.missing[slot] || !w.seesTrack(slot) {
-		return false
-	}
-	if f.from != 0 || f.to != 0 {
-		y := int(w.albums[w.albumOf[slot]].year)
-		if y == 0 || (f.from != 0 && y < f.from) || (f.to != 0 && y > f.to) {
-			return false
-		}
-	}
-	if f.genre != none {
-		w.read(slot, r)
-		if !slices.ContainsFunc(r.genres, func(n uint32) bool { return w.genreOfDict[n] == f.genre }) {
-			return false
-		}
-	}
-	if f.artist != none {
-		if _, ok := slices.BinarySearch(w.artists[f.artist].tracks, slot); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// orderedTracks walks the albums by artist. Where weights are known it jumps to the page.
-func (w *view) orderedTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
-	var (
-		slots []uint32
-		r     record
-		o     = w.albumsByArtist
-		exact = w.whole() && f.from == 0 && f.to == 0 && f.artist == none // weights tell how many match
-	)
-	if f.artist != none {
-		return w.artistTracks(f, p)
-	}
-	if f.genre != none {
-		o = w.genres[f.genre].byArtist
-	}
-	if exact {
-		for a, skip := range o.eachWeighted(max(p.Offset, 0)) {
-			if len(slots) >= p.Limit {
-				break
-			}
-			for _, s := range w.albums[a].tracks {
-				if !w.matches(&f, s, &r) {
-					continue
-				}
-				if skip > 0 {
-					skip--
-					continue
-				}
-				if len(slots) < p.Limit {
-					slots = append(slots, s)
-				}
-			}
-		}
-		return slots, o.total
-	}
-	n := 0
-	for a := range o.each(0) {
-		if !w.seesAlbum(a) {
-			continue
-		}
-		for _, s := range w.albums[a].tracks {
-			if !w.matches(&f, s, &r) {
-				continue
-			}
-			if n >= p.Offset && len(slots) < p.Limit {
-				slots = append(slots, s)
-			}
-			n++
-		}
-	}
-	return slots, n
-}
-
-// artistTracks lists one artist's tracks: by album artist, album and place in it, as the whole list is.
-func (w *view) artistTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
-	var (
-		r      record
-		albums []uint32
-	)
-	for _, s := range w.artists[f.artist].tracks {
-		if a := w.albumOf[s]; w.albums[a].listed && !slices.Contains(albums, a) {
-			albums = append(albums, a)
-		}
-	}
-	slices.SortFunc(albums, w.compareArtist)
-	var list []uint32
-	for _, a := range albums {
-		for _, s := range w.albums[a].tracks {
-			if w.matches(&f, s, &r) {
-				list = append(list, s)
-			}
-		}
-	}
-	return window(list, p), len(list)
-}
-
-// randomTracks draws tracks at random, each at most once. Where many match, slots are drawn until enough of them do;
-// else all that match are gathered.
-func (w *view) randomTracks(f trackFilter, p tutti.Page) ([]uint32, int) {
-	var (
-		r       record
-		drawn   []uint32
-		n       = 0
-		total   = len(w.refs)
-		already = make(map[uint32]struct{})
-	)
-	for i := range w.counts {
-		if w.mask&(1<<i) != 0 {
-			n += w.counts[i].tracks
-		}
-	}
-	if total == 0 || n == 0 {
-		return nil, 0
-	}
-	for tries := 16*p.Limit + 64; tries > 0 && len(drawn) < min(p.Limit, n); tries-- {
-		s := rand.Uint32N(uint32(total))
-		if _, ok := already[s]; ok {
-			continue
-		}
-		if already[s] = struct{}{}; w.matches(&f, s, &r) {
-			drawn = append(drawn, s)
-		}
-	}
-	if len(drawn) == min(p.Limit, n) {
-		return drawn, n
-	}
-	list, _ := w.orderedTracks(f, tutti.Page{Limit: 1 << 30})
-	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-	return window(list, tutti.Page{Limit: p.Limit}), len(list)
-}
-
 // Album returns an album and its tracks in playing order. Missing tracks are left out unless all are missing.
 func (c *Catalog) Album(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Album, []tutti.Track, error) {
 	w, err := c.look(ctx, v, "")
@@ -532,7 +354,7 @@ func (c *Catalog) Albums(ctx context.Context, v tutti.Viewer, q tutti.AlbumQuery
 	case tutti.AlbumsFrequent, tutti.AlbumsRecent, tutti.AlbumsStarred, tutti.AlbumsHighest:
 		look = c.lookMine
 	}
-	w, err := look(ctx, v, q.Library)
+	w, err := look(ctx, v, q.Libraries...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -544,46 +366,82 @@ func (c *Catalog) Albums(ctx context.Context, v tutti.Viewer, q tutti.AlbumQuery
 	return w.albumsAt(slots), n, nil
 }
 
-func (w *view) albumList(q tutti.AlbumQuery) ([]uint32, int, error) {
-	p := tutti.Page{Offset: max(q.Offset, 0), Limit: max(q.Limit, 0)}
-	g := none
-	if q.Genre != "" {
-		var ok bool
-		if g, ok = w.genreByName[fold(strings.TrimSpace(q.Genre))]; !ok {
-			return nil, 0, nil
+// genresOf finds genres by name; ok is false where there are names and none is known.
+func (w *view) genresOf(names []string) (slots []uint32, ok bool) {
+	for _, name := range names {
+		if g, known := w.genreByName[fold(strings.TrimSpace(name))]; known && !slices.Contains(slots, g) {
+			slots = append(slots, g)
 		}
-	} else if q.Order == tutti.AlbumsByGenre {
-		return nil, 0, tutti.Errorf(tutti.KindInvalid, "catalog.Albums", "albums by genre need the genre")
 	}
-	keep := func(n uint32) bool {
-		a := &w.albums[n]
-		if a.libs&w.mask == 0 || (g != none && !slices.Contains(a.genres, g)) {
+	return slots, len(names) == 0 || len(slots) > 0
+}
+
+// formatsOf finds formats by suffix, as bits; ok is false where there are suffixes and none is known.
+func (w *view) formatsOf(suffixes []string) (set uint64, ok bool) {
+	for _, s := range suffixes {
+		if i := slices.Index(w.formats, strings.ToLower(s)); i >= 0 {
+			set |= 1 << i
+		}
+	}
+	return set, len(suffixes) == 0 || set != 0
+}
+
+// albumHas reports whether the viewer sees some of the album and it has one of the genres, one of the formats, and a year
+// within the bounds; of each, nothing or 0 is any.
+func (w *view) albumHas(n uint32, genres []uint32, formats uint64, from, to int) bool {
+	a := &w.albums[n]
+	if a.libs&w.mask == 0 || formats != 0 && a.formats&formats == 0 {
+		return false
+	}
+	if from != 0 || to != 0 {
+		if y := int(a.year); y == 0 || y < from || to != 0 && y > to {
 			return false
 		}
-		if q.Order == tutti.AlbumsByYear || (q.FromYear == 0 && q.ToYear == 0) {
-			return true
-		}
-		from, to := min(q.FromYear, q.ToYear), max(q.FromYear, q.ToYear)
-		if q.ToYear == 0 || q.FromYear == 0 {
-			from, to = q.FromYear, q.ToYear
-		}
-		return a.year != 0 && (from == 0 || int(a.year) >= from) && (to == 0 || int(a.year) <= to)
 	}
-	all := w.whole() && g == none && ((q.FromYear == 0 && q.ToYear == 0) || q.Order == tutti.AlbumsByYear)
+	return len(genres) == 0 || slices.ContainsFunc(a.genres, func(g uint32) bool { return slices.Contains(genres, g) })
+}
+
+func (w *view) albumList(q tutti.AlbumQuery) ([]uint32, int, error) {
+	p := tutti.Page{Offset: max(q.Offset, 0), Limit: max(q.Limit, 0)}
+	genres, ok := w.genresOf(q.Genres)
+	switch {
+	case !ok:
+		return nil, 0, nil
+	case len(genres) == 0 && q.Order == tutti.AlbumsByGenre:
+		return nil, 0, tutti.Errorf(tutti.KindInvalid, "catalog.Albums", "albums by genre need the genre")
+	}
+	formats, ok := w.formatsOf(q.Formats)
+	if !ok {
+		return nil, 0, nil
+	}
+	from, to := q.FromYear, q.ToYear
+	if from != 0 && to != 0 {
+		from, to = min(from, to), max(from, to)
+	}
+	if q.Order == tutti.AlbumsByYear {
+		from, to = 0, 0 // that order begins and ends at them
+	}
+	keep := func(n uint32) bool { return w.albumHas(n, genres, formats, from, to) }
+	plain := w.whole() && formats == 0 && from == 0 && to == 0 // but for genres
+	all := plain && len(genres) == 0
+	g := none // the one genre that has an order of its own
+	if len(genres) == 1 {
+		g = genres[0]
+	}
 
 	switch q.Order {
 	case tutti.AlbumsByName, tutti.AlbumsByGenre:
 		o := w.albumsByName
 		if g != none {
 			o = w.genres[g].byName
-			all = w.whole() && q.FromYear == 0 && q.ToYear == 0
+			all = plain
 		}
 		return w.pageOf(o, p, all, keep)
 	case tutti.AlbumsByArtist:
 		o := w.albumsByArtist
 		if g != none {
 			o = w.genres[g].byArtist
-			all = w.whole() && q.FromYear == 0 && q.ToYear == 0
+			all = plain
 		}
 		return w.pageOf(o, p, all, keep)
 	case tutti.AlbumsNewest:
@@ -774,6 +632,9 @@ func (c *Catalog) Artists(ctx context.Context, v tutti.Viewer, library, role str
 	return list, nil
 }
 
+// genreCovers is how many pictures stand for a genre.
+const genreCovers = 4
+
 // Genres lists the genres by name.
 func (c *Catalog) Genres(ctx context.Context, v tutti.Viewer) ([]tutti.Genre, error) {
 	w := c.glance(v)
@@ -790,10 +651,18 @@ func (c *Catalog) Genres(ctx context.Context, v tutti.Viewer) ([]tutti.Genre, er
 		out := tutti.Genre{Name: name, SongCount: n, AlbumCount: g.byName.n}
 		if !whole {
 			out.AlbumCount = 0
-			for a := range g.byName.each(0) {
-				if w.seesAlbum(a) {
-					out.AlbumCount++
-				}
+		}
+		for a := range g.byName.each(0) {
+			if !w.seesAlbum(a) {
+				continue
+			}
+			if w.albums[a].covered && len(out.Covers) < genreCovers {
+				out.Covers = append(out.Covers, tutti.NewID(tutti.PrefixAlbum, w.albums[a].id))
+			}
+			if !whole {
+				out.AlbumCount++
+			} else if len(out.Covers) == genreCovers {
+				break
 			}
 		}
 		list = append(list, out)

@@ -3,7 +3,7 @@
 //
 // The truth is in the store. The catalogue itself is a log of changes and a snapshot (journal.go), of which this
 // package holds a compact read model in memory (model.go): tracks as records in an arena (record.go, arena.go), from
-// which albums, artists, genres and folders are derived (derive.go) and kept in sorted lists (order.go) and word
+// which albums, artists, genres and folders are derived (derive.go) and kept in sorted lists (order.go, tracks.go) and word
 // indexes (index.go, words.go). What one person did is a log and a snapshot of their own (people.go), read when they
 // come. Playlists, bookmarks, queues, shares and radio stations are items (playlists.go, shelf.go, large.go), and so is
 // who plays what (playing.go).
@@ -152,6 +152,8 @@ type Catalog struct {
 	now       nowPlaying
 	visits    visits
 	ready     readiness
+	lists     trackLists
+	sorting   turn // one order of tracks is made at a time
 }
 
 var (
@@ -220,7 +222,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		return nil, err
 	}
 	c.people.init(c)
-	c.playlists.writing, c.playlists.reading, c.now.reading = newTurn(), newTurn(), newTurn()
+	c.playlists.writing, c.playlists.reading, c.now.reading, c.sorting = newTurn(), newTurn(), newTurn(), newTurn()
 	if err := c.playlists.load(ctx, c); err != nil {
 		return nil, err
 	}

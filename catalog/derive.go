@@ -333,6 +333,9 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 		if a.listed {
 			a.live = int32(v.SongCount)
 			a.genres, a.genreTracks = d.genres, d.genreTracks
+			for _, suffix := range v.Formats {
+				a.formats |= 1 << m.formatBit(suffix)
+			}
 			a.year = int32(year(v))
 			if !v.Added.IsZero() {
 				a.added = v.Added.UnixNano()

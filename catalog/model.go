@@ -40,6 +40,7 @@ type model struct {
 
 	libraries []string // by number
 	counts    []counts // by library number
+	formats   []string // suffixes of files, by the number of their bit
 
 	// By track slot.
 	refs     []ref // 0: free
@@ -68,6 +69,8 @@ type model struct {
 
 	albumsByName, albumsByArtist, albumsByAdded, albumsByYear *order
 	artistsByName                                             *order
+	tracksBy                                                  [trackKeys]*order // nil until somebody asks for it
+	moved                                                     map[uint32]struct{}
 	trackWords, albumWords, artistWords                       *index
 
 	dirtyAlbums, dirtyArtists map[uint32]struct{}
@@ -98,6 +101,7 @@ type album struct {
 	year            int32
 	live            int32  // tracks that are not missing; 0: not listed
 	libs            uint64 // libraries of the live tracks
+	formats         uint64 // of the live tracks, as bits of model.formats
 	genres          []uint32
 	genreTracks     []uint16 // live tracks of each of genres
 	artists         []uint32 // album artists
@@ -166,12 +170,13 @@ func newModel(articles []string) *model {
 	m.byID.keyOf, m.byFP.keyOf = m.idOf, m.fpOf
 	m.dict.intern("artist")
 	m.dict.intern("albumartist")
-	m.albumsByName = newOrder(m.compareName, nil)
-	m.albumsByArtist = newOrder(m.compareArtist, func(a uint32) int { return int(m.albums[a].live) })
+	live := func(a uint32) int { return int(m.albums[a].live) }
+	m.albumsByName = newOrder(m.compareName, live)
+	m.albumsByArtist = newOrder(m.compareArtist, live)
 	m.albumsByAdded = newOrder(func(a, b uint32) int {
 		return cmp.Or(-cmp.Compare(m.albums[a].added, m.albums[b].added), m.compareName(a, b))
 	}, nil)
-	m.albumsByYear = newOrder(m.compareYear, nil)
+	m.albumsByYear = newOrder(m.compareYear, live)
 	m.albumsByName.head = func(a uint32) uint64 { return stringHead(m.albums[a].nameKey) }
 	m.albumsByArtist.head = func(a uint32) uint64 { return stringHead(m.albums[a].artistKey) }
 	m.albumsByAdded.head = func(a uint32) uint64 { return ^(uint64(m.albums[a].added) ^ 1<<63) }
@@ -324,6 +329,17 @@ func (m *model) albumOrders() [4]*order {
 	return [...]*order{m.albumsByName, m.albumsByArtist, m.albumsByAdded, m.albumsByYear}
 }
 
+// formatBit numbers the suffix of a file. A scan knows some forty (scan's kinds); what comes after the 63rd shares a bit,
+// and so is found by each other's names.
+func (m *model) formatBit(suffix string) int {
+	i := slices.Index(m.formats, suffix)
+	if i < 0 {
+		i = len(m.formats)
+		m.formats = append(m.formats, suffix)
+	}
+	return min(i, 63)
+}
+
 // library numbers a library.
 func (m *model) library(name string) uint8 {
 	if i := slices.Index(m.libraries, name); i >= 0 {
@@ -444,6 +460,11 @@ func (m *model) setMissing(slot uint32, missing bool) {
 	m.missing[slot] = missing
 	m.count(slot, r, given, 1)
 	m.touchAlbum(m.albumOf[slot])
+	if missing {
+		m.unlist(slot)
+	} else {
+		m.list(slot)
+	}
 }
 
 func fpKey(fp scan.Fingerprint) uint64 { return binary.LittleEndian.Uint64(fp[:]) }
@@ -485,6 +506,9 @@ func (m *model) link(slot uint32, r *record) {
 	if !m.bulk {
 		m.eachTrackWord(r, func(w string) { m.trackWords.add(w, slot) })
 	}
+	if !m.missing[slot] {
+		m.list(slot)
+	}
 }
 
 // touchAlbum and touchArtist say that settle has to derive something anew. While loading it derives everything.
@@ -501,6 +525,9 @@ func (m *model) touchArtist(n uint32) {
 }
 
 func (m *model) unlink(slot uint32) {
+	if !m.missing[slot] {
+		m.unlist(slot)
+	}
 	r := &m.scratch
 	m.read(slot, r)
 	if !m.bulk {

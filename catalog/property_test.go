@@ -1,12 +1,14 @@
 package catalog_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -73,6 +75,9 @@ func TestPropertyOneModel(t *testing.T) {
 			if err := d.Apply(ctx, batch); err != nil {
 				rt.Fatal(err)
 			}
+			if rapid.IntRange(0, 2).Draw(rt, "look") == 0 { // what is made when somebody asks is kept up from then on
+				d.everything(t, "")
+			}
 			if rapid.IntRange(0, 4).Draw(rt, "snapshot") == 0 {
 				if err := d.Snapshot(ctx); err != nil {
 					rt.Fatal(err)
@@ -119,6 +124,114 @@ func TestPropertyOneModel(t *testing.T) {
 		}
 		compare("built anew", anew)
 	})
+}
+
+// TestPropertyTracks: a list of tracks holds what the same list without conditions holds of them, in its order, whichever
+// page is asked for and from whichever end.
+func TestPropertyTracks(t *testing.T) {
+	d := newDesk(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		ctx := context.Background()
+		var batch []scan.Change
+		for n := 1; n <= 40; n++ {
+			switch e := drawEntry(rt, n); rapid.IntRange(0, 4).Draw(rt, "what") {
+			case 0:
+				batch = append(batch, scan.Change{Remove: e.ID})
+			case 1, 2, 3:
+				e.Duration = time.Duration(rapid.IntRange(1, 5).Draw(rt, "length")) * time.Minute
+				e.Suffix = rapid.SampledFrom([]string{"flac", "mp3", "opus"}).Draw(rt, "suffix")
+				batch = append(batch, scan.Change{Put: e})
+			}
+		}
+		if err := d.Apply(ctx, batch); err != nil {
+			rt.Fatal(err)
+		}
+		v := she
+		if rapid.Bool().Draw(rt, "half") {
+			v.Libraries = []string{"1"}
+		}
+		order := rapid.SampledFrom([]tutti.TrackOrder{
+			"", tutti.TracksByTitle, tutti.TracksByAlbum, tutti.TracksByYear, tutti.TracksByDuration, tutti.TracksAdded,
+		}).Draw(rt, "order")
+		all, total, err := d.Tracks(ctx, v, tutti.TrackQuery{Order: order, Page: tutti.Page{Limit: 500}})
+		counts, countsErr := d.Counts(ctx, v)
+		if err != nil || countsErr != nil || len(all) != total || total != counts.Tracks {
+			rt.Fatalf("%d tracks of %d, there are %d: %v, %v", len(all), total, counts.Tracks, err, countsErr)
+		}
+		sorted := slices.IsSortedFunc(all, func(a, b tutti.Track) int {
+			switch order {
+			case tutti.TracksByDuration:
+				return cmp.Compare(a.Duration, b.Duration)
+			case tutti.TracksAdded:
+				return b.Added.Compare(a.Added)
+			}
+			return 0 // the scripts show the others
+		})
+		if !sorted {
+			rt.Fatalf("not by %s: %v", order, all)
+		}
+		q := tutti.TrackQuery{Order: order, Reverse: rapid.Bool().Draw(rt, "reverse"), Page: tutti.Page{Offset: rapid.IntRange(0, 12).Draw(rt, "offset"), Limit: rapid.IntRange(0, 9).Draw(rt, "limit")}}
+		some := func(label string, list ...string) []string {
+			return rapid.SliceOfNDistinct(rapid.SampledFrom(list), 0, 2, rapid.ID[string]).Draw(rt, label)
+		}
+		q.Genres, q.Formats, q.Libraries = some("genres", "ROCK", "jazz", "Pop", "Polka"), some("formats", "flac", "mp3", "wma"), some("libraries", "1", "2")
+		q.Text = rapid.SampledFrom([]string{"", "b", "blue", "bo re", "ana", "東", "zzz"}).Draw(rt, "text")
+		if rapid.Bool().Draw(rt, "years") {
+			q.FromYear, q.ToYear = 1970, 2010
+		}
+		if rapid.Bool().Draw(rt, "artist") {
+			q.Artist = scan.ArtistID("Bo")
+		}
+		years := map[tutti.ID]int{}
+		albums, _, err := d.Albums(ctx, v, tutti.AlbumQuery{Order: tutti.AlbumsByYear, FromYear: 1970, ToYear: 2010, Page: tutti.Page{Limit: 500}})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for _, a := range albums {
+			years[a.ID] = 1
+		}
+		var want []tutti.ID
+		for _, x := range all {
+			fold := func(list []string, s string) bool {
+				return len(list) == 0 || slices.ContainsFunc(list, func(l string) bool { return strings.EqualFold(l, s) })
+			}
+			genre := len(q.Genres) == 0 || slices.ContainsFunc(x.Genres, func(g string) bool { return fold(q.Genres, g) })
+			artist := q.Artist == "" || slices.ContainsFunc(slices.Concat(x.Artists, x.AlbumArtists), func(a tutti.ArtistRef) bool { return a.ID == q.Artist }) ||
+				slices.ContainsFunc(x.Contributors, func(c tutti.Contributor) bool { return c.Artist.ID == q.Artist })
+			text := true
+			for _, word := range strings.Fields(q.Text) {
+				text = text && hasWord(word, x.Title, x.Album, names(x.Artists), names(x.AlbumArtists))
+			}
+			if genre && artist && text && fold(q.Formats, x.Suffix) && fold(q.Libraries, x.Library) && (q.FromYear == 0 || years[x.AlbumID] != 0) {
+				want = append(want, x.ID)
+			}
+		}
+		found := len(want)
+		if q.Reverse {
+			slices.Reverse(want)
+		}
+		want = want[min(q.Offset, len(want)):]
+		want = want[:min(q.Limit, len(want))]
+		for range 2 { // the second time from memory
+			list, n, err := d.Tracks(ctx, v, q)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			var got []tutti.ID
+			for _, x := range list {
+				got = append(got, x.ID)
+			}
+			if n != found || !slices.Equal(got, want) {
+				rt.Fatalf("%+v: %v of %d, want %v of %d", q, got, n, want, found)
+			}
+		}
+	})
+}
+
+// hasWord reports whether a word in one of the texts begins with the prefix. It knows no more of how texts are folded than drawEntry's need.
+func hasWord(prefix string, texts ...string) bool {
+	text := strings.NewReplacer("á", "a", "é", "e", "|", " ", "東京", "東京 京").Replace(strings.ToLower(strings.Join(texts, " ")))
+	return slices.ContainsFunc(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" ,&", r) }), func(w string) bool { return strings.HasPrefix(w, prefix) })
 }
 
 // normal is an entry as the catalogue returns it: without empty lists.

@@ -397,6 +397,26 @@ func (r *record) albumParts(l lookup) (subtitle, explicit string, moods []string
 	return subtitle, explicit, moods
 }
 
+// sortTitle returns the title by which the track is to be sorted, "" where that is its title.
+func (r *record) sortTitle() string {
+	if r.mask&hasSortTitle == 0 {
+		return ""
+	}
+	d := r.contributors()
+	if r.mask&hasContributors != 0 {
+		d.skipNumbers(3)
+	}
+	for _, bit := range [...]uint64{hasCoverPath, hasDiscSubtitle, hasExplicit} {
+		if r.mask&bit != 0 {
+			d.uvarint()
+		}
+	}
+	if r.mask&hasMoods != 0 {
+		d.skipNumbers(1)
+	}
+	return viewString(d.bytes())
+}
+
 // coverPath returns the picture beside the file, "" for none.
 func (r *record) coverPath(l lookup) string {
 	if r.mask&hasCoverPath == 0 {

@@ -291,7 +291,7 @@ func (d *desk) query(out *strings.Builder, words []string) error {
 		fmt.Fprintf(out, "%d tracks, %d albums, %d artists, %d genres, %d missing, %s, %d bytes\n", c.Tracks, c.Albums, c.Artists, c.Genres, c.Missing, c.Duration, c.Size)
 	case "albums":
 		list, n, err := d.Albums(ctx, v, tutti.AlbumQuery{
-			Order: tutti.AlbumOrder(words[1]), Genre: a["genre"], Library: a["library"],
+			Order: tutti.AlbumOrder(words[1]), Genres: a.list("genre"), Libraries: a.list("library"), Formats: a.list("format"),
 			FromYear: a.int("from"), ToYear: a.int("to"), Page: page,
 		})
 		if err != nil {
@@ -317,7 +317,10 @@ func (d *desk) query(out *strings.Builder, words []string) error {
 		}
 		printTrack(out, "", &tr)
 	case "tracks":
-		list, n, err := d.Tracks(ctx, v, tutti.TrackQuery{Genre: a["genre"], Library: a["library"], FromYear: a.int("from"), ToYear: a.int("to"), Artist: d.nameOf(tutti.ID(a["artist"])), Page: page})
+		list, n, err := d.Tracks(ctx, v, tutti.TrackQuery{
+			Text: a["text"], Genres: a.list("genre"), Libraries: a.list("library"), Formats: a.list("format"), FromYear: a.int("from"), ToYear: a.int("to"),
+			Artist: d.nameOf(tutti.ID(a["artist"])), Order: tutti.TrackOrder(a["order"]), Reverse: a["reverse"] != "", Page: page,
+		})
 		if err != nil {
 			return err
 		}
@@ -352,7 +355,7 @@ func (d *desk) query(out *strings.Builder, words []string) error {
 			return err
 		}
 		for _, g := range list {
-			fmt.Fprintf(out, "%s: %d songs, %d albums\n", g.Name, g.SongCount, g.AlbumCount)
+			fmt.Fprintf(out, "%s: %d songs, %d albums, %d pictures\n", g.Name, g.SongCount, g.AlbumCount, len(g.Covers))
 		}
 	case "folders":
 		list, err := d.RootFolders(ctx, v)
@@ -539,7 +542,7 @@ func (d *desk) everything(t testing.TB, sees ...string) string {
 	for _, q := range []string{
 		"counts", "albums alphabeticalByName", "albums alphabeticalByArtist", "albums newest", "albums byYear from=1990 to=2010",
 		"albums byYear from=2020 to=1900", "albums byGenre genre=jazz", "tracks", "tracks genre=rock", "tracks from=1999 to=2004",
-		"artists", "artists role=albumartist", "artists role=composer", "genres", "folders", "search b", "search \"the b\"", "search \"\"", "starred",
+		"artists", "artists role=albumartist", "artists role=composer", "genres", "folders", "tracks order=title", "tracks order=duration reverse=1", "tracks order=album genre=rock|pop text=b", "search b", "search \"the b\"", "search \"\"", "starred",
 	} {
 		fmt.Fprintln(&out, ">", q)
 		if err := d.query(&out, append(fields(q), "limit=500", who)); err != nil {

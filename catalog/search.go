@@ -76,7 +76,7 @@ func (w *view) everything(q tutti.SearchQuery, res *tutti.SearchResult) {
 		res.Albums = w.albumsAt(slots)
 	}
 	if q.Tracks.Limit > 0 {
-		slots, _ := w.orderedTracks(trackFilter{genre: none, artist: none}, q.Tracks)
+		slots, _, _ := w.trackList("catalog.Search", tutti.TrackQuery{Page: q.Tracks}) // an order's page cannot fail
 		res.Tracks = w.tracksAt(slots)
 	}
 }

@@ -114,6 +114,13 @@ func script(t *testing.T, c tutti.Catalog) []any {
 		{
 			x, n, err := c.Tracks(ctx, v, tutti.TrackQuery{Artist: artist, Page: tutti.Page{Offset: 1, Limit: 5}})
 			note("Tracks", x, n, err)
+			x, n, err = c.Tracks(ctx, v, tutti.TrackQuery{
+				Order: tutti.TracksByTitle, Reverse: true, Text: "a", Genres: []string{"Jazz", "rock"}, Formats: []string{"flac", "mp3"}, Libraries: []string{"1", "2"},
+				Page: tutti.Page{Offset: 1, Limit: 5},
+			})
+			note("Tracks by title", x, n, err)
+			x, n, err = c.Tracks(ctx, v, tutti.TrackQuery{Order: "sideways", Page: tutti.Page{Limit: 5}})
+			note("Tracks in no order", x, n, err)
 		}
 		{
 			x, y, err := c.Album(ctx, v, album.ID)
@@ -122,6 +129,10 @@ func script(t *testing.T, c tutti.Catalog) []any {
 		{
 			x, n, err := c.Albums(ctx, v, tutti.AlbumQuery{Order: tutti.AlbumsByYear, FromYear: 2010, ToYear: 1980, Page: tutti.Page{Limit: 10}})
 			note("Albums", x, n, err)
+			x, n, err = c.Albums(ctx, v, tutti.AlbumQuery{
+				Order: tutti.AlbumsByName, Genres: []string{"Jazz", "rock"}, Formats: []string{"flac"}, Libraries: []string{"1"}, Page: tutti.Page{Limit: 3},
+			})
+			note("Albums of some kind", x, n, err)
 		}
 		{
 			x, own, on, err := c.Artist(ctx, v, artist)

@@ -251,11 +251,11 @@ func fromArtist(m *wire.Artist) tutti.Artist {
 }
 
 func toGenre(g tutti.Genre) *wire.Genre {
-	return &wire.Genre{Name: text(g.Name), SongCount: int64(g.SongCount), AlbumCount: int64(g.AlbumCount)}
+	return &wire.Genre{Name: text(g.Name), SongCount: int64(g.SongCount), AlbumCount: int64(g.AlbumCount), Covers: texts(g.Covers)}
 }
 
 func fromGenre(m *wire.Genre) tutti.Genre {
-	return tutti.Genre{Name: m.GetName(), SongCount: int(m.GetSongCount()), AlbumCount: int(m.GetAlbumCount())}
+	return tutti.Genre{Name: m.GetName(), SongCount: int(m.GetSongCount()), AlbumCount: int(m.GetAlbumCount()), Covers: fromIDs(m.GetCovers())}
 }
 
 func toFolder(f *tutti.Folder) *wire.Folder {
@@ -321,28 +321,30 @@ func fromPage(m *wire.Page) tutti.Page {
 
 func toAlbumQuery(q tutti.AlbumQuery) *wire.AlbumQuery {
 	return &wire.AlbumQuery{
-		Order: text(string(q.Order)), Genre: text(q.Genre), FromYear: int64(q.FromYear), ToYear: int64(q.ToYear), Library: text(q.Library), Page: toPage(q.Page),
+		Order: text(string(q.Order)), Genres: texts(q.Genres), FromYear: int64(q.FromYear), ToYear: int64(q.ToYear), Formats: texts(q.Formats),
+		Libraries: texts(q.Libraries), Page: toPage(q.Page),
 	}
 }
 
 func fromAlbumQuery(m *wire.AlbumQuery) tutti.AlbumQuery {
 	return tutti.AlbumQuery{
-		Order: tutti.AlbumOrder(m.GetOrder()), Genre: m.GetGenre(), FromYear: int(m.GetFromYear()), ToYear: int(m.GetToYear()),
-		Library: m.GetLibrary(), Page: fromPage(m.GetPage()),
+		Order: tutti.AlbumOrder(m.GetOrder()), Genres: m.GetGenres(), FromYear: int(m.GetFromYear()), ToYear: int(m.GetToYear()), Formats: m.GetFormats(),
+		Libraries: m.GetLibraries(), Page: fromPage(m.GetPage()),
 	}
 }
 
 func toTrackQuery(q tutti.TrackQuery) *wire.TrackQuery {
 	return &wire.TrackQuery{
-		Genre: text(q.Genre), FromYear: int64(q.FromYear), ToYear: int64(q.ToYear), Library: text(q.Library), Artist: text(string(q.Artist)),
-		Random: q.Random, Page: toPage(q.Page),
+		Text: text(q.Text), Genres: texts(q.Genres), FromYear: int64(q.FromYear), ToYear: int64(q.ToYear), Formats: texts(q.Formats),
+		Libraries: texts(q.Libraries), Artist: text(string(q.Artist)), Order: text(string(q.Order)), Reverse: q.Reverse, Random: q.Random, Page: toPage(q.Page),
 	}
 }
 
 func fromTrackQuery(m *wire.TrackQuery) tutti.TrackQuery {
 	return tutti.TrackQuery{
-		Genre: m.GetGenre(), FromYear: int(m.GetFromYear()), ToYear: int(m.GetToYear()), Library: m.GetLibrary(), Artist: tutti.ID(m.GetArtist()),
-		Random: m.GetRandom(), Page: fromPage(m.GetPage()),
+		Text: m.GetText(), Genres: m.GetGenres(), FromYear: int(m.GetFromYear()), ToYear: int(m.GetToYear()), Formats: m.GetFormats(),
+		Libraries: m.GetLibraries(), Artist: tutti.ID(m.GetArtist()), Order: tutti.TrackOrder(m.GetOrder()), Reverse: m.GetReverse(), Random: m.GetRandom(),
+		Page: fromPage(m.GetPage()),
 	}
 }
 

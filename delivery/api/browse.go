@@ -91,12 +91,14 @@ func wireLyrics(l *tutti.Lyrics) lyrics {
 
 // The query parameters that several routes share.
 var (
-	qOffset  = param{name: "offset", kind: integer, max: 1 << 30, doc: "How many to leave out at the beginning."}
-	qLimit   = param{name: "limit", kind: integer, min: 1, max: maxPage, def: pageLength, doc: "At most how many."}
-	qLibrary = param{name: "library", doc: "Only this library, by id."}
-	qGenre   = param{name: "genre", doc: "Only this genre, without regard to case."}
-	qFrom    = param{name: "fromYear", kind: integer, max: 9999, doc: "Not before this year; 0 is no bound."}
-	qTo      = param{name: "toYear", kind: integer, max: 9999, doc: "Not after this year; 0 is no bound."}
+	qOffset    = param{name: "offset", kind: integer, max: 1 << 30, doc: "How many to leave out at the beginning."}
+	qLimit     = param{name: "limit", kind: integer, min: 1, max: maxPage, def: pageLength, doc: "At most how many."}
+	qLibrary   = param{name: "library", doc: "Only this library, by id."}
+	qGenres    = param{name: "genre", many: true, doc: "Only this genre, without regard to case; of several, any."}
+	qFormats   = param{name: "format", many: true, doc: "Only files of this kind, by suffix: flac, mp3, …; of several, any."}
+	qLibraries = param{name: "library", many: true, doc: "Only this library, by id; of several, any."}
+	qFrom      = param{name: "fromYear", kind: integer, max: 9999, doc: "Not before this year; 0 is no bound."}
+	qTo        = param{name: "toYear", kind: integer, max: 9999, doc: "Not after this year; 0 is no bound."}
 )
 
 var albumOrders = []string{
@@ -105,13 +107,18 @@ var albumOrders = []string{
 	string(tutti.AlbumsStarred), string(tutti.AlbumsHighest),
 }
 
+var trackOrders = []string{
+	string(tutti.TracksByArtist), string(tutti.TracksByTitle), string(tutti.TracksByAlbum), string(tutti.TracksByYear), string(tutti.TracksByDuration),
+	string(tutti.TracksAdded), string(tutti.TracksRecent), string(tutti.TracksFrequent), string(tutti.TracksStarred), string(tutti.TracksHighest),
+}
+
 func (s *server) browseRoutes() []route {
 	return []route{
 		get("libraries", "listLibraries", "browse", "The libraries that the asker sees", member, (*call).libraries),
 		get("counts", "getCounts", "browse", "How much there is", member, (*call).counts),
 		get("albums", "listAlbums", "browse", "Albums", member, (*call).albums,
 			param{name: "order", enum: albumOrders, doc: "byYear goes down where fromYear is after toYear; frequent, recent, starred and highest are the asker's."},
-			qGenre, qFrom, qTo, qLibrary, qOffset, qLimit),
+			qGenres, qFormats, qFrom, qTo, qLibraries, qOffset, qLimit),
 		get("albums/{id}", "getAlbum", "browse", "An album with its tracks", member, (*call).album),
 		get("artists", "listArtists", "browse", "Artists by sort name", member, (*call).artists, qLibrary,
 			param{name: "role", doc: "Only those with the role: albumartist, artist, composer, …"}, qOffset,
@@ -119,9 +126,12 @@ func (s *server) browseRoutes() []route {
 		get("artists/{id}", "getArtist", "browse", "An artist with their albums", member, (*call).artist),
 		get("artists/{id}/top", "listTopTracks", "browse", "An artist's tracks, most played by the asker first", member, (*call).topTracks, qLimit),
 		get("genres", "listGenres", "browse", "Genres", member, (*call).genres),
-		get("tracks", "listTracks", "browse", "Tracks by artist, album, disc and number, or at random", member, (*call).tracks,
-			qGenre, qFrom, qTo, qLibrary, param{name: "artist", doc: "Only this artist's, by id."},
-			param{name: "random", kind: boolean, doc: "In a fresh random order."}, qOffset, qLimit),
+		get("tracks", "listTracks", "browse", "Tracks", member, (*call).tracks,
+			param{name: "order", enum: trackOrders, doc: "artist, album and year are the album's, and its tracks follow one another; added is newest first; recent, frequent, starred and highest are the asker's, and list only what has been played, starred or rated."},
+			param{name: "reverse", kind: boolean, doc: "From the end of the order."},
+			param{name: "random", kind: boolean, doc: "In a fresh random order instead."},
+			param{name: "q", doc: "Every word must begin a word of the track's, its artists' or its album's name; case and accents do not count."},
+			qGenres, qFormats, qFrom, qTo, qLibraries, param{name: "artist", doc: "Only this artist's, by id."}, qOffset, qLimit),
 		get("tracks/{id}", "getTrack", "browse", "A track", member, (*call).track),
 		get("tracks/{id}/lyrics", "getLyrics", "browse", "A track's lyrics, one entry for each language", member, (*call).lyrics),
 		get("similar/{id}", "listSimilar", "browse", "Tracks like a track, album or artist", member, (*call).similar, qLimit),
@@ -150,8 +160,8 @@ func (c *call) counts() (counts, error) {
 
 func (c *call) albums() (window[album], error) {
 	q := tutti.AlbumQuery{
-		Order: tutti.AlbumOrder(c.params.text("order")), Genre: c.params.text("genre"), Library: c.params.text("library"),
-		FromYear: c.params.int("fromYear"), ToYear: c.params.int("toYear"), Page: c.params.page(),
+		Order: tutti.AlbumOrder(c.params.text("order")), Genres: c.params.list("genre"), Formats: c.params.list("format"),
+		Libraries: c.params.list("library"), FromYear: c.params.int("fromYear"), ToYear: c.params.int("toYear"), Page: c.params.page(),
 	}
 	list, total, err := c.Catalog.Albums(c.r.Context(), c.viewer, q)
 	return window[album]{total, q.Offset, wireList(list, wireAlbum)}, err
@@ -186,14 +196,16 @@ func (c *call) topTracks() (items[track], error) {
 
 func (c *call) genres() (items[genre], error) {
 	list, err := c.Catalog.Genres(c.r.Context(), c.viewer)
-	return items[genre]{wireList(list, func(g *tutti.Genre) genre { return genre{g.Name, g.SongCount, g.AlbumCount} })}, err
+	return items[genre]{wireList(list, func(g *tutti.Genre) genre {
+		return genre{g.Name, g.SongCount, g.AlbumCount, append([]tutti.ID{}, g.Covers...)}
+	})}, err
 }
 
 func (c *call) tracks() (window[track], error) {
 	q := tutti.TrackQuery{
-		Genre: c.params.text("genre"), FromYear: c.params.int("fromYear"), ToYear: c.params.int("toYear"),
-		Library: c.params.text("library"), Artist: tutti.ID(c.params.text("artist")), Random: c.params.bool("random"),
-		Page: c.params.page(),
+		Order: tutti.TrackOrder(c.params.text("order")), Reverse: c.params.bool("reverse"), Random: c.params.bool("random"), Text: c.params.text("q"),
+		Genres: c.params.list("genre"), Formats: c.params.list("format"), Libraries: c.params.list("library"),
+		FromYear: c.params.int("fromYear"), ToYear: c.params.int("toYear"), Artist: tutti.ID(c.params.text("artist")), Page: c.params.page(),
 	}
 	list, total, err := c.Catalog.Tracks(c.r.Context(), c.viewer, q)
 	return window[track]{total, q.Offset, wireList(list, wireTrack)}, err

@@ -83,6 +83,8 @@ func TestAnswers(t *testing.T) {
 		{user: listener, line: "GET artists/$band/top?limit=1"},
 		{user: listener, line: "GET genres"},
 		{user: listener, line: "GET tracks?genre=classical"},
+		{user: listener, line: "GET tracks?order=title&reverse=true&q=dan&genre=classical&genre=folk&format=flac&library=1&limit=1", name: "listTracks-order"},
+		{user: listener, line: "GET tracks?order=sideways", name: "listTracks-orders"},
 		{user: listener, line: "GET tracks/" + string(waltz)},
 		{user: listener, line: "GET tracks/" + string(solo) + "/lyrics"},
 		{user: listener, line: "GET similar/" + string(waltz) + "?limit=2"},

@@ -228,6 +228,9 @@ func querySchema(q param) object {
 	if q.enum != nil {
 		out["enum"], out["default"] = q.enum, q.enum[0]
 	}
+	if q.many {
+		return object{"type": "array", "items": out, "maxItems": maxMany}
+	}
 	return out
 }
 

@@ -23,7 +23,11 @@ type param struct {
 	min, max int // of an integer
 	def      int
 	enum     []string // of a text; the first is the default
+	many     bool     // may be given up to maxMany times
 }
+
+// maxMany is how often one parameter may be given.
+const maxMany = 50
 
 type paramKind uint8
 
@@ -37,14 +41,22 @@ const (
 const maxText = 500
 
 // params are a request's query parameters, checked.
-type params map[string]string
+type params map[string][]string
 
-func (p params) text(name string) string { return p[name] }
+func (p params) text(name string) string {
+	if len(p[name]) == 0 {
+		return ""
+	}
+	return p[name][0]
+}
+
+// list is what a parameter was given that may be given several times; nil for nothing.
+func (p params) list(name string) []string { return p[name] }
 
 // int and bool were checked by readQuery, so they cannot fail here.
-func (p params) int(name string) int { n, _ := strconv.Atoi(p[name]); return n }
+func (p params) int(name string) int { n, _ := strconv.Atoi(p.text(name)); return n }
 
-func (p params) bool(name string) bool { return p[name] == "true" }
+func (p params) bool(name string) bool { return p.text(name) == "true" }
 
 func (p params) page() tutti.Page { return tutti.Page{Offset: p.int("offset"), Limit: p.int("limit")} }
 
@@ -56,30 +68,30 @@ func readQuery(raw string, known []param) (params, error) {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "the address's query cannot be read: it is not form-encoded")
 	}
 	for name, v := range values {
-		if !slices.ContainsFunc(known, func(p param) bool { return p.name == name }) {
+		i := slices.IndexFunc(known, func(p param) bool { return p.name == name })
+		if i < 0 {
 			return nil, tutti.Errorf(tutti.KindInvalid, op, "there is no parameter %.40q here%s", name, listOf(known))
 		}
-		if len(v) > 1 {
+		if len(v) > 1 && (!known[i].many || len(v) > maxMany) {
 			return nil, tutti.Errorf(tutti.KindInvalid, op, "the parameter %q is given %d times", name, len(v))
 		}
 	}
 	out := make(params, len(known))
 	for _, p := range known {
-		v := values.Get(p.name)
-		if v == "" {
-			switch {
-			case p.kind == integer:
-				v = strconv.Itoa(p.def)
-			case len(p.enum) > 0:
-				v = p.enum[0]
+		given := slices.DeleteFunc(values[p.name], func(v string) bool { return v == "" })
+		for _, v := range given {
+			if err := p.check(v); err != nil {
+				return nil, err
 			}
-			out[p.name] = v
-			continue
 		}
-		if err := p.check(v); err != nil {
-			return nil, err
+		switch {
+		case len(given) > 0:
+		case p.kind == integer:
+			given = []string{strconv.Itoa(p.def)}
+		case len(p.enum) > 0:
+			given = p.enum[:1]
 		}
-		out[p.name] = v
+		out[p.name] = given
 	}
 	return out, nil
 }

@@ -200,9 +200,10 @@ func wireArtist(a *tutti.Artist) artist {
 }
 
 type genre struct {
-	Name       string `json:"name"`
-	TrackCount int    `json:"trackCount"`
-	AlbumCount int    `json:"albumCount"`
+	Name       string     `json:"name"`
+	TrackCount int        `json:"trackCount"`
+	AlbumCount int        `json:"albumCount"`
+	Covers     []tutti.ID `json:"covers" doc:"Up to four of its albums that have a picture."`
 }
 
 type folder struct {

@@ -220,9 +220,11 @@ func (l *library) TracksByID(_ context.Context, v tutti.Viewer, ids []tutti.ID) 
 	return out, nil
 }
 
-func hasGenre(genres []string, want string) bool {
-	return want == "" || slices.ContainsFunc(genres, func(g string) bool { return strings.EqualFold(g, want) })
+func hasGenre(genres, want []string) bool {
+	return len(want) == 0 || slices.ContainsFunc(genres, func(g string) bool { return strings.EqualFold(g, want[0]) })
 }
+
+func inLibrary(id string, want []string) bool { return len(want) == 0 || slices.Contains(want, id) }
 
 func inYears(y, from, to int) bool { return (from == 0 || y >= from) && (to == 0 || y <= to) }
 
@@ -230,7 +232,7 @@ func (l *library) Tracks(_ context.Context, v tutti.Viewer, q tutti.TrackQuery) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.seenTracks(v, func(t *tutti.Track) bool {
-		return (q.Library == "" || t.Library == q.Library) && hasGenre(t.Genres, q.Genre) && inYears(t.Date.Year, q.FromYear, q.ToYear) &&
+		return inLibrary(t.Library, q.Libraries) && hasGenre(t.Genres, q.Genres) && inYears(t.Date.Year, q.FromYear, q.ToYear) &&
 			(q.Artist == "" || slices.ContainsFunc(t.Artists, func(a tutti.ArtistRef) bool { return a.ID == q.Artist }))
 	})
 	return page(all, q.Page), len(all), nil
@@ -249,7 +251,7 @@ func (l *library) Albums(_ context.Context, v tutti.Viewer, q tutti.AlbumQuery) 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.seenAlbums(v, func(a *tutti.Album) bool {
-		return (q.Library == "" || a.Library == q.Library) && hasGenre(a.Genres, q.Genre) &&
+		return inLibrary(a.Library, q.Libraries) && hasGenre(a.Genres, q.Genres) &&
 			inYears(a.Date.Year, min(q.FromYear, q.ToYear), max(q.FromYear, q.ToYear)) &&
 			(q.Order != tutti.AlbumsStarred || !l.note(v, a.ID).Starred.IsZero())
 	})
@@ -368,7 +370,7 @@ func (l *library) Starred(_ context.Context, v tutti.Viewer, _ string) (r tutti.
 func (l *library) Similar(_ context.Context, v tutti.Viewer, id tutti.ID, limit int) ([]tutti.Track, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := l.seenTracks(v, func(t *tutti.Track) bool { return t.ID != id && hasGenre(t.Genres, "Classical") })
+	all := l.seenTracks(v, func(t *tutti.Track) bool { return t.ID != id && hasGenre(t.Genres, []string{"Classical"}) })
 	return all[:min(limit, len(all))], nil
 }
 

@@ -31,6 +31,14 @@ var albumOrders = map[string]tutti.AlbumOrder{
 // maxYear keeps years within what a date can hold.
 const maxYear = 9999
 
+// only is a condition of one value, which a request may leave out.
+func only(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
 func (s *Server) albumList(c *call) ([]tutti.Album, error) {
 	kind := c.need("type")
 	q := tutti.AlbumQuery{Page: tutti.Page{Offset: c.offset("offset"), Limit: c.count("size", 10, maxPage)}}
@@ -44,15 +52,16 @@ func (s *Server) albumList(c *call) ([]tutti.Album, error) {
 		c.need("toYear")
 		q.FromYear, q.ToYear = int(c.int("fromYear", 0, 0, maxYear)), int(c.int("toYear", 0, 0, maxYear))
 	case tutti.AlbumsByGenre:
-		q.Genre = c.need("genre")
+		q.Genres = only(c.need("genre"))
 	}
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	var err error
-	if q.Library, err = s.library(c); err != nil || q.Limit == 0 {
+	library, err := s.library(c)
+	if err != nil || q.Limit == 0 {
 		return nil, err
 	}
+	q.Libraries = only(library)
 	albums, _, err := s.cfg.Catalog.Albums(c.r.Context(), c.viewer, q)
 	return albums, err
 }
@@ -84,10 +93,11 @@ func (s *Server) trackList(c *call, name string, q tutti.TrackQuery) error {
 	if err := c.err(); err != nil {
 		return err
 	}
-	var err error
-	if q.Library, err = s.library(c); err != nil {
+	library, err := s.library(c)
+	if err != nil {
 		return err
 	}
+	q.Libraries = only(library)
 	var tracks []tutti.Track
 	if q.Limit > 0 {
 		if tracks, _, err = s.cfg.Catalog.Tracks(c.r.Context(), c.viewer, q); err != nil {
@@ -103,7 +113,7 @@ func (s *Server) trackList(c *call, name string, q tutti.TrackQuery) error {
 func (s *Server) getRandomSongs(c *call) error {
 	return s.trackList(c, "randomSongs", tutti.TrackQuery{
 		Random:   true,
-		Genre:    c.get("genre"),
+		Genres:   only(c.get("genre")),
 		FromYear: int(c.int("fromYear", 0, 0, maxYear)),
 		ToYear:   int(c.int("toYear", 0, 0, maxYear)),
 		Page:     tutti.Page{Limit: c.count("size", 10, maxPage)},
@@ -112,8 +122,8 @@ func (s *Server) getRandomSongs(c *call) error {
 
 func (s *Server) getSongsByGenre(c *call) error {
 	return s.trackList(c, "songsByGenre", tutti.TrackQuery{
-		Genre: c.need("genre"),
-		Page:  tutti.Page{Offset: c.offset("offset"), Limit: c.count("count", 10, maxPage)},
+		Genres: only(c.need("genre")),
+		Page:   tutti.Page{Offset: c.offset("offset"), Limit: c.count("count", 10, maxPage)},
 	})
 }
 

@@ -1431,6 +1431,7 @@ type Genre struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	SongCount     int64                  `protobuf:"varint,2,opt,name=song_count,json=songCount,proto3" json:"song_count,omitempty"`
 	AlbumCount    int64                  `protobuf:"varint,3,opt,name=album_count,json=albumCount,proto3" json:"album_count,omitempty"`
+	Covers        []string               `protobuf:"bytes,4,rep,name=covers,proto3" json:"covers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1484,6 +1485,13 @@ func (x *Genre) GetAlbumCount() int64 {
 		return x.AlbumCount
 	}
 	return 0
+}
+
+func (x *Genre) GetCovers() []string {
+	if x != nil {
+		return x.Covers
+	}
+	return nil
 }
 
 type Folder struct {
@@ -1913,11 +1921,12 @@ func (x *Page) GetLimit() int64 {
 type AlbumQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Order         string                 `protobuf:"bytes,1,opt,name=order,proto3" json:"order,omitempty"`
-	Genre         string                 `protobuf:"bytes,2,opt,name=genre,proto3" json:"genre,omitempty"`
+	Genres        []string               `protobuf:"bytes,2,rep,name=genres,proto3" json:"genres,omitempty"`
 	FromYear      int64                  `protobuf:"varint,3,opt,name=from_year,json=fromYear,proto3" json:"from_year,omitempty"`
 	ToYear        int64                  `protobuf:"varint,4,opt,name=to_year,json=toYear,proto3" json:"to_year,omitempty"`
-	Library       string                 `protobuf:"bytes,5,opt,name=library,proto3" json:"library,omitempty"`
+	Libraries     []string               `protobuf:"bytes,5,rep,name=libraries,proto3" json:"libraries,omitempty"`
 	Page          *Page                  `protobuf:"bytes,6,opt,name=page,proto3" json:"page,omitempty"`
+	Formats       []string               `protobuf:"bytes,7,rep,name=formats,proto3" json:"formats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1959,11 +1968,11 @@ func (x *AlbumQuery) GetOrder() string {
 	return ""
 }
 
-func (x *AlbumQuery) GetGenre() string {
+func (x *AlbumQuery) GetGenres() []string {
 	if x != nil {
-		return x.Genre
+		return x.Genres
 	}
-	return ""
+	return nil
 }
 
 func (x *AlbumQuery) GetFromYear() int64 {
@@ -1980,11 +1989,11 @@ func (x *AlbumQuery) GetToYear() int64 {
 	return 0
 }
 
-func (x *AlbumQuery) GetLibrary() string {
+func (x *AlbumQuery) GetLibraries() []string {
 	if x != nil {
-		return x.Library
+		return x.Libraries
 	}
-	return ""
+	return nil
 }
 
 func (x *AlbumQuery) GetPage() *Page {
@@ -1994,15 +2003,26 @@ func (x *AlbumQuery) GetPage() *Page {
 	return nil
 }
 
+func (x *AlbumQuery) GetFormats() []string {
+	if x != nil {
+		return x.Formats
+	}
+	return nil
+}
+
 type TrackQuery struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Genre         string                 `protobuf:"bytes,1,opt,name=genre,proto3" json:"genre,omitempty"`
+	Genres        []string               `protobuf:"bytes,1,rep,name=genres,proto3" json:"genres,omitempty"`
 	FromYear      int64                  `protobuf:"varint,2,opt,name=from_year,json=fromYear,proto3" json:"from_year,omitempty"`
 	ToYear        int64                  `protobuf:"varint,3,opt,name=to_year,json=toYear,proto3" json:"to_year,omitempty"`
-	Library       string                 `protobuf:"bytes,4,opt,name=library,proto3" json:"library,omitempty"`
+	Libraries     []string               `protobuf:"bytes,4,rep,name=libraries,proto3" json:"libraries,omitempty"`
 	Artist        string                 `protobuf:"bytes,5,opt,name=artist,proto3" json:"artist,omitempty"`
 	Random        bool                   `protobuf:"varint,6,opt,name=random,proto3" json:"random,omitempty"`
 	Page          *Page                  `protobuf:"bytes,7,opt,name=page,proto3" json:"page,omitempty"`
+	Order         string                 `protobuf:"bytes,8,opt,name=order,proto3" json:"order,omitempty"`
+	Reverse       bool                   `protobuf:"varint,9,opt,name=reverse,proto3" json:"reverse,omitempty"`
+	Text          string                 `protobuf:"bytes,10,opt,name=text,proto3" json:"text,omitempty"`
+	Formats       []string               `protobuf:"bytes,11,rep,name=formats,proto3" json:"formats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2037,11 +2057,11 @@ func (*TrackQuery) Descriptor() ([]byte, []int) {
 	return file_tutti_proto_rawDescGZIP(), []int{21}
 }
 
-func (x *TrackQuery) GetGenre() string {
+func (x *TrackQuery) GetGenres() []string {
 	if x != nil {
-		return x.Genre
+		return x.Genres
 	}
-	return ""
+	return nil
 }
 
 func (x *TrackQuery) GetFromYear() int64 {
@@ -2058,11 +2078,11 @@ func (x *TrackQuery) GetToYear() int64 {
 	return 0
 }
 
-func (x *TrackQuery) GetLibrary() string {
+func (x *TrackQuery) GetLibraries() []string {
 	if x != nil {
-		return x.Library
+		return x.Libraries
 	}
-	return ""
+	return nil
 }
 
 func (x *TrackQuery) GetArtist() string {
@@ -2082,6 +2102,34 @@ func (x *TrackQuery) GetRandom() bool {
 func (x *TrackQuery) GetPage() *Page {
 	if x != nil {
 		return x.Page
+	}
+	return nil
+}
+
+func (x *TrackQuery) GetOrder() string {
+	if x != nil {
+		return x.Order
+	}
+	return ""
+}
+
+func (x *TrackQuery) GetReverse() bool {
+	if x != nil {
+		return x.Reverse
+	}
+	return false
+}
+
+func (x *TrackQuery) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TrackQuery) GetFormats() []string {
+	if x != nil {
+		return x.Formats
 	}
 	return nil
 }
@@ -6565,13 +6613,14 @@ const file_tutti_proto_rawDesc = "" +
 	"\thas_cover\x18\b \x01(\bR\bhasCover\x124\n" +
 	"\n" +
 	"annotation\x18\t \x01(\v2\x14.tutti.v1.AnnotationR\n" +
-	"annotation\"[\n" +
+	"annotation\"s\n" +
 	"\x05Genre\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"song_count\x18\x02 \x01(\x03R\tsongCount\x12\x1f\n" +
 	"\valbum_count\x18\x03 \x01(\x03R\n" +
-	"albumCount\"\xca\x01\n" +
+	"albumCount\x12\x16\n" +
+	"\x06covers\x18\x04 \x03(\tR\x06covers\"\xca\x01\n" +
 	"\x06Folder\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\tR\bparentId\x12\x18\n" +
@@ -6606,24 +6655,30 @@ const file_tutti_proto_rawDesc = "" +
 	"\x02to\x18\x04 \x01(\x03R\x02to\"4\n" +
 	"\x04Page\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x03R\x06offset\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x03R\x05limit\"\xac\x01\n" +
+	"\x05limit\x18\x02 \x01(\x03R\x05limit\"\xcc\x01\n" +
 	"\n" +
 	"AlbumQuery\x12\x14\n" +
-	"\x05order\x18\x01 \x01(\tR\x05order\x12\x14\n" +
-	"\x05genre\x18\x02 \x01(\tR\x05genre\x12\x1b\n" +
+	"\x05order\x18\x01 \x01(\tR\x05order\x12\x16\n" +
+	"\x06genres\x18\x02 \x03(\tR\x06genres\x12\x1b\n" +
 	"\tfrom_year\x18\x03 \x01(\x03R\bfromYear\x12\x17\n" +
-	"\ato_year\x18\x04 \x01(\x03R\x06toYear\x12\x18\n" +
-	"\alibrary\x18\x05 \x01(\tR\alibrary\x12\"\n" +
-	"\x04page\x18\x06 \x01(\v2\x0e.tutti.v1.PageR\x04page\"\xc6\x01\n" +
+	"\ato_year\x18\x04 \x01(\x03R\x06toYear\x12\x1c\n" +
+	"\tlibraries\x18\x05 \x03(\tR\tlibraries\x12\"\n" +
+	"\x04page\x18\x06 \x01(\v2\x0e.tutti.v1.PageR\x04page\x12\x18\n" +
+	"\aformats\x18\a \x03(\tR\aformats\"\xaa\x02\n" +
 	"\n" +
-	"TrackQuery\x12\x14\n" +
-	"\x05genre\x18\x01 \x01(\tR\x05genre\x12\x1b\n" +
+	"TrackQuery\x12\x16\n" +
+	"\x06genres\x18\x01 \x03(\tR\x06genres\x12\x1b\n" +
 	"\tfrom_year\x18\x02 \x01(\x03R\bfromYear\x12\x17\n" +
-	"\ato_year\x18\x03 \x01(\x03R\x06toYear\x12\x18\n" +
-	"\alibrary\x18\x04 \x01(\tR\alibrary\x12\x16\n" +
+	"\ato_year\x18\x03 \x01(\x03R\x06toYear\x12\x1c\n" +
+	"\tlibraries\x18\x04 \x03(\tR\tlibraries\x12\x16\n" +
 	"\x06artist\x18\x05 \x01(\tR\x06artist\x12\x16\n" +
 	"\x06random\x18\x06 \x01(\bR\x06random\x12\"\n" +
-	"\x04page\x18\a \x01(\v2\x0e.tutti.v1.PageR\x04page\"\xb5\x01\n" +
+	"\x04page\x18\a \x01(\v2\x0e.tutti.v1.PageR\x04page\x12\x14\n" +
+	"\x05order\x18\b \x01(\tR\x05order\x12\x18\n" +
+	"\areverse\x18\t \x01(\bR\areverse\x12\x12\n" +
+	"\x04text\x18\n" +
+	" \x01(\tR\x04text\x12\x18\n" +
+	"\aformats\x18\v \x03(\tR\aformats\"\xb5\x01\n" +
 	"\vSearchQuery\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x18\n" +
 	"\alibrary\x18\x02 \x01(\tR\alibrary\x12(\n" +

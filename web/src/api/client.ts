@@ -25,12 +25,14 @@ export class OfflineError extends Error {
   }
 }
 
-type Query = Record<string, string | number | boolean | undefined>;
+/** A list is the same parameter several times. */
+type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 function address(path: string, query: Query = {}): string {
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) q.set(name, String(value));
+    if (typeof value === "object") for (const one of value) q.append(name, one);
+    else if (value !== undefined) q.set(name, String(value));
   }
   const tail = q.toString();
   return `${root}/${path}${tail === "" ? "" : `?${tail}`}`;

@@ -289,6 +289,8 @@ export interface Genre {
   name: string;
   trackCount: number;
   albumCount: number;
+  /** Up to four of its albums that have a picture. */
+  covers: string[];
 }
 
 export interface GenreItems {
