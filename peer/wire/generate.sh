@@ -11,3 +11,5 @@ PATH="$bin:$PATH" protoc --proto_path=. \
 	--go_out="$out" --go_opt=paths=source_relative \
 	--connect-go_out="$out" --connect-go_opt=paths=source_relative,package_suffix,simple \
 	tutti.proto
+# Formatted as everything else is.
+go tool gofumpt -w "$out/tutti.pb.go" "$out/tutti.connect.go"

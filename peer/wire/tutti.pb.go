@@ -14,11 +14,12 @@
 package wire
 
 import (
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
+
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -7069,103 +7070,106 @@ func file_tutti_proto_rawDescGZIP() []byte {
 	return file_tutti_proto_rawDescData
 }
 
-var file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
-var file_tutti_proto_goTypes = []any{
-	(*Failure)(nil),           // 0: tutti.v1.Failure
-	(*Time)(nil),              // 1: tutti.v1.Time
-	(*Nothing)(nil),           // 2: tutti.v1.Nothing
-	(*Viewer)(nil),            // 3: tutti.v1.Viewer
-	(*Library)(nil),           // 4: tutti.v1.Library
-	(*Date)(nil),              // 5: tutti.v1.Date
-	(*Gain)(nil),              // 6: tutti.v1.Gain
-	(*ArtistRef)(nil),         // 7: tutti.v1.ArtistRef
-	(*Contributor)(nil),       // 8: tutti.v1.Contributor
-	(*Annotation)(nil),        // 9: tutti.v1.Annotation
-	(*Track)(nil),             // 10: tutti.v1.Track
-	(*Album)(nil),             // 11: tutti.v1.Album
-	(*Artist)(nil),            // 12: tutti.v1.Artist
-	(*Genre)(nil),             // 13: tutti.v1.Genre
-	(*Folder)(nil),            // 14: tutti.v1.Folder
-	(*FolderListing)(nil),     // 15: tutti.v1.FolderListing
-	(*Lyrics)(nil),            // 16: tutti.v1.Lyrics
-	(*LyricsLine)(nil),        // 17: tutti.v1.LyricsLine
-	(*LyricsCue)(nil),         // 18: tutti.v1.LyricsCue
-	(*Page)(nil),              // 19: tutti.v1.Page
-	(*AlbumQuery)(nil),        // 20: tutti.v1.AlbumQuery
-	(*TrackQuery)(nil),        // 21: tutti.v1.TrackQuery
-	(*SearchQuery)(nil),       // 22: tutti.v1.SearchQuery
-	(*SearchResult)(nil),      // 23: tutti.v1.SearchResult
-	(*Counts)(nil),            // 24: tutti.v1.Counts
-	(*Play)(nil),              // 25: tutti.v1.Play
-	(*Playing)(nil),           // 26: tutti.v1.Playing
-	(*Playlist)(nil),          // 27: tutti.v1.Playlist
-	(*Bookmark)(nil),          // 28: tutti.v1.Bookmark
-	(*Queue)(nil),             // 29: tutti.v1.Queue
-	(*Station)(nil),           // 30: tutti.v1.Station
-	(*Share)(nil),             // 31: tutti.v1.Share
-	(*ScanStatus)(nil),        // 32: tutti.v1.ScanStatus
-	(*Profile)(nil),           // 33: tutti.v1.Profile
-	(*Ref)(nil),               // 34: tutti.v1.Ref
-	(*Want)(nil),              // 35: tutti.v1.Want
-	(*PlanRequest)(nil),       // 36: tutti.v1.PlanRequest
-	(*Plan)(nil),              // 37: tutti.v1.Plan
-	(*Readiness)(nil),         // 38: tutti.v1.Readiness
-	(*ViewerRequest)(nil),     // 39: tutti.v1.ViewerRequest
-	(*ThingRequest)(nil),      // 40: tutti.v1.ThingRequest
-	(*ThingsRequest)(nil),     // 41: tutti.v1.ThingsRequest
-	(*LimitRequest)(nil),      // 42: tutti.v1.LimitRequest
-	(*LibraryRequest)(nil),    // 43: tutti.v1.LibraryRequest
-	(*TracksRequest)(nil),     // 44: tutti.v1.TracksRequest
-	(*AlbumsRequest)(nil),     // 45: tutti.v1.AlbumsRequest
-	(*SearchRequest)(nil),     // 46: tutti.v1.SearchRequest
-	(*StarRequest)(nil),       // 47: tutti.v1.StarRequest
-	(*RateRequest)(nil),       // 48: tutti.v1.RateRequest
-	(*PlayedRequest)(nil),     // 49: tutti.v1.PlayedRequest
-	(*NowPlayingRequest)(nil), // 50: tutti.v1.NowPlayingRequest
-	(*PlaylistRequest)(nil),   // 51: tutti.v1.PlaylistRequest
-	(*BookmarkRequest)(nil),   // 52: tutti.v1.BookmarkRequest
-	(*QueueRequest)(nil),      // 53: tutti.v1.QueueRequest
-	(*StationRequest)(nil),    // 54: tutti.v1.StationRequest
-	(*ShareRequest)(nil),      // 55: tutti.v1.ShareRequest
-	(*SecretRequest)(nil),     // 56: tutti.v1.SecretRequest
-	(*ScanRequest)(nil),       // 57: tutti.v1.ScanRequest
-	(*LibraryList)(nil),       // 58: tutti.v1.LibraryList
-	(*TrackList)(nil),         // 59: tutti.v1.TrackList
-	(*AlbumList)(nil),         // 60: tutti.v1.AlbumList
-	(*AlbumTracks)(nil),       // 61: tutti.v1.AlbumTracks
-	(*ArtistAlbums)(nil),      // 62: tutti.v1.ArtistAlbums
-	(*ArtistList)(nil),        // 63: tutti.v1.ArtistList
-	(*GenreList)(nil),         // 64: tutti.v1.GenreList
-	(*FolderList)(nil),        // 65: tutti.v1.FolderList
-	(*StarredThings)(nil),     // 66: tutti.v1.StarredThings
-	(*LyricsList)(nil),        // 67: tutti.v1.LyricsList
-	(*PlayingList)(nil),       // 68: tutti.v1.PlayingList
-	(*PlaylistList)(nil),      // 69: tutti.v1.PlaylistList
-	(*BookmarkList)(nil),      // 70: tutti.v1.BookmarkList
-	(*StationList)(nil),       // 71: tutti.v1.StationList
-	(*ShareList)(nil),         // 72: tutti.v1.ShareList
-	(*ShareTracks)(nil),       // 73: tutti.v1.ShareTracks
-	(*HeldRequest)(nil),       // 74: tutti.v1.HeldRequest
-	(*HeldResponse)(nil),      // 75: tutti.v1.HeldResponse
-	(*WarmRequest)(nil),       // 76: tutti.v1.WarmRequest
-	(*Key)(nil),               // 77: tutti.v1.Key
-	(*Item)(nil),              // 78: tutti.v1.Item
-	(*Condition)(nil),         // 79: tutti.v1.Condition
-	(*Record)(nil),            // 80: tutti.v1.Record
-	(*BatchGetRequest)(nil),   // 81: tutti.v1.BatchGetRequest
-	(*BatchGetResponse)(nil),  // 82: tutti.v1.BatchGetResponse
-	(*PutRequest)(nil),        // 83: tutti.v1.PutRequest
-	(*PutResponse)(nil),       // 84: tutti.v1.PutResponse
-	(*DeleteRequest)(nil),     // 85: tutti.v1.DeleteRequest
-	(*QueryRequest)(nil),      // 86: tutti.v1.QueryRequest
-	(*ItemPage)(nil),          // 87: tutti.v1.ItemPage
-	(*AppendRequest)(nil),     // 88: tutti.v1.AppendRequest
-	(*ReadLogRequest)(nil),    // 89: tutti.v1.ReadLogRequest
-	(*RecordList)(nil),        // 90: tutti.v1.RecordList
-	(*LogRequest)(nil),        // 91: tutti.v1.LogRequest
-	(*LastSeqResponse)(nil),   // 92: tutti.v1.LastSeqResponse
-	nil,                       // 93: tutti.v1.Album.DiscTitlesEntry
-}
+var (
+	file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
+	file_tutti_proto_goTypes  = []any{
+		(*Failure)(nil),           // 0: tutti.v1.Failure
+		(*Time)(nil),              // 1: tutti.v1.Time
+		(*Nothing)(nil),           // 2: tutti.v1.Nothing
+		(*Viewer)(nil),            // 3: tutti.v1.Viewer
+		(*Library)(nil),           // 4: tutti.v1.Library
+		(*Date)(nil),              // 5: tutti.v1.Date
+		(*Gain)(nil),              // 6: tutti.v1.Gain
+		(*ArtistRef)(nil),         // 7: tutti.v1.ArtistRef
+		(*Contributor)(nil),       // 8: tutti.v1.Contributor
+		(*Annotation)(nil),        // 9: tutti.v1.Annotation
+		(*Track)(nil),             // 10: tutti.v1.Track
+		(*Album)(nil),             // 11: tutti.v1.Album
+		(*Artist)(nil),            // 12: tutti.v1.Artist
+		(*Genre)(nil),             // 13: tutti.v1.Genre
+		(*Folder)(nil),            // 14: tutti.v1.Folder
+		(*FolderListing)(nil),     // 15: tutti.v1.FolderListing
+		(*Lyrics)(nil),            // 16: tutti.v1.Lyrics
+		(*LyricsLine)(nil),        // 17: tutti.v1.LyricsLine
+		(*LyricsCue)(nil),         // 18: tutti.v1.LyricsCue
+		(*Page)(nil),              // 19: tutti.v1.Page
+		(*AlbumQuery)(nil),        // 20: tutti.v1.AlbumQuery
+		(*TrackQuery)(nil),        // 21: tutti.v1.TrackQuery
+		(*SearchQuery)(nil),       // 22: tutti.v1.SearchQuery
+		(*SearchResult)(nil),      // 23: tutti.v1.SearchResult
+		(*Counts)(nil),            // 24: tutti.v1.Counts
+		(*Play)(nil),              // 25: tutti.v1.Play
+		(*Playing)(nil),           // 26: tutti.v1.Playing
+		(*Playlist)(nil),          // 27: tutti.v1.Playlist
+		(*Bookmark)(nil),          // 28: tutti.v1.Bookmark
+		(*Queue)(nil),             // 29: tutti.v1.Queue
+		(*Station)(nil),           // 30: tutti.v1.Station
+		(*Share)(nil),             // 31: tutti.v1.Share
+		(*ScanStatus)(nil),        // 32: tutti.v1.ScanStatus
+		(*Profile)(nil),           // 33: tutti.v1.Profile
+		(*Ref)(nil),               // 34: tutti.v1.Ref
+		(*Want)(nil),              // 35: tutti.v1.Want
+		(*PlanRequest)(nil),       // 36: tutti.v1.PlanRequest
+		(*Plan)(nil),              // 37: tutti.v1.Plan
+		(*Readiness)(nil),         // 38: tutti.v1.Readiness
+		(*ViewerRequest)(nil),     // 39: tutti.v1.ViewerRequest
+		(*ThingRequest)(nil),      // 40: tutti.v1.ThingRequest
+		(*ThingsRequest)(nil),     // 41: tutti.v1.ThingsRequest
+		(*LimitRequest)(nil),      // 42: tutti.v1.LimitRequest
+		(*LibraryRequest)(nil),    // 43: tutti.v1.LibraryRequest
+		(*TracksRequest)(nil),     // 44: tutti.v1.TracksRequest
+		(*AlbumsRequest)(nil),     // 45: tutti.v1.AlbumsRequest
+		(*SearchRequest)(nil),     // 46: tutti.v1.SearchRequest
+		(*StarRequest)(nil),       // 47: tutti.v1.StarRequest
+		(*RateRequest)(nil),       // 48: tutti.v1.RateRequest
+		(*PlayedRequest)(nil),     // 49: tutti.v1.PlayedRequest
+		(*NowPlayingRequest)(nil), // 50: tutti.v1.NowPlayingRequest
+		(*PlaylistRequest)(nil),   // 51: tutti.v1.PlaylistRequest
+		(*BookmarkRequest)(nil),   // 52: tutti.v1.BookmarkRequest
+		(*QueueRequest)(nil),      // 53: tutti.v1.QueueRequest
+		(*StationRequest)(nil),    // 54: tutti.v1.StationRequest
+		(*ShareRequest)(nil),      // 55: tutti.v1.ShareRequest
+		(*SecretRequest)(nil),     // 56: tutti.v1.SecretRequest
+		(*ScanRequest)(nil),       // 57: tutti.v1.ScanRequest
+		(*LibraryList)(nil),       // 58: tutti.v1.LibraryList
+		(*TrackList)(nil),         // 59: tutti.v1.TrackList
+		(*AlbumList)(nil),         // 60: tutti.v1.AlbumList
+		(*AlbumTracks)(nil),       // 61: tutti.v1.AlbumTracks
+		(*ArtistAlbums)(nil),      // 62: tutti.v1.ArtistAlbums
+		(*ArtistList)(nil),        // 63: tutti.v1.ArtistList
+		(*GenreList)(nil),         // 64: tutti.v1.GenreList
+		(*FolderList)(nil),        // 65: tutti.v1.FolderList
+		(*StarredThings)(nil),     // 66: tutti.v1.StarredThings
+		(*LyricsList)(nil),        // 67: tutti.v1.LyricsList
+		(*PlayingList)(nil),       // 68: tutti.v1.PlayingList
+		(*PlaylistList)(nil),      // 69: tutti.v1.PlaylistList
+		(*BookmarkList)(nil),      // 70: tutti.v1.BookmarkList
+		(*StationList)(nil),       // 71: tutti.v1.StationList
+		(*ShareList)(nil),         // 72: tutti.v1.ShareList
+		(*ShareTracks)(nil),       // 73: tutti.v1.ShareTracks
+		(*HeldRequest)(nil),       // 74: tutti.v1.HeldRequest
+		(*HeldResponse)(nil),      // 75: tutti.v1.HeldResponse
+		(*WarmRequest)(nil),       // 76: tutti.v1.WarmRequest
+		(*Key)(nil),               // 77: tutti.v1.Key
+		(*Item)(nil),              // 78: tutti.v1.Item
+		(*Condition)(nil),         // 79: tutti.v1.Condition
+		(*Record)(nil),            // 80: tutti.v1.Record
+		(*BatchGetRequest)(nil),   // 81: tutti.v1.BatchGetRequest
+		(*BatchGetResponse)(nil),  // 82: tutti.v1.BatchGetResponse
+		(*PutRequest)(nil),        // 83: tutti.v1.PutRequest
+		(*PutResponse)(nil),       // 84: tutti.v1.PutResponse
+		(*DeleteRequest)(nil),     // 85: tutti.v1.DeleteRequest
+		(*QueryRequest)(nil),      // 86: tutti.v1.QueryRequest
+		(*ItemPage)(nil),          // 87: tutti.v1.ItemPage
+		(*AppendRequest)(nil),     // 88: tutti.v1.AppendRequest
+		(*ReadLogRequest)(nil),    // 89: tutti.v1.ReadLogRequest
+		(*RecordList)(nil),        // 90: tutti.v1.RecordList
+		(*LogRequest)(nil),        // 91: tutti.v1.LogRequest
+		(*LastSeqResponse)(nil),   // 92: tutti.v1.LastSeqResponse
+		nil,                       // 93: tutti.v1.Album.DiscTitlesEntry
+	}
+)
+
 var file_tutti_proto_depIdxs = []int32{
 	7,   // 0: tutti.v1.Contributor.artist:type_name -> tutti.v1.ArtistRef
 	1,   // 1: tutti.v1.Annotation.starred:type_name -> tutti.v1.Time
