@@ -16,7 +16,8 @@ test("signs in, says what is wrong, and signs out", async ({ page, account }) =>
   expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict" });
 
   await page.getByRole("link", { name: "Settings" }).click();
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("link", { name: "Account", exact: true }).click();
+  await page.getByRole("button", { name: "Sign out", exact: true }).first().click();
   await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
   expect((await page.request.get("/api/v1/session")).status()).toBe(401);
 });
@@ -254,7 +255,7 @@ test("changes the password, and signs other browsers out", async ({ page, contex
   expect((await server.post("/api/v1/session", { data: { name, password } })).status()).toBe(201);
   expect((await context.request.post("/api/v1/session", { data: { name, password } })).status()).toBe(201);
 
-  await page.goto("/settings");
+  await page.goto("/settings/account");
   await page.getByLabel("Current password").fill("not this one");
   await page.getByLabel("New password").fill("thirteen loud tubas");
   await page.getByRole("button", { name: "Change password" }).click();
@@ -281,7 +282,7 @@ test("changes the password, and signs other browsers out", async ({ page, contex
 
 test("makes app keys, shows each once, and revokes them", async ({ page, context, account, playwright, baseURL }) => {
   await returning(context, account);
-  await page.goto("/settings");
+  await page.goto("/settings/account");
   await page.getByLabel("Name of a new key").fill("The kitchen radio");
   await page.getByRole("button", { name: "Make a key" }).click();
   const field = page.getByLabel("The key for “The kitchen radio”");

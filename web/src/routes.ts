@@ -37,6 +37,7 @@ export const routes: readonly Route[] = [
   later("starred", false, async () => (await import("./views/starred")).Starred),
   later("playing", false, async () => (await import("./views/playing")).NowPlaying),
   later("settings", false, async () => (await import("./views/settings")).Settings),
+  later("settings", true, async () => (await import("./views/settings")).Settings),
 ];
 
 export const routeOf = (view: string, id: string): Route | undefined => routes.find((r) => r.view === view && r.of === (id !== ""));

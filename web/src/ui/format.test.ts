@@ -14,14 +14,14 @@ it("says times in words", () => {
   expect(spoken(3_600_000)).toBe("1 hour");
   expect(spoken(200)).toBe("0 seconds");
   expect(about(45 * 60_000)).toBe("45 min");
-  expect(about(72 * 60_000)).toBe("1 h 12 min");
+  expect(about(72 * 60_000)).toBe("1 hr 12 min");
   expect(about(72 * 3_600_000)).toBe("3 days");
 });
 
 it("counts", () => {
   expect(count(1, "track")).toBe("1 track");
   expect(count(0, "track")).toBe("0 tracks");
-  expect(bytes(999)).toBe("999 B");
+  expect(bytes(999)).toBe("999 byte");
   expect(bytes(148_000_000)).toBe("148 MB");
   expect(bytes(1_440_000_000)).toBe("1.4 GB");
   expect(year("1999-05-01")).toBe("1999");

@@ -1,15 +1,19 @@
 import { createSignal, For, type JSX, onMount, Show } from "solid-js";
 import { ApiError, base, get, send } from "../api/client";
 import { session } from "../api/state";
-import type { AppKey, AppKeyItems, MadeAppKey } from "../api/wire";
+import type { AppKey, AppKeyItems, MadeAppKey, SessionEntry, SessionEntryItems } from "../api/wire";
+import { agentName } from "../ui/agent";
 import { day } from "../ui/format";
 import { complain, say } from "../ui/parts";
+import { t } from "../words";
 
-const shortest = 8; // characters of a password; the server has the last word
+/** Characters of a password; the server has the last word. */
+export const shortest = 8;
 
-const words = (cause: unknown): string => {
-  const wait = cause instanceof ApiError && cause.retryAfterSeconds > 0 ? ` Try again in ${cause.retryAfterSeconds} s.` : "";
-  return (cause instanceof Error ? cause.message : String(cause)) + wait;
+/** What went wrong, and when to try again where the server says so. */
+export const explain = (cause: unknown): string => {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return cause instanceof ApiError && cause.retryAfterSeconds > 0 ? `${what} ${t("house.tryAgainIn", { count: cause.retryAfterSeconds })}` : what;
 };
 
 export function Password(): JSX.Element {
@@ -26,9 +30,9 @@ export function Password(): JSX.Element {
     try {
       await send("PUT", "password", { current: current.value, password: next.value });
       form.reset();
-      say("Your password is changed");
+      say(t("house.passwordChanged"));
     } catch (cause) {
-      setProblem(words(cause));
+      setProblem(explain(cause));
       if (cause instanceof ApiError && cause.status === 403) current.select();
     } finally {
       setBusy(false);
@@ -37,25 +41,25 @@ export function Password(): JSX.Element {
 
   return (
     <section class="panel">
-      <h2>Password</h2>
+      <h2>{t("house.password")}</h2>
       <form class="fields" onSubmit={(e) => void change(e)}>
         <input hidden name="username" autocomplete="username" value={session()?.user.name ?? ""} readonly />
         <label>
-          Current password
+          {t("house.currentPassword")}
           <input ref={current} type="password" autocomplete="current-password" required aria-describedby="password-problem" />
         </label>
         <label>
-          New password
+          {t("house.newPassword")}
           <input ref={next} type="password" autocomplete="new-password" required minlength={shortest} aria-describedby="password-hint" />
         </label>
         <p id="password-hint" class="hint">
-          At least {shortest} characters. Other browsers are signed out, and apps need the new one; app keys stay.
+          {t("house.passwordHint", { count: shortest })}
         </p>
         <p id="password-problem" class="problem" role="alert">
           {problem()}
         </p>
         <button type="submit" class="button" disabled={busy()}>
-          {busy() ? "Changing…" : "Change password"}
+          {t(busy() ? "house.changing" : "house.changePassword")}
         </button>
       </form>
     </section>
@@ -70,7 +74,7 @@ export function AppKeys(): JSX.Element {
   const [busy, setBusy] = createSignal(false);
   let name!: HTMLInputElement;
 
-  const list = () => get<AppKeyItems>("keys").then((r) => setKeys(r.items), (cause: unknown) => setProblem(words(cause)));
+  const list = () => get<AppKeyItems>("keys").then((r) => setKeys(r.items), (cause: unknown) => setProblem(explain(cause)));
   onMount(() => void list());
 
   const make = async (event: SubmitEvent) => {
@@ -82,7 +86,7 @@ export function AppKeys(): JSX.Element {
       name.value = "";
       await list();
     } catch (cause) {
-      setProblem(words(cause));
+      setProblem(explain(cause));
     } finally {
       setBusy(false);
     }
@@ -91,7 +95,7 @@ export function AppKeys(): JSX.Element {
   const revoke = (key: AppKey) => {
     send("DELETE", `keys/${encodeURIComponent(key.id)}`).then(() => {
       if (made()?.id === key.id) setMade(undefined);
-      say(`Revoked “${key.name}”`);
+      say(t("house.revoked", { name: key.name }));
       name.focus();
       return list();
     }, complain);
@@ -99,33 +103,32 @@ export function AppKeys(): JSX.Element {
 
   return (
     <section class="panel">
-      <h2>App keys</h2>
+      <h2>{t("house.appKeys")}</h2>
       <p class="muted">
-        Apps that ask for an API key take one instead of your password. Other Subsonic apps take your name and password. The address for all of them
-        is <strong class="address">{location.origin + base}</strong>
+        {t("house.appKeysHint")} <strong class="address" dir="ltr">{location.origin + base}</strong>
       </p>
       <Show when={made()}>{(k) => <MadeKey made={k()} onDone={() => { setMade(undefined); name.focus(); }} />}</Show>
       <Show when={keys()?.length}>
-        <ul class="keys" aria-label="App keys">
+        <ul class="keys" aria-label={t("house.appKeys")}>
           <For each={keys()}>
             {(k) => (
               <li>
                 <div>
-                  <strong>{k.name}</strong>
+                  <strong dir="auto">{k.name}</strong>
                   <p class="hint">
-                    Made {day(k.created)} · {k.lastUsed === undefined ? "never used" : `last used ${day(k.lastUsed)}`}
+                    {t("house.made", { day: day(k.created) })} · {k.lastUsed === undefined ? t("house.neverUsed") : t("house.lastUsed", { day: day(k.lastUsed) })}
                   </p>
                 </div>
                 <Show
                   when={asked() === k.id}
                   fallback={
-                    <button type="button" class="button small" aria-label={`Revoke ${k.name}`} onClick={() => setAsked(k.id)}>
-                      Revoke
+                    <button type="button" class="button small" aria-label={t("house.revokeName", { name: k.name })} onClick={() => setAsked(k.id)}>
+                      {t("house.revoke")}
                     </button>
                   }
                 >
-                  <button ref={focusSoon} type="button" class="button small danger" aria-label={`Revoke ${k.name} for good`} onClick={() => revoke(k)} onBlur={() => setAsked("")}>
-                    Really revoke
+                  <button ref={focusSoon} type="button" class="button small danger" aria-label={t("house.revokeForGood", { name: k.name })} onClick={() => revoke(k)} onBlur={() => setAsked("")}>
+                    {t("house.reallyRevoke")}
                   </button>
                 </Show>
               </li>
@@ -135,14 +138,14 @@ export function AppKeys(): JSX.Element {
       </Show>
       <form class="fields" onSubmit={(e) => void make(e)}>
         <label>
-          Name of a new key
-          <input ref={name} autocomplete="off" required maxlength="100" placeholder="The app and its device" aria-describedby="key-problem" />
+          {t("house.newKeyName")}
+          <input ref={name} autocomplete="off" required maxlength="100" placeholder={t("house.newKeyHint")} aria-describedby="key-problem" />
         </label>
         <p id="key-problem" class="problem" role="alert">
           {problem()}
         </p>
         <button type="submit" class="button" disabled={busy()}>
-          Make a key
+          {t("house.makeKey")}
         </button>
       </form>
     </section>
@@ -150,7 +153,7 @@ export function AppKeys(): JSX.Element {
 }
 
 /** An element that has just come takes the focus, once it is in the document. */
-function focusSoon(element: HTMLElement): void {
+export function focusSoon(element: HTMLElement): void {
   queueMicrotask(() => element.focus());
 }
 
@@ -165,26 +168,90 @@ function MadeKey(props: { made: MadeAppKey; onDone: () => void }): JSX.Element {
     // Without https, and elsewhere than on this machine, browsers have no clipboard for pages: then it is selected to copy by hand.
     field.select();
     if (!isSecureContext) {
-      say("Selected: copy it with the keyboard or the menu");
+      say(t("house.selectedToCopy"));
       return;
     }
-    navigator.clipboard.writeText(props.made.secret).then(() => say("Copied"), complain);
+    navigator.clipboard.writeText(props.made.secret).then(() => say(t("house.copied")), complain);
   };
   return (
-    <div class="made" role="group" aria-label={`Key for ${props.made.name}`}>
+    <div class="made" role="group" aria-label={t("house.keyFor", { name: props.made.name })}>
       <label>
-        The key for “{props.made.name}”
+        {t("house.keyForQuoted", { name: props.made.name })}
         <input ref={field} class="secret" readonly value={props.made.secret} spellcheck={false} onFocus={(e) => e.currentTarget.select()} />
       </label>
-      <p class="hint">Copy it into the app now: it is shown this once.</p>
+      <p class="hint">{t("house.keyOnce")}</p>
       <div class="actions">
         <button type="button" class="button primary small" onClick={copy}>
-          Copy
+          {t("house.copy")}
         </button>
         <button type="button" class="button small" onClick={() => props.onDone()}>
-          Done
+          {t("house.done")}
         </button>
       </div>
     </div>
+  );
+}
+
+/** The browsers that are signed in to the account, this one among them. */
+export function Sessions(): JSX.Element {
+  const [list, setList] = createSignal<readonly SessionEntry[]>();
+  const [problem, setProblem] = createSignal("");
+  let heading!: HTMLHeadingElement;
+  const read = () => get<SessionEntryItems>("sessions").then((r) => setList(r.items), (cause: unknown) => setProblem(explain(cause)));
+  onMount(() => void read());
+
+  const others = () => list()?.filter((s) => !s.current) ?? [];
+  const end = (sessions: readonly SessionEntry[]) => {
+    Promise.all(sessions.map((s) => send("DELETE", `sessions/${encodeURIComponent(s.id)}`)))
+      .then(() => say(t("house.signedOutBrowsers", { count: sessions.length })), complain)
+      .then(() => {
+        heading.focus(); // the button that was pressed is gone
+        return read();
+      }, complain);
+  };
+
+  return (
+    <section class="panel">
+      <h2 ref={heading} tabindex="-1">
+        {t("house.sessions")}
+      </h2>
+      <Show when={list()} fallback={<p class={problem() === "" ? "muted" : "problem"}>{problem() || t("house.loading")}</p>}>
+        <ul class="keys" aria-label={t("house.sessions")}>
+          <For each={list()}>
+            {(s) => (
+              <li>
+                <div>
+                  <strong>{agentName(s.userAgent ?? "") || s.userAgent || t("house.unknownBrowser")}</strong>
+                  <p class="hint">
+                    {s.current ? t("house.thisBrowser") : s.lastSeen === undefined ? t("house.made", { day: day(s.created) }) : t("house.lastSeen", { day: day(s.lastSeen) })}
+                    <Show when={s.from}>
+                      {" · "}
+                      <bdi>{s.from}</bdi>
+                    </Show>
+                  </p>
+                </div>
+                <Show when={!s.current}>
+                  <button
+                    type="button"
+                    class="button small"
+                    aria-label={t("house.signOutName", { name: agentName(s.userAgent ?? "") || t("house.unknownBrowser") })}
+                    onClick={() => end([s])}
+                  >
+                    {t("house.signOut")}
+                  </button>
+                </Show>
+              </li>
+            )}
+          </For>
+        </ul>
+        <Show when={others().length > 1}>
+          <div class="actions">
+            <button type="button" class="button" onClick={() => end(others())}>
+              {t("house.signOutOthers")}
+            </button>
+          </div>
+        </Show>
+      </Show>
+    </section>
   );
 }

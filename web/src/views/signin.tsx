@@ -1,7 +1,8 @@
-import { createSignal, type JSX, onMount, Show } from "solid-js";
+import { createSignal, type JSX, onMount } from "solid-js";
 import { ApiError, send } from "../api/client";
 import { expired, setSession } from "../api/state";
 import type { SessionReply } from "../api/wire";
+import { t } from "../words";
 
 export function SignIn(): JSX.Element {
   const [busy, setBusy] = createSignal(false);
@@ -18,10 +19,10 @@ export function SignIn(): JSX.Element {
       setSession(await send<SessionReply>("POST", "session", { name: name.value, password: password.value }));
     } catch (cause) {
       if (cause instanceof ApiError && cause.status === 401) {
-        setProblem("That name and password do not belong together.");
+        setProblem(t("house.wrongPassword"));
         password.select();
       } else {
-        const wait = cause instanceof ApiError && cause.retryAfterSeconds > 0 ? ` Try again in ${cause.retryAfterSeconds} s.` : "";
+        const wait = cause instanceof ApiError && cause.retryAfterSeconds > 0 ? ` ${t("house.tryAgainIn", { count: cause.retryAfterSeconds })}` : "";
         setProblem((cause instanceof Error ? cause.message : String(cause)) + wait);
       }
     } finally {
@@ -34,25 +35,23 @@ export function SignIn(): JSX.Element {
       <div class="signin-glow" aria-hidden="true" />
       <form class="signin-card" onSubmit={(e) => void submit(e)} aria-labelledby="signin-title">
         <Logo />
-        <h1 id="signin-title">Welcome to tutti</h1>
-        <p class="muted">{expired() ? "You were signed out. Sign in again to go on where you were." : "Sign in to your music."}</p>
+        <h1 id="signin-title">{t("house.welcome")}</h1>
+        <p class="muted">{t(expired() ? "house.signedOut" : "house.signInHint")}</p>
         <label>
-          Name
+          {t("house.name")}
           <input ref={name} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
         </label>
         <label>
-          Password
+          {t("house.password")}
           <input ref={password} name="password" type="password" autocomplete="current-password" required aria-describedby="signin-problem" />
         </label>
         <p id="signin-problem" class="problem" role="alert">
           {problem()}
         </p>
         <button type="submit" class="button primary wide" disabled={busy()}>
-          <Show when={busy()} fallback="Sign in">
-            Signing in…
-          </Show>
+          {t(busy() ? "house.signingIn" : "house.signIn")}
         </button>
-        <p class="hint">First time? The terminal in which tutti started shows the name and password to use.</p>
+        <p class="hint">{t("house.firstTime")}</p>
       </form>
     </main>
   );
