@@ -43,7 +43,7 @@ export function App(): JSX.Element {
         <Match when={problem()}>
           {(e) => (
             <main class="signin">
-              <Failed error={e()} retry={begin} />
+              <Failed whole error={e()} retry={begin} />
             </main>
           )}
         </Match>
@@ -307,7 +307,7 @@ function House(): JSX.Element {
             when={route()}
             keyed
             fallback={
-              <Message title={t("house.noSuchPage")} action={<a class="button" href={href("/")}>{t("house.toHome")}</a>}>
+              <Message whole title={t("house.noSuchPage")} action={<a class="button" href={href("/")}>{t("house.toHome")}</a>}>
                 <p>{t("house.mistyped")}</p>
               </Message>
             }

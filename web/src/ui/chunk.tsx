@@ -83,9 +83,10 @@ export function Chunked<P extends object>(props: { chunk: Chunk<P>; props: P }):
 /** A part of the page that cannot be shown. Where there is a new build, only loading the page anew helps. */
 function Broken(props: { error: Error; retry: () => void }): JSX.Element {
   return (
-    <Show when={props.error instanceof RenewedError} fallback={<Failed error={props.error} retry={props.retry} />}>
+    <Show when={props.error instanceof RenewedError} fallback={<Failed whole error={props.error} retry={props.retry} />}>
       <div role="alert">
         <Message
+          whole
           icon="refresh"
           title={t("house.renewed")}
           action={

@@ -126,11 +126,14 @@ export function Toasts(): JSX.Element {
 
 // ---- What a view shows instead of its content ----
 
-export function Message(props: { title: string; children?: JSX.Element; icon?: IconName; action?: JSX.Element }): JSX.Element {
+/** whole: it stands instead of a view and so has the view's heading. */
+export function Message(props: { title: string; children?: JSX.Element; icon?: IconName; action?: JSX.Element; whole?: boolean }): JSX.Element {
   return (
     <section class="message">
       <Show when={props.icon}>{(name) => <span class="message-icon"><Icon name={name()} /></span>}</Show>
-      <h2>{props.title}</h2>
+      <Show when={props.whole} fallback={<h2>{props.title}</h2>}>
+        <h1>{props.title}</h1>
+      </Show>
       <Show when={props.children}>
         <div class="message-text">{props.children}</div>
       </Show>
@@ -139,11 +142,12 @@ export function Message(props: { title: string; children?: JSX.Element; icon?: I
   );
 }
 
-export function Failed(props: { error: Error; retry: () => void }): JSX.Element {
+export function Failed(props: { error: Error; retry: () => void; whole?: boolean }): JSX.Element {
   const gone = () => props.error instanceof ApiError && props.error.kind === "not-found";
   return (
     <div role="alert">
       <Message
+        whole={props.whole ?? false}
         title={t(props.error instanceof OfflineError ? "house.noConnection" : gone() ? "house.notHere" : "house.didNotWork")}
         action={
           <Show
