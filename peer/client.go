@@ -1,25 +1,22 @@
 package peer
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
-	"hash/fnv"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
 
 	"tutti"
 	"tutti/clock"
+	"tutti/peer/balance"
 	"tutti/peer/wire"
 )
 
@@ -59,7 +56,7 @@ type Client struct {
 	control *http.Client
 	bytes   *http.Client
 	scheme  string
-	budget  hedgeBudget
+	budget  balance.HedgeBudget
 	metrics *clientMetrics
 
 	mu      sync.RWMutex
@@ -68,27 +65,21 @@ type Client struct {
 
 // target is a member as this process sees it.
 type target struct {
-	address  string
-	catalog  wire.CatalogClient
-	cache    wire.TrackCacheClient
-	inFlight atomic.Int64
-	avoid    atomic.Int64 // until when, in nanoseconds since 1970
-	failures atomic.Int32 // in a row
+	address string
+	catalog wire.CatalogClient
+	cache   wire.TrackCacheClient
+	health  balance.Health
 }
 
-// suspicion is how long a member that failed is avoided: twice as long after each failure without an answer in between,
-// until the fleet, which takes up to 3 s, must have noticed that it is gone.
-const (
-	suspicion    = time.Second
-	maxSuspicion = 4 * time.Second
-)
+// Health implements balance.Target.
+func (t *target) Health() *balance.Health { return &t.health }
 
 // NewClient returns a Client. Close it when done.
 func NewClient(c ClientConfig) *Client {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.Read, 5 * time.Second}, {&c.Write, 10 * time.Second}, {&c.Hedge, 100 * time.Millisecond}, {&c.Stall, time.Second}, {&c.Patience, 30 * time.Second}} {
+	}{{&c.Read, balance.Read}, {&c.Write, balance.Write}, {&c.Hedge, balance.Hedge}, {&c.Stall, balance.Stall}, {&c.Patience, balance.Patience}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -169,180 +160,54 @@ func (c *Client) forget() {
 		}
 	}
 	for address, t := range c.targets {
-		if !here[address] && t.inFlight.Load() == 0 {
+		if !here[address] && t.health.InFlight() == 0 {
 			delete(c.targets, address)
 		}
 	}
 }
 
-func (c *Client) suspect(t *target) {
-	d := min(maxSuspicion, suspicion<<min(t.failures.Add(1)-1, 8))
-	t.avoid.Store(c.c.Clock.Now().Add(d).UnixNano())
-}
+func (c *Client) suspect(t *target) { t.health.Suspect(c.c.Clock.Now()) }
 
-func (c *Client) suspected(t *target) bool {
-	until := t.avoid.Load()
-	return until != 0 && c.c.Clock.Now().UnixNano() < until
-}
-
-// order puts those who are avoided behind the others, without changing the order otherwise.
-func (c *Client) order(members []tutti.Member) []*target {
-	out := make([]*target, 0, len(members))
-	var late []*target
-	for _, m := range members {
-		if t := c.target(m); c.suspected(t) {
-			late = append(late, t)
-		} else {
-			out = append(out, t)
-		}
+// known returns what is known of members.
+func (c *Client) known(members []tutti.Member) []*target {
+	out := make([]*target, len(members))
+	for i, m := range members {
+		out[i] = c.target(m)
 	}
-	return append(out, late...)
+	return out
 }
 
-// balanced orders members by the power of two choices: the less busy of two, the other one, and the rest.
+// balanced orders members for nobody in particular.
 func (c *Client) balanced(members []tutti.Member) []*target {
-	out := c.order(members)
-	well := len(out)
-	for well > 0 && c.suspected(out[well-1]) {
-		well--
-	}
-	if well > 1 {
-		i := rand.IntN(well)
-		out[0], out[i] = out[i], out[0]
-		j := 1 + rand.IntN(well-1)
-		out[1], out[j] = out[j], out[1]
-		if out[1].inFlight.Load() < out[0].inFlight.Load() {
-			out[0], out[1] = out[1], out[0]
-		}
-	}
-	return out
+	return balance.Balanced(c.known(members), c.c.Clock.Now(), rand.IntN)
 }
 
-// crowd is how many calls may be under way to one member before it is compared with the others: as many as can come at
-// one moment by chance.
-const crowd = 16
-
-// near orders members for one person: by rendezvous hashing (Thaler and Ravishankar, IEEE/ACM ToN 6(1), 1998), so that
-// every process asks the same one, and only those move whose member leaves. Where that one is avoided, or has more than twice
-// as many calls of this process under way as the others on average, the less busy of the person's next two comes first.
+// near orders members for one person.
 func (c *Client) near(members []tutti.Member, person string) []*target {
-	ranked := slices.Clone(members)
-	score := make(map[string]uint64, len(members))
-	for _, m := range members {
-		score[m.ID] = rendezvous(person, m.ID)
-	}
-	slices.SortFunc(ranked, func(a, b tutti.Member) int {
-		return cmp.Or(cmp.Compare(score[b.ID], score[a.ID]), cmp.Compare(a.ID, b.ID))
-	})
-	out := c.order(ranked)
-	well := len(out)
-	for well > 0 && c.suspected(out[well-1]) {
-		well--
-	}
-	if well == 0 {
-		return out
-	}
-	displaced := out[0].address != ranked[0].Address
-	if !displaced && crowded(out[:well]) {
-		displaced = true
-		copy(out, out[1:well])
-		out[well-1] = c.target(ranked[0])
-		well--
-	}
-	if displaced && well > 1 && out[1].inFlight.Load() < out[0].inFlight.Load() {
-		out[0], out[1] = out[1], out[0]
-	}
-	return out
-}
-
-// crowded reports whether the first has more than twice as much to do as the others on average.
-func crowded(targets []*target) bool {
-	n := targets[0].inFlight.Load()
-	if n <= crowd || len(targets) == 1 {
-		return false
-	}
-	var others int64
-	for _, t := range targets[1:] {
-		others += t.inFlight.Load()
-	}
-	return n*int64(len(targets)-1) > 2*others
-}
-
-// rendezvous is how well a member suits a person: FNV-1a, whose last bytes move its upper bits too little to compare by, and the
-// finaliser of MurmurHash3 to mend that.
-func rendezvous(person, member string) uint64 {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, person+"\x00"+member) // a hash never fails
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
+	return balance.Near(c.known(balance.Rank(members, person, func(m tutti.Member) string { return m.ID })), c.c.Clock.Now())
 }
 
 // owners orders the members of the track cache for an object's chunk: those that own it, then the others.
 func (c *Client) owners(chunk tutti.ChunkID) []*target {
 	owners := c.c.Fleet.Owners(chunk, tutti.Replicas)
-	out := c.order(owners)
-	well := len(out)
-	for well > 0 && c.suspected(out[well-1]) {
-		well--
-	}
 	var others []tutti.Member
 	for _, m := range c.c.Fleet.Members(tutti.ServiceTrackCache) {
 		if !slices.ContainsFunc(owners, func(o tutti.Member) bool { return o.Address == m.Address }) {
 			others = append(others, m)
 		}
 	}
-	if well > 0 || len(others) == 0 {
-		return append(out, c.order(others)...)
-	}
-	return append(c.order(others), out...)
+	return balance.Owners(c.known(owners), c.known(others), c.c.Clock.Now())
 }
 
-// hedgeBudget lets one call in twenty be asked twice because it takes long, and a few more in a row.
-type hedgeBudget struct{ tokens atomic.Int64 }
-
-const (
-	hedgeShare = 20  // calls for each hedge
-	hedgeBurst = 200 // in calls: ten hedges
-)
-
-func (b *hedgeBudget) earn() {
-	if b.tokens.Load() < hedgeBurst {
-		b.tokens.Add(1)
-	}
-}
-
-func (b *hedgeBudget) spend() bool {
-	if b.tokens.Add(-hedgeShare) >= 0 {
-		return true
-	}
-	b.tokens.Add(hedgeShare)
-	return false
-}
-
-// class is how members are asked.
-type class struct {
-	patience time.Duration // for one member
-	hedge    time.Duration // after how long another one is asked as well; 0: never
-	again    bool          // asking twice does no harm
-	bytes    bool          // of an object: asking another member as well need not be rationed, and one that has another version may stand alone
-}
-
-func (c *Client) read() class {
-	return class{patience: c.c.Read, hedge: max(0, c.c.Hedge), again: true}
+func (c *Client) read() balance.Class {
+	return balance.Class{Patience: c.c.Read, Hedge: max(0, c.c.Hedge), Again: true}
 }
 
 // write is for changes that must not happen twice.
-func (c *Client) write() class { return class{patience: c.c.Write} }
+func (c *Client) write() balance.Class { return balance.Class{Patience: c.c.Write} }
 
 // writeAgain is for changes that say how things are to be, so that the second time changes nothing.
-func (c *Client) writeAgain() class { return class{patience: c.c.Write, again: true} }
-
-// maxAsked is how many members are asked for one thing.
-const maxAsked = 3
+func (c *Client) writeAgain() balance.Class { return balance.Class{Patience: c.c.Write, Again: true} }
 
 // attempt is asking one member.
 type attempt[T any] struct {
@@ -365,7 +230,7 @@ var errSilent = errors.New("no answer in time")
 
 // ask asks one target after another until one has an answer, and returns that attempt, which the caller ends when it
 // has done with the value.
-func ask[T any](ctx context.Context, c *Client, method string, how class, targets []*target, do func(context.Context, *target) (T, error)) (won *attempt[T], err error) {
+func ask[T any](ctx context.Context, c *Client, method string, how balance.Class, targets []*target, do func(context.Context, *target) (T, error)) (won *attempt[T], err error) {
 	defer func() {
 		kind := "ok"
 		if err != nil {
@@ -380,7 +245,8 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 	if err := c.c.Keys.refresh(c.c.Clock.Now()); err != nil {
 		c.c.Logger.Warn("the fleet's keys stay as they were", slog.Any("error", err))
 	}
-	targets = targets[:min(maxAsked, len(targets))]
+	race := balance.NewRace(how, len(targets), &c.budget)
+	targets = targets[:race.Targets()]
 	var begun []*attempt[T]
 	results := make(chan *attempt[T], len(targets))
 	begin := func() {
@@ -388,11 +254,11 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 		begun = append(begun, a)
 		var own context.Context
 		own, a.cancel = context.WithCancelCause(ctx)
-		a.timer = c.c.Clock.AfterFunc(how.patience, func() { a.cancel(errSilent) })
-		a.t.inFlight.Add(1)
+		a.timer = c.c.Clock.AfterFunc(how.Patience, func() { a.cancel(errSilent) })
+		a.t.health.Begin()
 		go func() {
 			a.value, a.err = do(own, a.t)
-			a.t.inFlight.Add(-1)
+			a.t.health.End()
 			a.err, a.answered = incoming(own, op+" on "+a.t.address, a.err)
 			results <- a
 		}()
@@ -405,29 +271,26 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 		}
 	}()
 	begin()
-	c.budget.earn()
 	var slow <-chan time.Time
-	if how.hedge > 0 && len(targets) > 1 {
-		timer := c.c.Clock.NewTimer(how.hedge)
+	if after := race.Hedge(); after > 0 {
+		timer := c.c.Clock.NewTimer(after)
 		defer timer.Stop()
 		slow = timer.C()
 	}
-	over := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, tutti.Wrap(tutti.KindUnavailable, op, context.Cause(ctx))
 		case <-slow:
 			slow = nil
-			if len(begun) < len(targets) && (how.bytes || c.budget.spend()) {
+			if race.Slow(&c.budget) {
 				c.metrics.hedged.WithLabelValues(method).Inc()
 				begin()
 			}
 		case a := <-results:
 			a.over = true
-			over++
 			if a.answered {
-				a.t.failures.Store(0)
+				a.t.health.Answered()
 			}
 			if a.err == nil {
 				a.timer.Stop()
@@ -447,14 +310,15 @@ func ask[T any](ctx context.Context, c *Client, method string, how class, target
 			if !a.answered && ctx.Err() == nil {
 				c.suspect(a.t)
 			}
-			if kind := tutti.KindOf(a.err); a.answered && kind != tutti.KindUnavailable && (!how.bytes || kind != tutti.KindConflict) {
+			switch race.Failed(a.answered, tutti.KindOf(a.err), notSent(a.err)) {
+			case balance.Final:
 				return nil, a.err
-			}
-			if len(begun) < len(targets) && (how.again || notSent(a.err)) {
+			case balance.Ask:
 				c.metrics.moved.WithLabelValues(method).Inc()
 				begin()
-			} else if over == len(begun) {
+			case balance.GiveUp:
 				return nil, err
+			case balance.Wait:
 			}
 		}
 	}

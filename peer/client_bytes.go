@@ -10,6 +10,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/peer/balance"
 	"tutti/peer/wire"
 )
 
@@ -37,7 +38,7 @@ func (t trackCacheClient) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readi
 		return tutti.Readiness{}, nobody(method, tutti.ServiceTrackCache)
 	}
 	how := t.c.read()
-	how.hedge /= 2 // whoever waits for a plan must not have lost patience with the catalogue by then
+	how.Hedge /= 2 // whoever waits for a plan must not have lost patience with the catalogue by then
 	a, err := ask(ctx, t.c, method, how, targets, func(ctx context.Context, t *target) (*wire.Readiness, error) {
 		return t.cache.Prepare(ctx, toRef(r))
 	})
@@ -97,8 +98,8 @@ func (e answeredError) Unwrap() error { return e.error }
 
 // patient is how members are asked for bytes: nothing is lost by asking another one, because the first stays in the
 // race, and whoever answers first is read from.
-func (c *Client) patient() class {
-	return class{patience: c.c.Patience, hedge: c.c.Stall, bytes: true, again: true}
+func (c *Client) patient() balance.Class {
+	return balance.Class{Patience: c.c.Patience, Hedge: c.c.Stall, Bytes: true, Again: true}
 }
 
 // Open implements tutti.Source.
@@ -242,7 +243,7 @@ func (o *object) copyPart(ctx context.Context, w io.Writer, id tutti.ChunkID, pa
 		if fruitless++; n > 0 {
 			fruitless = 0
 		}
-		if fruitless > 2*maxAsked {
+		if fruitless > 2*balance.MaxAsked {
 			return total, tutti.Wrap(tutti.KindUnavailable, op+" on "+a.t.address, err)
 		}
 	}
@@ -310,8 +311,8 @@ func (o *object) copyGrowing(ctx context.Context, w io.Writer, off, n int64) (in
 func (c *Client) drain(ctx context.Context, a *attempt[*http.Response], w io.Writer, length int64) (total int64, err error) {
 	defer a.end()
 	defer a.value.Body.Close() // what it could say has been said by Read
-	a.t.inFlight.Add(1)
-	defer a.t.inFlight.Add(-1)
+	a.t.health.Begin()
+	defer a.t.health.End()
 	from := newWatched(a.value.Body, c.c.Clock, c.c.Stall, func() { a.cancel(errSilent) })
 	defer from.stop()
 	if length < 0 {
@@ -429,7 +430,7 @@ var _ tutti.Neighbour = neighbour{}
 
 // near asks the one member, once.
 func near[A, B any](ctx context.Context, s neighbour, method string, req *A, do func(wire.TrackCacheClient, context.Context, *A) (*B, error)) (*B, error) {
-	a, err := ask(ctx, s.c, "TrackCache/"+method, class{patience: s.c.c.Read}, []*target{s.c.target(s.m)}, func(ctx context.Context, t *target) (*B, error) {
+	a, err := ask(ctx, s.c, "TrackCache/"+method, balance.Class{Patience: s.c.c.Read}, []*target{s.c.target(s.m)}, func(ctx context.Context, t *target) (*B, error) {
 		return do(t.cache, ctx, req)
 	})
 	if err != nil {
@@ -472,7 +473,7 @@ func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag
 	if tag != "" {
 		header["If-Match"] = []string{tagETag(tag)}
 	}
-	how := class{patience: s.c.c.Patience}
+	how := balance.Class{Patience: s.c.c.Patience}
 	a, err := ask(ctx, s.c, method, how, []*target{s.c.target(s.m)}, func(ctx context.Context, t *target) (*http.Response, error) {
 		return s.c.fetch(ctx, t, wanted{method: http.MethodGet, ref: r, header: header})
 	})
@@ -494,7 +495,7 @@ func (s neighbour) OpenRange(ctx context.Context, r tutti.Ref, off, n int64, tag
 		a.end()
 		return nil, none, tutti.Errorf(tutti.KindConflict, "peer: "+method+" on "+a.t.address, "another part than the one asked for")
 	}
-	a.t.inFlight.Add(1)
+	a.t.health.Begin()
 	return &filling{
 		a: a, left: resp.ContentLength, op: "peer: " + method + " on " + a.t.address,
 		from: newWatched(resp.Body, s.c.c.Clock, s.c.c.Patience, func() { a.cancel(errSilent) }),
@@ -546,6 +547,6 @@ func (f *filling) Close() error {
 	}
 	err := f.a.value.Body.Close()
 	f.a.end()
-	f.a.t.inFlight.Add(-1)
+	f.a.t.health.End()
 	return tutti.Wrap(tutti.KindUnavailable, f.op, err)
 }

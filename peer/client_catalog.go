@@ -6,6 +6,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/peer/balance"
 	"tutti/peer/wire"
 )
 
@@ -19,7 +20,7 @@ var _ tutti.Catalog = catalogClient{}
 func (c *Client) Catalog() tutti.Catalog { return catalogClient{c} }
 
 // call asks the catalogue. method is named as in the protocol.
-func call[A, B any](ctx context.Context, c *Client, method string, how class, req *A, do func(wire.CatalogClient, context.Context, *A) (*B, error)) (*B, error) {
+func call[A, B any](ctx context.Context, c *Client, method string, how balance.Class, req *A, do func(wire.CatalogClient, context.Context, *A) (*B, error)) (*B, error) {
 	members := c.c.Fleet.Members(tutti.ServiceCatalog)
 	if len(members) == 0 {
 		return nil, nobody("Catalog/"+method, tutti.ServiceCatalog)
@@ -39,7 +40,7 @@ func call[A, B any](ctx context.Context, c *Client, method string, how class, re
 }
 
 // tell is call for methods that return nothing.
-func tell[A any](ctx context.Context, c *Client, method string, how class, req *A, do func(wire.CatalogClient, context.Context, *A) (*wire.Nothing, error)) error {
+func tell[A any](ctx context.Context, c *Client, method string, how balance.Class, req *A, do func(wire.CatalogClient, context.Context, *A) (*wire.Nothing, error)) error {
 	_, err := call(ctx, c, method, how, req, do)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/peer/balance"
 )
 
 // still is a fleet of catalogue members.
@@ -102,7 +103,9 @@ func TestASuspectIsAskedLast(t *testing.T) {
 	members := catalogues(5)
 	before, _ := firsts(c, members)
 	silent, busy := c.target(members[0]), c.target(members[1])
-	busy.inFlight.Store(3) // more than others, and no crowd
+	for range 3 { // more than others, and no crowd
+		busy.health.Begin()
+	}
 	c.suspect(silent)
 	moved := map[string]bool{}
 	for i := range people {
@@ -120,9 +123,19 @@ func TestASuspectIsAskedLast(t *testing.T) {
 	if len(moved) != 3 || moved[busy.address] {
 		t.Errorf("they moved to %v; %s has calls under way already", moved, busy.address)
 	}
-	k.Advance(suspicion)
+	k.Advance(balance.Suspicion)
 	if after, _ := firsts(c, members); fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Error("not all went back")
+	}
+}
+
+// occupy makes a target one with so many calls under way.
+func occupy(t *target, calls int64) {
+	for t.health.InFlight() < calls {
+		t.health.Begin()
+	}
+	for t.health.InFlight() > calls {
+		t.health.End()
 	}
 }
 
@@ -135,15 +148,15 @@ func TestACrowdedMemberIsNotAskedFirst(t *testing.T) {
 		full, others int64
 		crowded      bool
 	}{
-		{crowd, 0, false}, // a few calls are no crowd, whatever the others have
-		{crowd + 1, 0, true},
+		{balance.Crowd, 0, false}, // a few calls are no crowd, whatever the others have
+		{balance.Crowd + 1, 0, true},
 		{40, 20, false},
 		{41, 20, true},
 		{500, 400, false}, // all have much to do
 	} {
-		full.inFlight.Store(x.full)
+		occupy(full, x.full)
 		for _, m := range members[1:] {
-			c.target(m).inFlight.Store(x.others)
+			occupy(c.target(m), x.others)
 		}
 		for i := range people {
 			order := c.near(members, person(i))
