@@ -95,9 +95,7 @@ type Members struct {
 	left    bool
 
 	watching sync.Mutex // what the looks found; looks themselves are Run's, one after the other
-	seen     map[string]sign
-	looked   time.Time // when the latest successful look began; zero: never
-	missed   bool      // a look has failed since
+	roll     Roll
 
 	view    atomic.Pointer[view]
 	mu      sync.Mutex
@@ -112,15 +110,6 @@ var (
 	_ tutti.Fleet          = (*Members)(nil)
 	_ prometheus.Collector = (*Members)(nil)
 )
-
-// sign is what the looks found of a member.
-type sign struct {
-	member  tutti.Member
-	version uint64
-	alive   time.Time // no later than its last sign of life
-	silent  bool      // dropped; kept in mind with its version, so that it counts again only with a new one
-	missing bool      // its item was not there when the store was back from a gap, in which it may have expired
-}
 
 // view is one picture of the fleet. It is never changed.
 type view struct {
@@ -138,7 +127,7 @@ func New(ctx context.Context, c Config) (*Members, error) {
 	if c.Beat <= 0 {
 		c.Beat = time.Second
 	}
-	m := &Members{c: c, seen: map[string]sign{}, changed: make(chan struct{})}
+	m := &Members{c: c, roll: Roll{Beat: c.Beat}, changed: make(chan struct{})}
 	if c.Self != (tutti.Member{}) {
 		if err := valid(c.Self); err != nil {
 			return nil, err
@@ -383,18 +372,19 @@ func (m *Members) every(ctx context.Context, what string, failures *atomic.Uint6
 // look reads everybody's items and draws the conclusions.
 func (m *Members) look(ctx context.Context) error {
 	began := m.c.Clock.Now()
-	found := make(map[string]store.Item, len(m.seen))
+	found := make(map[string]Found, len(m.roll.seen))
 	for after := ""; ; {
 		page, err := m.c.Store.Query(ctx, partition, prefix, after, store.MaxPage)
 		if err != nil {
 			m.failedLooks.Add(1)
 			m.watching.Lock()
-			m.missed = true
+			m.roll.Missed()
 			m.watching.Unlock()
 			return err
 		}
 		for _, item := range page.Items {
-			found[item.SK[len(prefix):]] = item
+			id := item.SK[len(prefix):]
+			found[id] = Found{item.Version, func() (tutti.Member, error) { return read(id, item.Value) }}
 		}
 		if after = page.Next; after == "" {
 			break
@@ -408,73 +398,31 @@ func (m *Members) look(ctx context.Context) error {
 	return nil
 }
 
-// conclude brings seen up to date with what a look, begun at a time, has found.
-func (m *Members) conclude(began time.Time, found map[string]store.Item) {
-	before := m.looked
-	// After a gap nobody can be blamed for what was not heard: it is as if all had been heard of now. Where a look has
-	// failed, others may have found the store away as well, some of them for longer.
-	gap := m.missed || before.IsZero() || began.Sub(before) > m.c.Beat*5/2
-	m.looked, m.missed = began, false
-	if gap {
-		before = began
+// conclude brings the roll up to date with what a look, begun at a time, has found.
+func (m *Members) conclude(began time.Time, found map[string]Found) {
+	var own time.Time
+	if ours := m.beaten.Load(); ours != nil {
+		own = *ours
 	}
-	for id, item := range found {
-		s, known := m.seen[id]
-		if known && s.version == item.Version {
-			continue
-		}
-		r, err := parse(item.Value)
-		if err != nil {
-			if !known {
-				m.c.Logger.Warn("an item of the fleet makes no sense", "member", id, "err", err)
-			}
-			m.seen[id] = sign{version: item.Version, silent: true}
-			continue
-		}
-		s = sign{version: item.Version, alive: before, member: tutti.Member{
-			ID: id, Service: r.Service, Address: r.Address, Epoch: r.Epoch, State: r.State, Started: r.Started, Version: r.Version,
-		}}
-		if !known {
-			s.alive = began // it may have stood there for long: it has the full time to give a sign
-		}
-		m.seen[id] = s
+	dropped, damaged := m.roll.Look(began, found, own)
+	for id, err := range damaged {
+		m.c.Logger.Warn("an item of the fleet makes no sense", "member", id, "err", err)
 	}
-	latest := m.latest()
-	for id, s := range m.seen {
-		_, there := found[id]
-		if gap {
-			s.alive, s.missing = began, !there
-		} else if there {
-			s.missing = false
-		}
-		m.seen[id] = s
-		quiet := began.Sub(s.alive)
-		switch {
-		case !there && (s.silent || !s.missing):
-			delete(m.seen, id) // it left, or was forgotten
-		case s.silent:
-		case quiet > forgetting*m.c.Beat, quiet > silences*m.c.Beat-m.c.Beat/2 && latest.Sub(s.alive) > m.c.Beat*3/2:
-			// Silent, and not because the store takes no writes: another was heard well after it.
-			m.dropped.Add(1)
-			m.c.Logger.Warn("a member is silent", "member", id, "service", s.member.Service, "address", s.member.Address, "for", quiet)
-			s.silent = true
-			m.seen[id] = s
-		}
+	for _, s := range dropped {
+		m.dropped.Add(1)
+		m.c.Logger.Warn("a member is silent", "member", s.ID, "service", s.Service, "address", s.Address, "for", s.For)
 	}
 }
 
-// latest is when anybody, this process included, last got a sign of life into the store.
-func (m *Members) latest() time.Time {
-	var latest time.Time
-	if ours := m.beaten.Load(); ours != nil {
-		latest = *ours
+// read makes a member of its item.
+func read(id string, value []byte) (tutti.Member, error) {
+	r, err := parse(value)
+	if err != nil {
+		return tutti.Member{}, err
 	}
-	for _, s := range m.seen {
-		if s.alive.After(latest) && !s.silent {
-			latest = s.alive
-		}
-	}
-	return latest
+	return tutti.Member{
+		ID: id, Service: r.Service, Address: r.Address, Epoch: r.Epoch, State: r.State, Started: r.Started, Version: r.Version,
+	}, nil
 }
 
 // show makes what is known the view, if that changes anything.
@@ -498,12 +446,7 @@ func (m *Members) show() {
 // draw makes a picture of what is known. The process itself is in it as it knows itself, not as the store has it.
 func (m *Members) draw(old *view) *view {
 	m.watching.Lock()
-	all := make([]tutti.Member, 0, len(m.seen)+1)
-	for _, s := range m.seen {
-		if !s.silent {
-			all = append(all, s.member)
-		}
-	}
+	all := slices.AppendSeq(make([]tutti.Member, 0, len(m.roll.seen)+1), m.roll.Members())
 	m.watching.Unlock()
 	m.beating.Lock()
 	self := m.self

@@ -293,8 +293,8 @@ func TestKilled(t *testing.T) {
 	}
 	w.run(time.Minute + time.Second)
 	w.clock.Advance(time.Second)
-	if len(watcher.m.seen) != 1 {
-		t.Errorf("the dead are never forgotten: %v", watcher.m.seen)
+	if len(watcher.m.roll.seen) != 1 {
+		t.Errorf("the dead are never forgotten: %v", watcher.m.roll.seen)
 	}
 }
 

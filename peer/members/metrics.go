@@ -52,7 +52,7 @@ func (m *Members) Collect(ch chan<- prometheus.Metric) {
 	counter(describeDropped, m.dropped.Load())
 	counter(describeChanges, m.changes.Load())
 	m.watching.Lock()
-	age := m.c.Clock.Now().Sub(m.looked)
+	age := m.c.Clock.Now().Sub(m.roll.looked)
 	m.watching.Unlock()
 	gauge(describeAge, age.Seconds())
 	gauge(describeEpoch, float64(m.Self().Epoch))
