@@ -495,6 +495,7 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 	}
 	o.ledger.set(capacity.CachePerGB, c[fleet.RoleTrackCache].Seconds()/float64(bytes)*1e9, source+": whole tracks past nginx's cache, from the disks of the track caches")
 	past := c[fleet.RoleNginx].Seconds() / float64(bytes) * 1e9
+	o.ledger.set(capacity.NginxFetchPerGB, max(0, past-nginx), fmt.Sprintf("%s: whole tracks past nginx's cache, %.2f s, less %s", source, past, capacity.NginxPerGB))
 	s.add("nginx, CPU a GB", fmt.Sprintf("%.2f s from its cache, %.2f s with the slices fetched from the track caches and kept", nginx, past), "", "", "")
 	s.add("track cache, CPU a GB it sends to nginx", fmt.Sprintf("%.2f s", c[fleet.RoleTrackCache].Seconds()/float64(bytes)*1e9), "", "", "")
 	s.add("a start, CPU by service", fmt.Sprintf("nginx %.3f ms, delivery %.3f ms, catalogue %.3f ms, track cache %.3f ms", one[fleet.RoleNginx].Seconds()*1e3/starts, one[fleet.RoleDelivery].Seconds()*1e3/starts,

@@ -1,12 +1,14 @@
 // Package sim plays a whole fleet in virtual time: millions of listeners, and every machine of a capacity plan.
 //
-// What decides in it is the code that decides in a real fleet: who owns a chunk is peer/members.Ring, what a track cache
-// keeps is trackcache/policy, how many machines there are is deploy/capacity, and the traffic is bench/traffic. What is
-// modelled is time: processors and network cards are queues whose work costs what `make bench` measured
-// (deploy/capacity/measured.json), the origin and the store answer after log-normal times, and the rules between them
-// (how nginx passes over a dead server, three beats until a member is dropped, one fill at a time, a second copy of what
-// is asked for twice, the next chunk fetched ahead, heads after the second play) are stated again here with the
-// constants of the real ones. There is no waiting, and the same Config gives the same Result.
+// What decides in it is the code that decides in a real fleet, the same types and functions: who owns a chunk
+// (peer/members.Ring), who counts as a member, and when no longer (peer/members.Roll), which member is asked, which next,
+// and when another one as well (peer/balance), what a track cache keeps, when it leaves the origin alone, whom it asks
+// before that, what it gets ahead of time, gives a second copy of, and may spend on heads (trackcache/policy,
+// trackcache.HeadPolicy). How many machines there are is deploy/capacity's plan, and the traffic is bench/traffic. What
+// is modelled is time: processors and network cards are queues whose work costs what `make bench` measured
+// (deploy/capacity/measured.json), the origin and the store answer after log-normal times; and what is no code of ours:
+// nginx, with the constants of its configuration (deploy/nginx), and the listeners' players. There is no waiting, and the
+// same Config gives the same Result.
 package sim
 
 import (
@@ -23,7 +25,9 @@ import (
 	"tutti"
 	"tutti/bench/traffic"
 	"tutti/deploy/capacity"
+	"tutti/peer/balance"
 	"tutti/peer/members"
+	"tutti/trackcache"
 	"tutti/trackcache/policy"
 )
 
@@ -51,25 +55,40 @@ type Origin struct {
 	Rate   float64       // requests a second that it takes
 }
 
-// The constants of the real parts.
+// The constants of nginx's configuration (deploy/nginx/nginx.conf.tmpl).
 const (
-	beat          = time.Second            // peer/members
-	silences      = 3                      // beats until a member is dropped (peer/members)
-	toDelivery    = time.Second            // connect timeout from nginx to A (deploy/nginx)
+	toDelivery    = time.Second            // connect timeout from nginx to A
 	toCache       = 500 * time.Millisecond // and to C
-	failsDelivery = 2                      // max_fails, within 1 s, for which the server is then passed over
-	failsCache    = 3
+	saysNothing   = 6 * time.Second        // until nginx gives up an A that has taken a request, as one does that is lost with its connections
+	sendsNothing  = 3 * time.Second        // and a C
+	failsDelivery = 2                      // max_fails, within failWindow, for which the server is then passed over
+	failsCache    = 10
 	failWindow    = time.Second
-	tripAfter     = 3 // failed reads in a row until a track cache leaves the origin alone (trackcache)
-	probeMin      = 500 * time.Millisecond
-	firstByte     = 5 * time.Second        // that a read of the origin may take (trackcache)
-	headReads     = 3000.0 / 88            // heads a second and track cache, by the quota (trackcache.HeadPolicy)
-	headWrites    = 1000.0 / 343           // likewise
-	storeMedian   = 8 * time.Millisecond   // for an item of 350 KB
-	hop           = 500 * time.Microsecond // between two machines of a region, there and back
-	refuseAfter   = time.Second            // of waiting in a queue: a clear 503 is better
-	patience      = 6                      // refusals until a listener gives up
+	keepalive     = 64 // connections that each worker keeps to all servers of a kind
 )
+
+// What the fleet and the listeners are taken to do besides.
+const (
+	beat        = time.Second            // of the members
+	dialTimeout = time.Second            // between members (peer.newTransport)
+	firstByte   = 5 * time.Second        // that a read of the origin may take (trackcache.ChunksConfig)
+	originTries = 3                      // reads of the origin for one chunk (trackcache)
+	storeMedian = 8 * time.Millisecond   // for an item of 340 KiB
+	storeSmall  = 4 * time.Millisecond   // for a small one
+	storeWait   = 50 * time.Millisecond  // that a fill waits for the store (trackcache)
+	peerHurry   = 20 * time.Millisecond  // for a member to say what it has (trackcache)
+	peerFirst   = time.Second            // for a member to begin to send (trackcache)
+	hop         = 500 * time.Microsecond // between two machines of a region, there and back
+	refuseAfter = time.Second            // of waiting in a queue: a clear 503 is better
+	patience    = 6                      // refusals until a listener gives up
+	addresses   = 12                     // of nginx machines that do not answer, until a listener gives up
+	persons     = 1 << 16                // that the members of the catalogue are ranked for
+)
+
+// epoch is when the simulation begins, for those who go by dates.
+var epoch = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+
+func date(at time.Duration) time.Time { return epoch.Add(at) }
 
 // Point is what happened in one interval.
 type Point struct {
@@ -116,13 +135,12 @@ func (q *queue) work(now, d time.Duration) {
 }
 
 type machine struct {
+	self     tutti.Member
 	cpu, net queue
 	cores    float64
 	perByte  time.Duration // ns × 1000 of the network card a byte, to keep what is below a ns
 	zone     int
 	dead     bool
-	fails    int // in a row, as those who ask it see it
-	avoid    time.Duration
 }
 
 func (m *machine) compute(now time.Duration, seconds float64) (wait time.Duration) {
@@ -139,43 +157,64 @@ func (m *machine) send(now time.Duration, bytes int64) (wait time.Duration) {
 
 type edge struct {
 	machine
-	kept lru
-	seen []passed // of each track cache
+	kept       lru
+	deliveries []passed // what it knows of each delivery's failures
+	caches     []passed // and of each track cache's
 }
 
-// passed is what an nginx knows of a track cache's failures.
+// passed is what an nginx knows of a server's failures.
 type passed struct {
 	fails int8
-	until time.Duration
+	since time.Duration // of the first of them
+	until time.Duration // when the server is asked again
+	stale int           // connections to it that were kept, and have been found to be dead
 }
+
+// silence is how long an exchange with a dead server takes: kept connections, one a worker, stand until the server has said
+// nothing for long; new ones cannot be opened.
+func (p *passed) silence(r *rand.Rand, workers float64, servers int, kept, connect time.Duration) time.Duration {
+	if p.stale < int(workers) && r.Float64()*float64(servers) < keepalive {
+		p.stale++
+		return kept
+	}
+	return connect
+}
+
+// fail counts a failure as nginx does: so many within the window, and the server is passed over for as long.
+func (p *passed) fail(now time.Duration, most int8) {
+	if now-p.since > failWindow {
+		p.fails, p.since = 0, now
+	}
+	if p.fails++; p.fails >= most {
+		p.fails, p.until = 0, now+failWindow
+	}
+}
+
+// asker is a process that asks members by peer/balance: what it knows of each.
+type asker struct {
+	machine
+	budget balance.HedgeBudget
+	known  []target // by the number of the member among its kind
+}
+
+type target struct {
+	of     *machine
+	health balance.Health
+	stale  bool // the connection that was kept has been found to be dead
+}
+
+// Health implements balance.Target.
+func (t *target) Health() *balance.Health { return &t.health }
 
 type cache struct {
 	machine
-	kept   *policy.S3FIFO[int32]
-	bytes  int64 // sent in this interval
-	again  bucket
-	writes bucket
-
-	failed  int // reads of the origin in a row
-	open    bool
-	probeAt time.Duration
-	wait    time.Duration
-}
-
-// bucket is a budget that grows with time, to at most a second's worth.
-type bucket struct {
-	rate, have float64
-	at         time.Duration
-}
-
-func (b *bucket) take(now time.Duration) bool {
-	b.have = min(max(b.rate, 1), b.have+b.rate*(now-b.at).Seconds())
-	b.at = now
-	if b.have < 1 {
-		return false
-	}
-	b.have--
-	return true
+	kept      *policy.S3FIFO[int32]
+	bytes     int64 // sent in this interval
+	reads     policy.Quota
+	writes    policy.Quota
+	breaker   policy.Breaker[int32] // of the origin
+	late      policy.Suspects[int16]
+	foresight policy.Foresight[int32]
 }
 
 type fleet struct {
@@ -183,27 +222,37 @@ type fleet struct {
 	cat      *traffic.Catalogue
 	r        *rand.Rand
 	costs    costs
+	heads    trackcache.HeadPolicy
 	edges    []*edge
-	delivery []*machine
-	catalog  []*machine
+	delivery []*asker // who know the members of the catalogue
+	catalog  []*asker // who know the track caches
 	caches   []*cache
-	alive    []*cache // in the ring
-	owners   [][2]int16
-	objects  []string
+	roll     members.Roll // as everybody is taken to see the members
 	ring     *members.Ring
-	place    map[string]int16
-	flying   []flight // by chunk: its latest fill
-	asked    []uint8  // by chunk: times that it was asked for since it was filled, up to 2
+	in       struct{ delivery, catalog []int } // the members there are, by number
+	share    float64                           // of a track cache in what a month's heads may cost
+	place    map[string]int16                  // of a track cache, by its address
+	ranked   [][]int16                         // members of the catalogue, by person
+	owners   [][tutti.Replicas + balance.MaxAsked]int16
+	objects  []string
+	flying   []flight    // by chunk: its latest fill
+	demand   [][2]demand // by chunk: at those who keep it
 	plays    []uint8
-	heads    []bool
+	known    []bool // by track: its head is in the store
 	origin   queue
 	later    retries
+	due      events
 	latency  histogram
 	p        Point
 	out      *Result
 	lost     bool
-	dropped  bool
-	moved    map[int32]uint8 // listeners whose nginx went away: how many they have tried since
+	moved    []int16 // by listener: at which nginx they are
+}
+
+// demand is what a track cache knows of the requests for a chunk that it keeps.
+type demand struct {
+	policy.Demand
+	cache int16
 }
 
 // flight is a fill that may be under way.
@@ -212,7 +261,38 @@ type flight struct {
 	until int32 // in ms
 }
 
-type costs struct{ nginxGB, nginxStart, deliveryStart, catalogStart, cacheStart, cacheGB, fillGB float64 }
+// event is something that happens by itself.
+type event struct {
+	at time.Duration
+	n  int // of those at the same time, the first made is the first
+	fn func(now time.Duration)
+}
+
+type events struct {
+	list []event
+	made int
+}
+
+func (e *events) Len() int { return len(e.list) }
+func (e *events) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(e.list[i].at, e.list[j].at), cmp.Compare(e.list[i].n, e.list[j].n)) < 0
+}
+func (e *events) Swap(i, j int) { e.list[i], e.list[j] = e.list[j], e.list[i] }
+func (e *events) Push(x any)    { e.list = append(e.list, x.(event)) }
+func (e *events) Pop() any {
+	last := e.list[len(e.list)-1]
+	e.list[len(e.list)-1] = event{}
+	e.list = e.list[:len(e.list)-1]
+	return last
+}
+
+// at lets fn happen at a time.
+func (f *fleet) at(at time.Duration, fn func(now time.Duration)) {
+	f.due.made++
+	heap.Push(&f.due, event{at, f.due.made, fn})
+}
+
+type costs struct{ nginxGB, nginxFetchGB, nginxStart, deliveryStart, catalogStart, cacheStart, cacheGB, fillGB float64 }
 
 // Run plays it to its end, or to the context's, whose error it returns then.
 func Run(ctx context.Context, name string, c Config) (Result, error) {
@@ -223,13 +303,15 @@ func Run(ctx context.Context, name string, c Config) (Result, error) {
 	for q := range traffic.Play(c.Traffic, c.Until) {
 		at := q.At + time.Duration(f.r.Int64N(int64(20*time.Millisecond)))
 		for len(f.later) > 0 && f.later[0].at <= at {
-			f.request(heap.Pop(&f.later).(retry))
+			r := heap.Pop(&f.later).(retry)
+			f.happen(r.at)
+			f.request(r)
 		}
 		for q.At >= next {
 			f.point(next)
 			next += c.Every
 		}
-		f.clock(q.At)
+		f.happen(at)
 		f.request(retry{at: at, first: at, q: q})
 		if f.out.Events%4096 == 0 && ctx.Err() != nil {
 			return Result{}, ctx.Err()
@@ -239,89 +321,196 @@ func Run(ctx context.Context, name string, c Config) (Result, error) {
 	return *f.out, nil
 }
 
+// happen lets happen what is due by now.
+func (f *fleet) happen(now time.Duration) {
+	for len(f.due.list) > 0 && f.due.list[0].at <= now {
+		e := heap.Pop(&f.due).(event)
+		e.fn(e.at)
+	}
+}
+
 func newFleet(c Config) *fleet {
+	seats := c.Traffic.Seats
+	if c.Traffic.Flash != nil {
+		seats += int(float64(seats) * c.Traffic.Flash.Surge)
+	}
 	f := &fleet{
 		c: c, cat: c.Traffic.Catalogue, r: rand.New(rand.NewPCG(c.Traffic.Seed, 3)), out: &Result{},
-		moved: map[int32]uint8{}, place: map[string]int16{},
-		flying: make([]flight, c.Traffic.Catalogue.Chunks()), asked: make([]uint8, c.Traffic.Catalogue.Chunks()),
+		heads: trackcache.HeadPolicy{}.WithDefaults(), roll: members.Roll{Beat: beat}, place: map[string]int16{},
+		flying: make([]flight, c.Traffic.Catalogue.Chunks()), demand: make([][2]demand, c.Traffic.Catalogue.Chunks()),
+		moved: make([]int16, seats),
 	}
 	figure := c.Plan.Figure
 	f.costs = costs{
-		nginxGB: figure(capacity.NginxPerGB) + figure(capacity.NginxTLSPerGB), nginxStart: figure(capacity.NginxPerStart),
+		nginxGB: figure(capacity.NginxPerGB) + figure(capacity.NginxTLSPerGB), nginxFetchGB: figure(capacity.NginxFetchPerGB), nginxStart: figure(capacity.NginxPerStart),
 		deliveryStart: figure(capacity.DeliveryPerStart), catalogStart: figure(capacity.CatalogPerStart), cacheStart: figure(capacity.CachePerStart),
 		cacheGB: figure(capacity.CachePerGB), fillGB: figure(capacity.FillPerGB),
 	}
 	f.plays = make([]uint8, f.cat.Tracks())
-	f.heads = make([]bool, f.cat.Tracks())
+	f.known = make([]bool, f.cat.Tracks())
 	f.objects = make([]string, f.cat.Tracks())
 	for t := range f.objects {
 		f.objects[t] = traffic.Object(int32(t))
 	}
 	roles := c.Plan.Roles
 	made := 0
-	newMachine := func(r capacity.Role) machine {
+	newMachine := func(r capacity.Role, s tutti.Service, n int) machine {
 		made++
-		return machine{cores: r.Cores, perByte: time.Duration(8 * 1.06 * 1000 / r.GbitEach), zone: made % max(1, c.Zones)}
+		at := address(s, n)
+		return machine{
+			cores: r.Cores, perByte: time.Duration(8 * 1.06 * 1000 / r.GbitEach), zone: made % max(1, c.Zones),
+			self: tutti.Member{ID: at, Address: at, Service: s, State: tutti.MemberReady},
+		}
 	}
-	for range roles[0].Instances {
-		f.edges = append(f.edges, &edge{machine: newMachine(roles[0]), kept: newLRU(c.EdgeBytes)})
+	for n := range roles[0].Instances {
+		f.edges = append(f.edges, &edge{
+			machine: newMachine(roles[0], "", n), kept: newLRU(c.EdgeBytes), deliveries: make([]passed, roles[1].Instances), caches: make([]passed, roles[3].Instances),
+		})
 	}
-	for range roles[1].Instances {
-		m := newMachine(roles[1])
-		f.delivery = append(f.delivery, &m)
+	for n := range roles[1].Instances {
+		f.delivery = append(f.delivery, &asker{machine: newMachine(roles[1], tutti.ServiceDelivery, n), known: make([]target, roles[2].Instances)})
 	}
-	for range roles[2].Instances {
-		m := newMachine(roles[2])
-		f.catalog = append(f.catalog, &m)
+	for n := range roles[2].Instances {
+		f.catalog = append(f.catalog, &asker{machine: newMachine(roles[2], tutti.ServiceCatalog, n), known: make([]target, roles[3].Instances)})
 	}
 	disk := int64(c.DiskShare * float64(f.cat.Bytes()) / float64(roles[3].Instances))
-	for i := range roles[3].Instances {
-		f.caches = append(f.caches, &cache{
-			machine: newMachine(roles[3]), kept: policy.NewS3FIFO[int32](disk), again: bucket{rate: headReads, have: headReads},
-			writes: bucket{rate: headWrites, have: headWrites},
-		})
-		f.place[address(i)] = int16(i)
+	for n := range roles[3].Instances {
+		w := &cache{machine: newMachine(roles[3], tutti.ServiceTrackCache, n), kept: policy.NewS3FIFO[int32](disk)}
+		f.heads.Budget(&w.reads, &w.writes)
+		f.caches = append(f.caches, w)
+		f.place[w.self.Address] = int16(n)
 	}
-	for _, e := range f.edges {
-		e.seen = make([]passed, len(f.caches))
+	for _, d := range f.delivery {
+		for i := range d.known {
+			d.known[i].of = &f.catalog[i].machine
+		}
 	}
-	f.turn()
+	for _, b := range f.catalog {
+		for i := range b.known {
+			b.known[i].of = &f.caches[i].machine
+		}
+	}
+	for i := range f.moved {
+		f.moved[i] = int16(i % len(f.edges))
+	}
+	f.look(0)
 	if c.Warm {
 		f.warm()
+	}
+	if c.LostAt > 0 {
+		f.at(c.LostAt, f.lose)
+		for at := beat / 2; at < c.Until; at += beat { // while all are well, looks change nothing
+			f.at(at, f.look)
+		}
 	}
 	return f
 }
 
-func address(cache int) string { return fmt.Sprintf("10.0.%d.%d:7000", cache/250, cache%250+1) }
+func address(s tutti.Service, n int) string {
+	return fmt.Sprintf("10.%d.%d.%d:7000", len(s), n/250, n%250+1)
+}
 
-// turn makes the ring of those track caches that are members.
-func (f *fleet) turn() {
-	var in []string
-	f.alive = f.alive[:0]
-	for i, c := range f.caches {
-		if !c.dead || !f.dropped {
-			in = append(in, address(i))
-			f.alive = append(f.alive, c)
-		}
+// all are the members, dead or not, in a fixed order.
+func (f *fleet) all() []*machine {
+	var out []*machine
+	for _, a := range slices.Concat(f.delivery, f.catalog) {
+		out = append(out, &a.machine)
 	}
-	f.ring = members.NewRing(in)
-	f.owners = make([][2]int16, f.cat.Chunks())
-	for i := range f.owners {
-		f.owners[i][0] = -1
+	for _, c := range f.caches {
+		out = append(out, &c.machine)
+	}
+	return out
+}
+
+// lose cuts zone 0 off.
+func (f *fleet) lose(time.Duration) {
+	for _, e := range f.edges {
+		e.dead = e.zone == 0
+	}
+	for _, m := range f.all() {
+		m.dead = m.zone == 0
+	}
+	f.lost = true
+}
+
+// look is what everybody does once a beat: read the members' signs of life, and go by who gives them. A member gave its
+// last at some moment of the beat before it died.
+func (f *fleet) look(now time.Duration) {
+	found := map[string]members.Found{}
+	for i, m := range f.all() {
+		phase := time.Duration(i*7919%1000) * beat / 1000
+		last := now
+		if m.dead {
+			last = min(now, f.c.LostAt)
+		}
+		found[m.self.ID] = members.Found{Version: uint64((last+phase)/beat) + 1, Read: func() (tutti.Member, error) { return m.self, nil }}
+	}
+	dropped, _ := f.roll.Look(date(now), found, time.Time{}) // items that make sense
+	if len(dropped) > 0 || f.ring == nil {
+		f.turn()
 	}
 }
 
-// ownersOf asks the ring, once for each chunk.
-func (f *fleet) ownersOf(track, n int32) [2]int16 {
+// turn goes by a new list of members.
+func (f *fleet) turn() {
+	caches := f.roll.Ready(tutti.ServiceTrackCache)
+	in := make([]string, len(caches))
+	for i, m := range caches {
+		in[i] = m.Address
+	}
+	f.ring = members.NewRing(in)
+	f.share = 1 / float64(max(1, len(in)))
+	f.owners = make([][tutti.Replicas + balance.MaxAsked]int16, f.cat.Chunks())
+	for i := range f.owners {
+		f.owners[i][0] = -1
+	}
+	numbers := func(of []*asker, s tutti.Service) (out []int) {
+		here := map[string]bool{}
+		for _, m := range f.roll.Ready(s) {
+			here[m.ID] = true
+		}
+		for i, m := range of {
+			if here[m.self.ID] {
+				out = append(out, i)
+			}
+		}
+		return out
+	}
+	f.in.delivery, f.in.catalog = numbers(f.delivery, tutti.ServiceDelivery), numbers(f.catalog, tutti.ServiceCatalog)
+	f.ranked = make([][]int16, persons)
+}
+
+// ownersOf asks the ring, once for each chunk: those who own it, and those who would be asked next.
+func (f *fleet) ownersOf(track, n int32) []int16 {
 	o := &f.owners[f.cat.Chunk(track, n)]
 	if o[0] < 0 {
-		at := f.ring.Owners(members.SliceKey(tutti.ChunkID{Object: f.objects[track], N: int64(n)}), tutti.Replicas)
-		o[0], o[1] = f.place[at[0]], -1
-		if len(at) > 1 {
-			o[1] = f.place[at[1]]
+		at := f.ring.Owners(members.SliceKey(tutti.ChunkID{Object: f.objects[track], N: int64(n)}), len(o))
+		for i := range o {
+			o[i] = -1
+			if i < len(at) {
+				o[i] = f.place[at[i]]
+			}
 		}
 	}
-	return *o
+	return o[:min(len(o), f.ring.Len())]
+}
+
+// keepers are those of a chunk's owners with whom it should lie.
+func (f *fleet) keepers(track, n int32) []int16 {
+	o := f.ownersOf(track, n)
+	return o[:min(len(o), tutti.Replicas)]
+}
+
+// near ranks the members of the catalogue for a person, once for each.
+func (f *fleet) near(listener int32) []int16 {
+	person := int(listener) % persons
+	if f.ranked[person] == nil {
+		of := balance.Rank(f.in.catalog, fmt.Sprint("us-", person), func(i int) string { return f.catalog[i].self.ID })
+		for _, i := range of {
+			f.ranked[person] = append(f.ranked[person], int16(i))
+		}
+	}
+	return f.ranked[person]
 }
 
 // warm fills the caches with what is popular, and knows heads of as much: as after weeks.
@@ -341,15 +530,12 @@ func (f *fleet) warm() {
 		}
 	}
 	for _, t := range slices.Backward(tracks[:known]) {
-		f.plays[t], f.heads[t] = 2, true
+		f.plays[t], f.known[t] = 2, true
 		for n := range f.cat.ChunksOf(t) {
 			chunk, size := f.cat.Chunk(t, n), f.cat.ChunkBytes(t, n)
-			for _, o := range f.ownersOf(t, n) {
-				if o >= 0 {
-					f.caches[o].kept.Restore(chunk, size)
-				}
+			for _, o := range f.keepers(t, n) {
+				f.caches[o].kept.Restore(chunk, size)
 			}
-			f.asked[chunk] = 2
 		}
 	}
 	for _, e := range f.edges {
@@ -369,34 +555,11 @@ func (f *fleet) warm() {
 	}
 }
 
-// clock lets happen what is due.
-func (f *fleet) clock(now time.Duration) {
-	if f.c.LostAt > 0 && !f.lost && now >= f.c.LostAt {
-		f.lost = true
-		for _, e := range f.edges {
-			e.dead = e.zone == 0
-		}
-		for _, m := range slices.Concat(f.delivery, f.catalog) {
-			m.dead = m.zone == 0
-		}
-		for _, c := range f.caches {
-			c.dead = c.zone == 0
-		}
-	}
-	// Members are dropped after three beats; nginx and A go by the members.
-	if f.lost && !f.dropped && now >= f.c.LostAt+silences*beat {
-		f.dropped = true
-		f.turn()
-		gone := func(m *machine) bool { return m.dead }
-		f.delivery = slices.DeleteFunc(f.delivery, gone)
-		f.catalog = slices.DeleteFunc(f.catalog, gone)
-	}
-}
-
 type retry struct {
 	at, first time.Duration
 	q         traffic.Request
-	tried     int
+	refused   int
+	missed    int // addresses that did not answer
 }
 
 type retries []retry
@@ -417,12 +580,25 @@ func (r *retries) Pop() any {
 // much again by chance, so that those who were refused together do not come back together.
 func (f *fleet) again(q retry, after time.Duration) {
 	f.p.Refused++
-	if q.tried++; q.tried > patience {
+	if q.refused++; q.refused > patience {
 		f.p.Lost++
 		return
 	}
-	after <<= min(q.tried-1, 4)
+	after <<= min(q.refused-1, 4)
 	q.at += after + time.Duration(f.r.Float64()*float64(after)/2)
+	heap.Push(&f.later, q)
+}
+
+// elsewhere puts a request off that nobody answered: a player tries another of the addresses that the name has, after a
+// second or a bit more, and stays with one that answers.
+func (f *fleet) elsewhere(q retry) {
+	f.p.Refused++
+	if q.missed++; q.missed > addresses {
+		f.p.Lost++
+		return
+	}
+	f.moved[q.q.Listener] = int16(f.r.IntN(len(f.edges)))
+	q.at += time.Second + time.Duration(f.r.Float64()*float64(time.Second/2))
 	heap.Push(&f.later, q)
 }
 
@@ -430,27 +606,18 @@ func (f *fleet) again(q retry, after time.Duration) {
 func (f *fleet) request(q retry) {
 	f.out.Events++
 	now, took := q.at, time.Duration(0)
-	e := f.edges[int(q.q.Listener)%len(f.edges)]
+	e := f.edges[f.moved[q.q.Listener]]
 	if e.dead {
-		// No answer: a player tries again after a second or two, at another of the addresses that the name has, and stays
-		// with one that answers.
-		e = f.edges[(int(q.q.Listener)*7+int(f.moved[q.q.Listener]))%len(f.edges)]
-		if f.moved[q.q.Listener] == 0 || e.dead {
-			f.moved[q.q.Listener]++
-			f.again(q, time.Second)
-			return
-		}
+		f.elsewhere(q)
+		return
 	}
 	if q.q.Start {
-		d, ok := f.control(now, e)
+		d, ok := f.control(now, e, q.q)
 		if !ok {
 			f.again(q, time.Second)
 			return
 		}
 		took += d
-		if f.plays[q.q.Track] < 2 {
-			f.plays[q.q.Track]++
-		}
 	}
 	chunk, size := f.cat.Chunk(q.q.Track, q.q.Chunk), f.cat.ChunkBytes(q.q.Track, q.q.Chunk)
 	f.p.Requests++
@@ -463,7 +630,7 @@ func (f *fleet) request(q retry) {
 			f.again(q, time.Second)
 			return
 		}
-		took += d
+		took += d + e.compute(now, float64(size)/1e9*f.costs.nginxFetchGB)
 		e.kept.add(chunk, size)
 	}
 	took += e.send(now, size)
@@ -474,83 +641,185 @@ func (f *fleet) request(q retry) {
 }
 
 // control is the round trip from nginx to A, to B, and to C and back.
-func (f *fleet) control(now time.Duration, e *edge) (took time.Duration, ok bool) {
+func (f *fleet) control(now time.Duration, e *edge, q traffic.Request) (took time.Duration, ok bool) {
 	took = e.compute(now, f.costs.nginxStart)
-	for _, part := range []struct {
-		of      []*machine
-		cost    float64
-		timeout time.Duration
-		fails   int
-	}{{f.delivery, f.costs.deliveryStart, toDelivery, failsDelivery}, {f.catalog, f.costs.catalogStart, toCache, failsCache}} {
-		m, lost := f.pick(now, part.of, part.timeout, part.fails)
-		took += lost
-		if m == nil || m.cpu.wait(now) > refuseAfter {
-			return took, false
-		}
-		took += hop + m.compute(now, part.cost)
+	a, lost := f.pick(now, e)
+	took += lost
+	if a == nil || a.cpu.wait(now) > refuseAfter {
+		return took, false
 	}
-	c := f.alive[f.r.IntN(len(f.alive))]
-	if !c.dead {
-		took += hop + c.compute(now, f.costs.cacheStart)
-	} // else B answers without: getting ready is no condition of a plan
+	took += hop + a.compute(now, f.costs.deliveryStart)
+	read := balance.Class{Patience: balance.Read, Hedge: balance.Hedge, Again: true}
+	ranked := f.near(q.Listener)
+	targets := make([]*target, len(ranked))
+	for i, b := range ranked {
+		targets[i] = &a.known[b]
+	}
+	d, at, ok := f.ask(now, read, &a.budget, balance.Near(targets, date(now)), f.costs.catalogStart)
+	took += d
+	if !ok {
+		return took, false
+	}
+	b := f.catalog[f.number(a, at)]
+	read.Hedge /= 2
+	owners := f.ownersOf(q.Track, 0)
+	targets = targets[:0]
+	for _, o := range owners {
+		targets = append(targets, &b.known[o])
+	}
+	keepers := min(len(targets), tutti.Replicas)
+	d, at, ok = f.ask(now, read, &b.budget, balance.Owners(targets[:keepers], targets[keepers:], date(now)), f.costs.cacheStart)
+	took += d
+	if !ok {
+		return took, false
+	}
+	f.prepared(now, f.number(b, at), q.Track)
 	return took, true
 }
 
-// pick chooses the less busy of two machines, as least_conn does on average, passes over those known to be away, and
+// number is which member a target of an asker's is.
+func (f *fleet) number(of *asker, t *target) int {
+	for i := range of.known {
+		if &of.known[i] == t {
+			return i
+		}
+	}
+	return -1
+}
+
+// pick chooses the less busy of two deliveries, as least_conn does on average, passes over those known to be away, and
 // pays for finding it out.
-func (f *fleet) pick(now time.Duration, of []*machine, timeout time.Duration, fails int) (*machine, time.Duration) {
+func (f *fleet) pick(now time.Duration, e *edge) (*asker, time.Duration) {
 	var lost time.Duration
-	for range 3 {
-		var best *machine
+	for range 3 { // proxy_next_upstream_tries
+		best := -1
 		for range 2 {
-			m := of[f.r.IntN(len(of))]
-			if m.avoid > now { // its neighbour in the list instead
-				m = of[(slices.Index(of, m)+1)%len(of)]
+			at := f.r.IntN(len(f.in.delivery))
+			if e.deliveries[f.in.delivery[at]].until > now { // its neighbour in the list instead
+				at = (at + 1) % len(f.in.delivery)
 			}
-			if best == nil || m.cpu.wait(now) < best.cpu.wait(now) {
-				best = m
+			if n := f.in.delivery[at]; best < 0 || f.delivery[n].cpu.wait(now) < f.delivery[best].cpu.wait(now) {
+				best = n
 			}
 		}
-		if !best.dead {
-			return best, lost
+		if !f.delivery[best].dead {
+			return f.delivery[best], lost
 		}
-		lost += timeout
-		if best.fails++; best.fails >= fails {
-			best.fails, best.avoid = 0, now+failWindow
-		}
+		lost += e.deliveries[best].silence(f.r, e.cores, len(f.in.delivery), saysNothing, toDelivery)
+		e.deliveries[best].fail(now, failsDelivery)
 	}
 	return nil, lost
 }
 
-// fetch gets a chunk from its owner, or from the next one.
-func (f *fleet) fetch(now time.Duration, e *edge, track, n int32) (took time.Duration, ok bool) {
-	owners := f.ownersOf(track, n)
-	for i, o := range owners {
-		if o < 0 {
-			break
+// ask puts a control question to members, as peer.Client does, and returns who answered, and after how long.
+func (f *fleet) ask(now time.Duration, how balance.Class, budget *balance.HedgeBudget, targets []*target, cost float64) (took time.Duration, won *target, ok bool) {
+	if len(targets) == 0 {
+		return 0, nil, false
+	}
+	race := balance.NewRace(how, len(targets), budget)
+	type exchange struct {
+		t            *target
+		over         time.Duration
+		dead, unsent bool
+	}
+	var open []exchange
+	asked := 0
+	ask := func(at time.Duration) {
+		t := targets[asked]
+		asked++
+		x := exchange{t: t, dead: t.of.dead}
+		switch {
+		case !x.dead:
+			x.over = at + hop + t.of.compute(now, cost)
+		case t.stale:
+			x.over, x.unsent = at+dialTimeout, true
+		default: // the connections that are kept stand, and nothing comes
+			x.over, t.stale = at+how.Patience, true
 		}
-		c, seen := f.caches[o], &e.seen[o]
+		t.health.Begin()
+		f.at(now+x.over, func(time.Duration) { t.health.End() })
+		open = append(open, x)
+	}
+	ask(0)
+	slow := race.Hedge()
+	for {
+		i := 0
+		for k := range open {
+			if open[k].over < open[i].over {
+				i = k
+			}
+		}
+		x := open[i]
+		if slow > 0 && slow < x.over {
+			at := slow
+			slow = 0
+			if race.Slow(budget) {
+				ask(at)
+			}
+			continue
+		}
+		open = slices.Delete(open, i, i+1)
+		if !x.dead {
+			x.t.health.Answered()
+			for _, other := range open { // asked before, and still silent
+				if other.dead {
+					other.t.health.Suspect(date(now + x.over))
+				}
+			}
+			return x.over, x.t, true
+		}
+		x.t.health.Suspect(date(now + x.over))
+		switch race.Failed(false, tutti.KindUnavailable, x.unsent) {
+		case balance.Ask:
+			ask(x.over)
+		case balance.Wait:
+		case balance.GiveUp, balance.Final:
+			return x.over, nil, false
+		}
+	}
+}
+
+// prepared is what a track cache does when it is told that a track begins: it counts, and keeps the heads of what is
+// played again.
+func (f *fleet) prepared(now time.Duration, o int, track int32) {
+	c := f.caches[o]
+	f.plays[track] = min(f.plays[track]+1, 2)
+	if f.known[track] || !f.heads.When.Due(f.plays[track]) || int16(o) != f.ownersOf(track, 0)[0] {
+		return
+	}
+	if c.reads.Take(date(now), 1, f.share) && c.writes.Take(date(now), trackcache.HeadWriteUnits, f.share) {
+		f.known[track] = true
+		f.p.HeadWrite++
+	}
+}
+
+// fetch gets a chunk from its owner, or from the next one on the ring.
+func (f *fleet) fetch(now time.Duration, e *edge, track, n int32) (took time.Duration, ok bool) {
+	tries := 0
+	for _, o := range f.ownersOf(track, n) {
+		c, seen := f.caches[o], &e.caches[o]
 		if seen.until > now {
 			continue
 		}
+		if tries++; tries > 3 { // proxy_next_upstream_tries
+			break
+		}
 		if c.dead {
-			took += toCache
-			if seen.fails++; seen.fails >= failsCache {
-				seen.fails, seen.until = 0, now+failWindow
-			}
+			took += seen.silence(f.r, e.cores, len(f.caches), sendsNothing, toCache)
+			seen.fail(now, failsCache)
 			continue
 		}
 		if c.cpu.wait(now)+c.net.wait(now) > refuseAfter {
 			return took, false
 		}
-		d, ok := f.serve(now, o, owners[1-i], track, n)
+		d, ok := f.serve(now, o, track, n)
 		return took + d, ok
 	}
 	return took, false
 }
 
-// serve answers from a track cache.
-func (f *fleet) serve(now time.Duration, o, other int16, track, n int32) (took time.Duration, ok bool) {
+// serve answers nginx from a track cache.
+func (f *fleet) serve(now time.Duration, o int16, track, n int32) (took time.Duration, ok bool) {
 	c := f.caches[o]
 	chunk, size := f.cat.Chunk(track, n), f.cat.ChunkBytes(track, n)
 	took = hop + c.compute(now, float64(size)/1e9*f.costs.cacheGB)
@@ -559,23 +828,28 @@ func (f *fleet) serve(now time.Duration, o, other int16, track, n int32) (took t
 		if fl := f.flying[chunk]; fl.cache == o {
 			took += max(0, time.Duration(fl.until)*time.Millisecond-now)
 		}
-		if f.asked[chunk] < 2 {
-			if f.asked[chunk]++; f.asked[chunk] == 2 && other >= 0 && !f.caches[other].dead && !f.caches[other].kept.Has(chunk) {
-				f.caches[other].kept.Add(chunk, size) // a second copy, should this one be killed
-				c.send(now, size)
+		if _, again := f.demandOf(chunk, o).Asked(); again {
+			if keepers := f.keepers(track, n); len(keepers) > 1 && keepers[0] == o { // a second copy, should this one be killed
+				f.foresee(now, keepers[1], track, n, false)
 			}
 		}
 	} else {
-		d, ok := f.fill(now, o, other, track, n, true)
+		d, ok := f.fill(now, o, track, n, forListener)
 		if !ok {
 			return took, false
 		}
 		took += d
 	}
-	if n+1 < f.cat.ChunksOf(track) {
-		next := f.ownersOf(track, n+1)
-		if w := f.caches[next[0]]; !w.dead && !w.kept.Has(f.cat.Chunk(track, n+1)) {
-			f.fill(now, next[0], next[1], track, n+1, false)
+	row, reach := c.foresight.Heard(track, int64(n), date(now))
+	for next := n + 1; next <= n+int32(reach) && next < f.cat.ChunksOf(track); next++ {
+		if c.foresight.Tell(track, int64(next), row, date(now)) {
+			to := f.keepers(track, next)[0]
+			if w := f.caches[to]; !w.dead {
+				w.foresight.Expect(track, int64(next), date(now))
+				if row {
+					f.foresee(now, to, track, next, true)
+				}
+			}
 		}
 	}
 	took += c.send(now, size)
@@ -583,76 +857,176 @@ func (f *fleet) serve(now time.Duration, o, other int16, track, n int32) (took t
 	return took, true
 }
 
-// fill brings a chunk into a track cache: from the other owner, from its head, from the origin.
-func (f *fleet) fill(now time.Duration, o, other int16, track, n int32, asked bool) (took time.Duration, ok bool) {
+// foresee has a track cache get a chunk before anybody asks for it there.
+func (f *fleet) foresee(now time.Duration, o int16, track, n int32, ahead bool) {
+	c, chunk := f.caches[o], f.cat.Chunk(track, n)
+	if c.dead || c.kept.Has(chunk) || c.breaker.Open() {
+		return
+	}
+	if _, ok := f.fill(now, o, track, n, forNobody); ok {
+		f.demandOf(chunk, o).Ahead = ahead
+	}
+}
+
+// demandOf is what a track cache knows of the requests for a chunk. There is room for those who own it; when others come to
+// do, they take the place of one that does no longer.
+func (f *fleet) demandOf(chunk int32, o int16) *policy.Demand {
+	two := &f.demand[chunk]
+	for i := range two {
+		if two[i].cache == o+1 {
+			return &two[i].Demand
+		}
+	}
+	i := 0
+	if two[0].cache != 0 && (two[1].cache == 0 || !f.caches[two[1].cache-1].kept.Has(chunk) || f.caches[two[1].cache-1].dead) {
+		i = 1
+	}
+	two[i] = demand{cache: o + 1}
+	return &two[i].Demand
+}
+
+// whom a chunk is fetched for.
+type whom uint8
+
+const (
+	forListener whom = iota
+	forMember        // another member: no third one is asked
+	forNobody        // yet
+)
+
+// fill brings a chunk into a track cache: from its other owner, from its head, from the origin.
+func (f *fleet) fill(now time.Duration, o int16, track, n int32, who whom) (took time.Duration, ok bool) {
 	c := f.caches[o]
 	chunk, size := f.cat.Chunk(track, n), f.cat.ChunkBytes(track, n)
+	keepers := f.keepers(track, n)
+	self := slices.Index(keepers, o)
 	keep := func(ready time.Duration) {
-		c.kept.Add(chunk, size)
+		if self >= 0 {
+			c.kept.Add(chunk, size)
+			*f.demandOf(chunk, o) = policy.Demand{}
+		}
 		f.flying[chunk] = flight{o, int32(ready / time.Millisecond)}
-		f.asked[chunk] = 0
-		if asked {
-			f.asked[chunk] = 1
+	}
+	if who != forMember {
+		for i, ifHeld := range policy.Sources(len(keepers), self, func(i int) bool { return c.late.Suspected(keepers[i], date(now)) }) {
+			p := f.caches[keepers[i]]
+			wait := peerFirst
+			if ifHeld || c.breaker.Open() {
+				wait = peerHurry
+			}
+			if p.dead {
+				took += wait
+				c.late.Note(keepers[i], date(now+took))
+				continue
+			}
+			if ifHeld {
+				took += hop
+				if !p.kept.Has(chunk) {
+					continue
+				}
+			}
+			took += hop
+			if !p.kept.Hit(chunk) {
+				d, ok := f.fill(now, keepers[i], track, n, forMember)
+				if !ok {
+					continue
+				}
+				took += d
+			} else if who == forListener {
+				f.p.Peer++
+			}
+			took += p.compute(now, float64(size)/1e9*f.costs.cacheGB) + p.send(now, size)
+			keep(now + took)
+			return took, true
 		}
 	}
-	if other >= 0 && !f.caches[other].dead && f.caches[other].kept.Has(chunk) {
-		p := f.caches[other]
-		took = hop + p.compute(now, float64(size)/1e9*f.costs.cacheGB) + p.send(now, size)
-		keep(now + took)
-		if asked {
-			f.p.Peer++
+	headed := time.Duration(-1)
+	if n == 0 && !c.breaker.Open() && c.reads.Take(date(now), trackcache.HeadReadUnits, f.share) {
+		if f.known[track] {
+			f.p.HeadRate++
+			if d := f.logNormal(storeMedian, 0.4); d < storeWait {
+				headed = took + d
+			}
+			took += min(f.logNormal(storeMedian, 0.4), storeWait)
+		} else {
+			c.reads.Back(trackcache.HeadReadUnits - 1)
+			took += min(f.logNormal(storeSmall, 0.4), storeWait)
 		}
-		return took, true
 	}
-	if n == 0 && asked && f.heads[track] && c.again.take(now) {
+	if self != 0 && who != forMember && !c.breaker.Open() { // the lease
+		took += min(f.logNormal(storeSmall, 0.4), storeWait)
+	}
+	d, ok := f.read(now, c, track, size)
+	if !ok && headed < 0 {
+		return took + d, false
+	}
+	if ok {
+		keep(now + took + d)
+	}
+	switch {
+	case who == forNobody:
+	case headed >= 0: // a listener begins with it, and the rest of the chunk comes behind
 		f.p.Head++
-		f.p.HeadRate++
-		took = f.logNormal(storeMedian, 0.4)
-		if d, ok := f.read(now, c, size); ok { // the rest of the chunk, behind the head
-			keep(now + max(took, d))
-		}
-		return took, true
-	}
-	d, ok := f.read(now, c, size)
-	if !ok {
-		return 0, false
-	}
-	keep(now + d)
-	if n == 0 && f.plays[track] >= 2 && !f.heads[track] && c.writes.take(now) {
-		f.heads[track] = true
-		f.p.HeadWrite++
-	}
-	if asked {
+		return headed, true
+	case who == forListener || who == forMember:
 		f.p.Origin++
 	}
-	return d, true
+	return took + d, true
 }
 
 // read asks the origin, unless it has been found to be away.
-func (f *fleet) read(now time.Duration, c *cache, size int64) (took time.Duration, ok bool) {
-	if c.open {
-		if now < c.probeAt {
-			return 0, false
+func (f *fleet) read(now time.Duration, c *cache, track int32, size int64) (took time.Duration, ok bool) {
+	for range originTries {
+		if c.breaker.Open() {
+			c.breaker.Wanted(track)
+			return took, false
 		}
-	}
-	f.p.OriginRate++
-	wait := f.origin.wait(now)
-	if wait > firstByte {
+		f.p.OriginRate++
+		wait := f.origin.wait(now)
+		if wait <= firstByte {
+			took += f.take(wait)
+			f.origin.work(now, time.Duration(1e9/f.c.Origin.Rate))
+			c.compute(now, float64(size)/1e9*f.costs.fillGB)
+			f.at(now+took, func(time.Duration) { c.breaker.Answered(track, true) })
+			return took, true
+		}
 		// Given up after that long, which is work for nobody: the origin refuses what it cannot take.
-		c.failed++
-		if c.open {
-			c.wait = min(2*c.wait, 4*probeMin)
-			c.probeAt = now + c.wait
-		} else if c.failed >= tripAfter {
-			c.open, c.wait, c.probeAt = true, probeMin, now+probeMin
-		}
-		return 0, false
+		took += firstByte
+		f.at(now+took, func(now time.Duration) {
+			if _, probe := c.breaker.Failed(track); probe {
+				f.probe(now, c)
+			}
+		})
 	}
-	c.failed, c.open = 0, false
-	f.origin.work(now, time.Duration(1e9/f.c.Origin.Rate))
-	took = wait + f.logNormal(f.c.Origin.Median, f.c.Origin.Spread)
-	c.compute(now, float64(size)/1e9*f.costs.fillGB)
-	return took, true
+	return took, false
+}
+
+func (f *fleet) take(wait time.Duration) time.Duration {
+	return wait + f.logNormal(f.c.Origin.Median, f.c.Origin.Spread)
+}
+
+// probe asks the origin now and then, until it answers.
+func (f *fleet) probe(now time.Duration, c *cache) {
+	track, wait, ok := c.breaker.Probe()
+	if !ok {
+		return
+	}
+	f.at(now+wait, func(now time.Duration) {
+		f.p.OriginRate++
+		queue := f.origin.wait(now)
+		if queue > policy.ProbeMax {
+			f.at(now+policy.ProbeMax, func(now time.Duration) {
+				c.breaker.Failed(track)
+				f.probe(now, c)
+			})
+			return
+		}
+		f.origin.work(now, time.Duration(1e9/f.c.Origin.Rate))
+		f.at(now+f.take(queue), func(now time.Duration) {
+			c.breaker.Answered(track, true)
+			f.probe(now, c)
+		})
+	})
 }
 
 func (f *fleet) logNormal(median time.Duration, sigma float64) time.Duration {
@@ -696,7 +1070,7 @@ func (f *fleet) point(at time.Duration) {
 		return float64(max(cpu, net)) / float64(max(1, alive)) / float64(f.c.Every)
 	}
 	p.EdgeBusy = busy(len(f.edges), func(i int) *machine { return &f.edges[i].machine })
-	p.DeliveryBusy = busy(len(f.delivery), func(i int) *machine { return f.delivery[i] })
+	p.DeliveryBusy = busy(len(f.delivery), func(i int) *machine { return &f.delivery[i].machine })
 	p.CacheBusy = busy(len(f.caches), func(i int) *machine { return &f.caches[i].machine })
 	f.out.Points = append(f.out.Points, *p)
 	f.p, f.latency = Point{}, histogram{}

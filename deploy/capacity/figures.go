@@ -50,6 +50,7 @@ type Figures struct {
 // The names in measured.json: what this program costs.
 const (
 	NginxPerGB        = "nginx_cpu_per_gb"          // CPU seconds to send a GB of cached slices
+	NginxFetchPerGB   = "nginx_fetch_cpu_per_gb"    // CPU seconds more a GB to fetch slices from the track caches and keep them
 	NginxPerStart     = "nginx_cpu_per_start"       // CPU seconds a stream start beside its bytes
 	NginxTLSPerGB     = "nginx_tls_cpu_per_gb"      // CPU seconds more a GB for TLS 1.3
 	NginxPerHandshake = "nginx_tls_cpu_per_session" // CPU seconds a TLS handshake
@@ -68,7 +69,7 @@ const (
 )
 
 var measuredNames = []string{
-	NginxPerGB, NginxPerStart, NginxTLSPerGB, NginxPerHandshake, NginxMemory, DeliveryPerStart, CatalogPerStart,
+	NginxPerGB, NginxFetchPerGB, NginxPerStart, NginxTLSPerGB, NginxPerHandshake, NginxMemory, DeliveryPerStart, CatalogPerStart,
 	CachePerStart, CachePerGB, FillPerGB, APIPerRequest, CatalogMemory, ReadsPerStart, WritesPerPlay, ReadsPerPlay, MemberBytes,
 }
 

@@ -78,6 +78,8 @@ type Role struct {
 	Binds     string  `json:"binds"`      // which of them asks for the most machines
 	Needed    int     `json:"needed"`     // at the utilisation
 	Instances int     `json:"instances"`  // so that as many are left when a zone is gone
+	Used      float64 `json:"used"`       // share of what binds, of each instance at the peak
+	UsedLess  float64 `json:"usedLess"`   // the same with a zone lost at the peak
 	PriceHour float64 `json:"priceAHour"` // of one
 	Cores     float64 `json:"coresEach"`
 	GbitEach  float64 `json:"gbitEach"`
@@ -188,9 +190,11 @@ func compute(q Question, m, a Figures) Plan {
 		tls = p.GBPerSecond*m.at(NginxTLSPerGB) + p.Network.HandshakesSecond*m.at(NginxPerHandshake)
 		p.Network.TLSCores = tls
 	}
+	passed := 1 - a.at(edgeHit) // to the track caches
+	toEdge := p.GBPerSecond * passed
 	edge := Role{
 		Name: "nginx", Machine: a.Figures[edgeVCPU].Source, PriceHour: a.at(edgePrice),
-		CPU:       p.GBPerSecond*m.at(NginxPerGB) + p.StartsPerSecond*m.at(NginxPerStart) + tls,
+		CPU:       p.GBPerSecond*m.at(NginxPerGB) + toEdge*m.at(NginxFetchPerGB) + p.StartsPerSecond*m.at(NginxPerStart) + tls,
 		Gbit:      p.GBPerSecond * 8 * a.at(framing),
 		MemoryGiB: listeners * slices * m.at(NginxMemory) / giB,
 		Files:     listeners * (1 + slices),
@@ -216,8 +220,6 @@ func compute(q Question, m, a Figures) Plan {
 	catalog.count(q, a, machine{cores: a.at(nodeVCPU), gbit: a.at(nodeGbit)}) // each holds all tracks: a limit, not a number of machines
 
 	// C: what nginx does not have itself.
-	passed := 1 - a.at(edgeHit)
-	toEdge := p.GBPerSecond * passed
 	cache := Role{
 		Name: "trackcache", Machine: a.Figures[cacheVCPU].Source, PriceHour: a.at(cachePrice),
 		Gbit: toEdge * 8 * a.at(framing),
@@ -277,25 +279,32 @@ type machine struct{ cores, gbit, gib, disk, files float64 }
 // count says how many machines of a size a role takes.
 func (r *Role) count(q Question, a Figures, each machine) {
 	r.Cores, r.GbitEach = each.cores, each.gbit
-	most := 0.0
+	most, full := 0.0, 0.0 // full: with nothing left over
 	for _, need := range []struct {
 		what       string
 		load, each float64
+		used       float64 // of it at most
 	}{
-		{"CPU", r.CPU, each.cores * a.at(utilisation)},
-		{"network", r.Gbit, each.gbit * a.at(utilisation)},
-		{"memory", r.MemoryGiB, each.gib * a.at(utilisation)},
-		{"disk", r.DiskGB, each.disk * 0.9},
-		{"open files", r.Files, each.files * a.at(utilisation)},
+		{"CPU", r.CPU, each.cores, a.at(utilisation)},
+		{"network", r.Gbit, each.gbit, a.at(utilisation)},
+		{"memory", r.MemoryGiB, each.gib, a.at(utilisation)},
+		{"disk", r.DiskGB, each.disk, 0.9},
+		{"open files", r.Files, each.files, a.at(utilisation)},
 	} {
-		if need.each > 0 && need.load/need.each > most {
-			most, r.Binds = need.load/need.each, need.what
+		if need.each > 0 && need.load/(need.each*need.used) > most {
+			most, full, r.Binds = need.load/(need.each*need.used), need.load/need.each, need.what
 		}
 	}
 	r.Needed = max(1, int(math.Ceil(most-1e-9)))
 	r.Instances = r.Needed
 	if q.Zones > 1 {
 		r.Instances = max(2, int(math.Ceil(float64(r.Needed)*float64(q.Zones)/float64(q.Zones-1)-1e-9)))
+	}
+	r.Used = full / float64(r.Instances)
+	r.UsedLess = r.Used
+	if q.Zones > 1 { // they stand in the zones in turn
+		left := r.Instances - (r.Instances+q.Zones-1)/q.Zones
+		r.UsedLess = full / float64(max(1, left))
 	}
 }
 

@@ -54,13 +54,13 @@ func (p Plan) WriteText(w io.Writer) error {
 		percent(p.HitRatio), percent(p.CacheHitRatio))
 
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ROLE\tMACHINES\tOF\tBOUND BY\tCORES BUSY\tGBIT/S OUT\tMEMORY GIB\tDISK GB\t$ A MONTH")
+	fmt.Fprintln(t, "ROLE\tMACHINES\tOF\tBOUND BY\tUSED\tA ZONE LOST\tCORES BUSY\tGBIT/S OUT\tMEMORY GIB\tDISK GB\t$ A MONTH")
 	for _, r := range p.Roles {
 		machines := fmt.Sprint(r.Instances)
 		if q.Zones > 1 {
 			machines = fmt.Sprintf("%d (%d and a zone's loss)", r.Instances, r.Needed)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, machines, machineName(r.Machine), r.Binds,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, machines, machineName(r.Machine), r.Binds, percent(r.Used), percent(r.UsedLess),
 			number(r.CPU), number(r.Gbit), number(r.MemoryGiB), number(r.DiskGB), number(float64(r.Instances)*r.PriceHour*monthHours))
 	}
 	_ = t.Flush() // a Builder takes everything

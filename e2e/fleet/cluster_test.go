@@ -17,6 +17,7 @@ import (
 // TestCluster runs `make cluster`'s program as a person does: with a folder of music, which it must leave alone; killing a
 // part, which comes back; ^C, which leaves nothing behind; and once more on the same data, where what was starred still is.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	ctx, dir := t.Context(), t.TempDir()
 	music := filepath.Join(dir, "music")
 	_, err := Music{Album: "Mine", Tracks: 2, Bytes: 1 << 20}.Write(music)

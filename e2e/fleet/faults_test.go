@@ -273,6 +273,9 @@ func (s *stage) run(f fault) {
 	if !o.probes.Last.IsZero() && o.probes.Last.After(over) {
 		o.heal = o.probes.Last.Sub(over)
 	}
+	if away, err := s.originKnownAway(ctx); err != nil || away > 0 {
+		o.late("%v after the fault %d track caches still leave the origin alone (%v)", time.Since(over).Round(time.Millisecond), away, err)
+	}
 	if o.lost, err = s.writers.Lost(ctx, s.f.Client()); err != nil {
 		o.fail("what was written could not be read afterwards: %v", err)
 	}
@@ -283,10 +286,18 @@ func (s *stage) run(f fault) {
 	}
 }
 
-// healed waits until nothing has failed for a while since all is as it was, and no longer than that may take.
+// healed waits until nothing has failed for a while since all is as it was, and the track caches ask the origin again, and no
+// longer than that may take.
 func (s *stage) healed(ctx context.Context, since time.Time) error {
 	return until(ctx, func() (bool, error) {
-		return time.Since(since) >= maxHeal || !long() && s.prober.Well(since) >= calm, nil
+		switch {
+		case time.Since(since) >= maxHeal:
+			return true, nil
+		case long() || s.prober.Well(since) < calm:
+			return false, nil
+		}
+		away, err := s.originKnownAway(ctx)
+		return away == 0, err
 	})
 }
 

@@ -87,6 +87,7 @@ func logs(t *testing.T, f *Fleet) {
 // TestFleet uses a fleet as its listeners do: by its one address, and now and then past nginx to see that every delivery
 // process is as good as the other.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, Config{})
 	t.Run("table", h.table)
 	t.Run("bytes", h.bytes)
@@ -103,6 +104,7 @@ func TestFleet(t *testing.T) {
 
 // TestFleetTLS: the same with TLS between the services, where nobody is heard who has no certificate.
 func TestFleetTLS(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, Config{TLS: true, Delivery: 1, Catalog: 1, TrackCache: 2})
 	h.each = append(h.each, h.each[0]) // the one is the other as well
 	t.Run("bytes", h.bytes)
