@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -187,16 +186,12 @@ func (c *Client) near(members []tutti.Member, person string) []*target {
 	return balance.Near(c.known(balance.Rank(members, person, func(m tutti.Member) string { return m.ID })), c.c.Clock.Now())
 }
 
-// owners orders the members of the track cache for an object's chunk: those that own it, then the others.
+// owners orders members of the track cache for an object's chunk: those that own it, then those who come next on the ring,
+// as nginx asks them: what loses its owners is spread over all others, and no call looks at every member of a large fleet.
 func (c *Client) owners(chunk tutti.ChunkID) []*target {
-	owners := c.c.Fleet.Owners(chunk, tutti.Replicas)
-	var others []tutti.Member
-	for _, m := range c.c.Fleet.Members(tutti.ServiceTrackCache) {
-		if !slices.ContainsFunc(owners, func(o tutti.Member) bool { return o.Address == m.Address }) {
-			others = append(others, m)
-		}
-	}
-	return balance.Owners(c.known(owners), c.known(others), c.c.Clock.Now())
+	out := c.known(c.c.Fleet.Owners(chunk, tutti.Replicas+balance.MaxAsked))
+	owners := min(len(out), tutti.Replicas)
+	return balance.Owners(out[:owners], out[owners:], c.c.Clock.Now())
 }
 
 func (c *Client) read() balance.Class {
