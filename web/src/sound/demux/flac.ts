@@ -341,8 +341,7 @@ export class Flac extends Stream {
   override end(): Packet[] {
     const out = super.end();
     // A search that landed too close to the end to see a frame goes back.
-    if (this.search !== undefined && out.length === 0 && this.search.offset > this.firstFrame) {
-      this.search.missed();
+    if (this.search?.missed() === true) {
       this.leave(0, false);
       this.goTo(this.search.offset);
     }

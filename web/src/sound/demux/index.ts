@@ -2,6 +2,7 @@ import { Adts, adtsHeader } from "./adts";
 import { id3Length, is } from "./bytes";
 import { Flac } from "./flac";
 import { Mp3, mpegHeader } from "./mp3";
+import { Ogg } from "./ogg";
 import { Stream } from "./stream";
 import type { Demuxed, Demuxer, Packet } from "./types";
 
@@ -13,6 +14,7 @@ const lookAhead = 8192;
 /** What it is by its first bytes, which stand at `start` in the file; by its media type where they may be anything. */
 function sniff(contentType: string, b: Uint8Array, start: number): Stream | undefined {
   if (is(b, 0, "fLaC")) return new Flac(start);
+  if (is(b, 0, "OggS")) return new Ogg(start);
   for (let i = 0; i + 7 <= Math.min(b.length, lookAhead); i++) {
     if (b[i] !== 0xff) continue;
     // Two frames in a row, or one where no more is there.

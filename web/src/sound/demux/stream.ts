@@ -125,10 +125,10 @@ export class Index {
     private readonly most = 16384,
   ) {}
 
-  add(sample: number, offset: number): void {
+  /** `always`: however close it is to the one before. */
+  add(sample: number, offset: number, always = false): void {
     const last = this.points[this.points.length - 1];
-    if (last !== undefined && sample < last.sample + this.spacing) return;
-    if (last !== undefined && offset <= last.offset) return;
+    if (last !== undefined && (offset <= last.offset || sample < last.sample + (always ? 0 : this.spacing))) return;
     this.points.push({ sample, offset });
     if (this.points.length < this.most) return;
     this.spacing *= 2;
@@ -196,10 +196,13 @@ export class Search {
     return this.offset === before;
   }
 
-  /** Nothing at all was found from `offset` to the end of the file. */
-  missed(): void {
-    this.high = { sample: this.high.sample, offset: this.offset };
+  /** Nothing was found from `offset` on: whether to look at `offset` again, which is another place now. */
+  missed(): boolean {
+    const before = this.offset;
+    if (before === this.low.offset) return false;
+    this.high = { sample: this.high.sample, offset: before };
     this.probes++;
     this.offset = this.guess();
+    return this.offset !== before;
   }
 }

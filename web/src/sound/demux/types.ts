@@ -39,6 +39,11 @@ export interface Packet {
   timestampUs: number;
   /** How many samples of what it decodes to count, from the first; fewer than decoded only where the stream ends. */
   samples: number;
+  /**
+   * Set where another stream begins in the same file (chained Ogg): the decoder is flushed and configured anew before
+   * this packet. Times go on.
+   */
+  config?: Demuxed;
 }
 
 /**
