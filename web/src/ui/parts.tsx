@@ -4,6 +4,7 @@ import { isStarred, toggleStar } from "../api/state";
 import { href } from "../router";
 import { t } from "../words";
 import { Icon, type IconName } from "./icons";
+import "./toast.css";
 
 /** A round button that is only an icon; its name is for those who do not see it, and a tooltip for those who do. */
 export function IconButton(props: {
@@ -96,20 +97,30 @@ export function StarButton(props: { thing: { id: string; starred?: string }; nam
 
 // ---- Messages that come and go ----
 
+/** What can be done about what a message says, such as taking it back. */
+export interface ToastAction {
+  name: string;
+  run: () => void;
+}
+
 interface Toast {
   id: number;
   text: string;
   bad: boolean;
+  action?: ToastAction;
 }
 
 const [toasts, setToasts] = createSignal<readonly Toast[]>([]);
 let lastToast = 0;
 
-export function say(text: string, bad = false): void {
+export function say(text: string, bad = false, action?: ToastAction): void {
   const id = ++lastToast;
-  setToasts((list) => [...list.slice(-2), { id, text, bad }]);
-  setTimeout(() => setToasts((list) => list.filter((other) => other.id !== id)), bad ? 7_000 : 3_000);
+  setToasts((list) => [...list.slice(-2), { id, text, bad, ...(action ? { action } : {}) }]);
+  // What can be pressed stays long enough to get there by keyboard.
+  setTimeout(() => unsay(id), action ? 12_000 : bad ? 7_000 : 3_000);
 }
+
+const unsay = (id: number) => setToasts((list) => list.filter((other) => other.id !== id));
 
 /** Tells what failed, for actions whose view stays as it is. */
 export function complain(cause: unknown): void {
@@ -119,7 +130,26 @@ export function complain(cause: unknown): void {
 export function Toasts(): JSX.Element {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      <For each={toasts()}>{(toast) => <p classList={{ toast: true, bad: toast.bad }} dir="auto">{toast.text}</p>}</For>
+      <For each={toasts()}>
+        {(toast) => (
+          <p classList={{ toast: true, bad: toast.bad, acts: toast.action !== undefined }} dir="auto">
+            {toast.text}
+            <Show when={toast.action}>
+              {(a) => (
+                <button
+                  type="button"
+                  onClick={() => {
+                    unsay(toast.id);
+                    a().run();
+                  }}
+                >
+                  {a().name}
+                </button>
+              )}
+            </Show>
+          </p>
+        )}
+      </For>
     </div>
   );
 }
