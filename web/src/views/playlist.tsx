@@ -1,0 +1,308 @@
+import { createEffect, createMemo, createSignal, For, type JSX, on, Show } from "solid-js";
+import { ApiError, send } from "../api/client";
+import { can, load } from "../api/state";
+import type { PlaylistReply, Track } from "../api/wire";
+import { usePlayer } from "../player/context";
+import { go, href } from "../router";
+import { confirm, Form, openDialog } from "../ui/dialog";
+import { moved, SortableList } from "../ui/drag";
+import { about, day } from "../ui/format";
+import { Icon } from "../ui/icons";
+import { ListRow, rowHeight } from "../ui/listrow";
+import { Await, complain, Cover, Message, say } from "../ui/parts";
+import { tintOf } from "../ui/tint";
+import { useTitle } from "../ui/title";
+import { tag, t } from "../words";
+import { fileUrl } from "./playlistfile";
+import { PlaylistFields, playlistPath } from "./playlists";
+import { openShare } from "./sharedialog";
+
+/** A track in a playlist; the same one may stand in it twice. */
+interface Row {
+  readonly track: Track;
+}
+
+const sorts = ["title", "artist", "album", "year", "duration", "reverse"] as const;
+type Sort = (typeof sorts)[number];
+
+/** The rows in another order; those that the order does not tell apart stay as they were. */
+export function sorted<T extends { readonly track: Track }>(rows: readonly T[], by: Sort, locale: string): T[] {
+  if (by === "reverse") return rows.toReversed();
+  const names = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
+  const place = (a: Track, b: Track) => (a.disc ?? 1) - (b.disc ?? 1) || (a.track ?? 0) - (b.track ?? 0);
+  const album = (a: Track, b: Track) => names.compare(a.album ?? "", b.album ?? "") || (a.albumId ?? "").localeCompare(b.albumId ?? "") || place(a, b);
+  const compare: Record<Exclude<Sort, "reverse">, (a: Track, b: Track) => number> = {
+    title: (a, b) => names.compare(a.sortTitle ?? a.title, b.sortTitle ?? b.title),
+    artist: (a, b) => names.compare(a.artist, b.artist) || album(a, b),
+    album,
+    // What has no year comes last.
+    year: (a, b) => (a.originalDate ?? a.date ?? "9999").localeCompare(b.originalDate ?? b.date ?? "9999") || album(a, b),
+    duration: (a, b) => a.durationMs - b.durationMs,
+  };
+  return rows.toSorted((a, b) => compare[by](a.track, b.track));
+}
+
+/** The rows with every track once, where it first stands. */
+export function withoutDuplicates<T extends { readonly track: Track }>(rows: readonly T[]): T[] {
+  const seen = new Set<string>();
+  return rows.filter((r) => !seen.has(r.track.id) && seen.add(r.track.id));
+}
+
+export function PlaylistView(props: { id: string }): JSX.Element {
+  const loaded = load<PlaylistReply>(() => ({ path: `playlists/${encodeURIComponent(props.id)}` }));
+  useTitle(() => loaded.value()?.name ?? t("lists.playlist"));
+  return (
+    <Await value={loaded.value()} error={loaded.error()} retry={loaded.retry}>
+      {(list) => <Page list={list()} reload={loaded.retry} />}
+    </Await>
+  );
+}
+
+function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
+  const player = usePlayer();
+  const [tint, setTint] = createSignal<string>();
+  const [list, setList] = createSignal(props.list);
+  const [rows, setRows] = createSignal<readonly Row[]>([]);
+  const rowsOf = (l: PlaylistReply): Row[] => l.tracks.map((track) => ({ track }));
+  // What the server has is taken over unless changes of ours are still on their way to it.
+  let saving = false;
+  createEffect(
+    on(
+      () => props.list,
+      (l) => {
+        if (saving || (l.id === list().id && l.version === list().version && rows().length === l.tracks.length)) return;
+        setList(l);
+        setRows(rowsOf(l));
+      },
+    ),
+  );
+
+  const mayEdit = () => list().mine && list().imported !== true && can("playlist");
+  const tracks = createMemo(() => rows().map((r) => r.track));
+  const length = createMemo(() => tracks().reduce((ms, track) => ms + track.durationMs, 0));
+
+  /** Changes wait for one another: each is made of the version that the one before came to. */
+  let wanted: { rows: readonly Row[]; name: string; comment: string; public: boolean } | undefined;
+  const save = async (): Promise<void> => {
+    if (saving) return;
+    saving = true;
+    try {
+      while (wanted !== undefined) {
+        const w = wanted;
+        wanted = undefined;
+        const body = { name: w.name, comment: w.comment, public: w.public, tracks: w.rows.map((r) => r.track.id), version: list().version };
+        setList(await send<PlaylistReply>("PUT", `playlists/${encodeURIComponent(list().id)}`, body));
+      }
+    } catch (cause) {
+      wanted = undefined;
+      saving = false;
+      props.reload();
+      if (cause instanceof ApiError && cause.kind === "conflict") throw new Error(t("lists.playlists.changedElsewhere"));
+      // What is shown must be what is: the change did not come to be.
+      setRows(rowsOf(list()));
+      throw cause;
+    } finally {
+      saving = false;
+    }
+  };
+  const details = () => ({ name: list().name, comment: list().comment ?? "", public: list().public });
+  const arrange = (next: readonly Row[]) => {
+    setRows(next);
+    wanted = { ...details(), rows: next };
+    save().catch(complain);
+  };
+  /** Does, says what was done, and can take it back. */
+  const undoable = (next: readonly Row[], text: string) => {
+    const before = rows();
+    arrange(next);
+    say(text, false, { name: t("lists.undo"), run: () => arrange(before) });
+  };
+  const remove = (index: number) => {
+    const row = rows()[index];
+    if (row !== undefined) undoable(rows().toSpliced(index, 1), t("lists.playlists.removed", { title: row.track.title }));
+  };
+  const putInOrder = (by: string) => {
+    if (by === "duplicates") {
+      const once = withoutDuplicates(rows());
+      const gone = rows().length - once.length;
+      if (gone === 0) say(t("lists.playlists.noDuplicates"));
+      else undoable(once, t("lists.playlists.removedMany", { count: gone }));
+      return;
+    }
+    const order = sorts.find((s) => s === by);
+    if (order !== undefined) undoable(sorted(rows(), order, tag()), t("lists.playlists.sorted", { name: list().name }));
+  };
+  const edit = () => {
+    const [name, setName] = createSignal(list().name);
+    const [comment, setComment] = createSignal(list().comment ?? "");
+    const [open, setOpen] = createSignal(list().public);
+    openDialog(t("lists.playlists.edit"), (close) => (
+      <Form
+        action={t("lists.save")}
+        disabled={name().trim() === ""}
+        submit={() => {
+          wanted = { rows: rows(), name: name().trim(), comment: comment().trim(), public: open() };
+          return save();
+        }}
+        close={() => close()}
+      >
+        <PlaylistFields name={name()} setName={setName} comment={comment()} setComment={setComment} public={open()} setPublic={setOpen} />
+      </Form>
+    )).catch(complain);
+  };
+  const drop = async () => {
+    if (!(await confirm(t("lists.playlists.delete.title"), t("lists.playlists.delete.text", { name: list().name }), t("lists.playlists.delete")))) return;
+    await send("DELETE", `playlists/${encodeURIComponent(list().id)}`);
+    say(t("lists.playlists.deleted", { name: list().name }));
+    go("/playlists");
+  };
+  const copy = async () => {
+    const made = await send<PlaylistReply>("POST", "playlists", { name: t("lists.playlists.copyName", { name: list().name }), comment: list().comment, tracks: tracks().map((track) => track.id) });
+    say(t("lists.playlists.made", { name: made.name }));
+    go(playlistPath(made.id));
+  };
+
+  return (
+    <div class="detail" style={{ "--tint": tint() }}>
+      <header class="hero">
+        <Cover id={list().id} has={rows().length > 0} name={list().name} size={320} eager onColor={(img) => setTint(tintOf(img))} />
+        <div class="hero-text">
+          <p class="eyebrow">{t("lists.playlist")}</p>
+          <h1 dir="auto">{list().name}</h1>
+          <Show when={list().comment}>
+            <p class="playlist-comment" dir="auto">
+              {list().comment}
+            </p>
+          </Show>
+          <p class="facts">
+            <Show when={!list().mine}>
+              <span>{t("lists.playlists.by", { owner: list().owner })}</span>
+            </Show>
+            <span>{t("lists.tracks", { count: rows().length })}</span>
+            <Show when={length() > 0}>
+              <span>{about(length())}</span>
+            </Show>
+            <Show when={list().changed}>{(changed) => <span>{day(changed())}</span>}</Show>
+            <span class="badge" title={t(list().public ? "lists.playlists.public" : "lists.playlists.private")}>
+              {t(list().public ? "lists.playlists.publicShort" : "lists.playlists.privateShort")}
+            </span>
+          </p>
+          <div class="actions">
+            <Show when={rows().length > 0}>
+              <button type="button" class="button primary" onClick={() => player.play(tracks())}>
+                <Icon name="play" /> {t("lists.play")}
+              </button>
+              <button type="button" class="button" onClick={() => player.playShuffled(tracks())}>
+                <Icon name="shuffle" /> {t("lists.shuffle")}
+              </button>
+              <button
+                type="button"
+                class="button"
+                onClick={() => {
+                  player.addLast(tracks());
+                  say(t("lists.queued", { name: list().name }));
+                }}
+              >
+                <Icon name="add" /> {t("lists.queueAll")}
+              </button>
+            </Show>
+            <Show when={mayEdit()}>
+              <button type="button" class="button" onClick={edit}>
+                {t("lists.playlists.edit")}
+              </button>
+              <Show when={rows().length > 1}>
+                <label class="menu-select">
+                  <span class="visually-hidden">{t("lists.playlists.sort")}</span>
+                  <select
+                    class="button"
+                    onChange={(e) => {
+                      putInOrder(e.currentTarget.value);
+                      e.currentTarget.value = "";
+                    }}
+                  >
+                    <option value="">{t("lists.playlists.sort")}</option>
+                    <For each={sorts}>{(s) => <option value={s}>{t(`lists.playlists.sort.${s}`)}</option>}</For>
+                    <option value="duplicates">{t("lists.playlists.sort.duplicates")}</option>
+                  </select>
+                </label>
+              </Show>
+            </Show>
+            <Show when={rows().length > 0}>
+              <a class="button" href={fileUrl(list().id)} download="">
+                {t("lists.playlists.export")}
+              </a>
+              <Show when={can("share")}>
+                <button
+                  type="button"
+                  class="button"
+                  onClick={() => {
+                    openShare([list().id], list().name).catch(complain);
+                  }}
+                >
+                  {t("lists.playlists.share")}
+                </button>
+              </Show>
+            </Show>
+            <Show when={mayEdit()}>
+              <button
+                type="button"
+                class="button"
+                onClick={() => {
+                  drop().catch(complain);
+                }}
+              >
+                {t("lists.playlists.delete")}
+              </button>
+            </Show>
+          </div>
+        </div>
+      </header>
+      <Show when={list().imported}>
+        <p class="playlist-note">
+          {t("lists.playlists.fromFile.text")}
+          <Show when={can("playlist")}>
+            <button
+              type="button"
+              class="button small"
+              onClick={() => {
+                copy().catch(complain);
+              }}
+            >
+              {t("lists.playlists.copy")}
+            </button>
+          </Show>
+        </p>
+      </Show>
+      <Show
+        when={rows().length > 0}
+        fallback={
+          <Message icon="queue" title={t("lists.playlists.empty")} action={<a class="button primary" href={href("/search")}>{t("lists.playlists.find.music")}</a>}>
+            <p>{t("lists.playlists.empty.text")}</p>
+          </Message>
+        }
+      >
+        <SortableList<Row>
+          rows={rows()}
+          rowHeight={rowHeight}
+          label={t("lists.playlists.tracksOf", { name: list().name })}
+          nameOf={(r) => r.track.title}
+          {...(mayEdit() ? { onMove: (from: number, to: number) => arrange(moved(rows(), from, to)), onRemove: remove } : {})}
+          rowClass={(r) => ({ current: player.current()?.track.id === r.track.id, missing: r.track.missing ?? false })}
+        >
+          {(row, place) => (
+            <ListRow
+              track={row.track}
+              current={player.current()?.track.id === row.track.id}
+              playing={player.state.playing}
+              readOnly={!mayEdit()}
+              onPlay={() => player.play(tracks(), place.index())}
+              removeLabel={t("lists.playlists.remove", { title: row.track.title })}
+              {...(mayEdit() ? { onRemove: () => remove(place.index()) } : {})}
+              handle={place.handle()}
+            />
+          )}
+        </SortableList>
+      </Show>
+    </div>
+  );
+}
