@@ -33,6 +33,8 @@ export interface RowProps {
   index: () => number;
   /** The button that moves the row; undefined where the list is only read. */
   handle: () => JSX.Element;
+  /** Takes the row out; the focus goes to what comes to its place, so that a keyboard goes on from there. */
+  remove: () => void;
 }
 
 /**
@@ -145,18 +147,24 @@ export function SortableList<T extends object>(props: {
   };
 
   /** Brings a row into view and gives the focus to the same control in it. */
-  const focusRow = (index: number, like: Element | null) => {
+  const focusRow = (index: number, control: number) => {
     const to = Math.min(props.rows.length - 1, Math.max(0, index));
-    const row = props.rows[to];
-    if (row === undefined) return;
-    const control = [...(like?.closest("li")?.querySelectorAll("button, a") ?? [])].indexOf(like ?? box);
+    if (props.rows[to] === undefined) return;
     setFocused(to);
     queueMicrotask(() => {
       const li = box.querySelector<HTMLElement>(`li[aria-posinset="${to + 1}"]`);
-      const controls = li?.querySelectorAll<HTMLElement>("button, a") ?? [];
+      const controls = controlsOf(li);
       (controls[Math.max(0, control)] ?? controls[0])?.focus({ preventScroll: true });
       li?.scrollIntoView({ block: "nearest" });
     });
+  };
+
+  const remove = (index: number) => {
+    const active = document.activeElement;
+    const row = active !== null && box.contains(active) ? active.closest("li") : null;
+    const control = controlsOf(row).findIndex((c) => c === active);
+    props.onRemove?.(index);
+    if (control >= 0 && props.rows.length > 0) focusRow(Math.min(index, props.rows.length - 1), control);
   };
 
   const key = (e: KeyboardEvent, index: number, row: T) => {
@@ -191,12 +199,11 @@ export function SortableList<T extends object>(props: {
     if (e.altKey || e.ctrlKey || e.metaKey || e.shiftKey) return;
     if (step !== 0 || to !== undefined) {
       done();
-      focusRow(to ?? index + step, e.target instanceof Element ? e.target : null);
+      const at = e.target instanceof Element ? e.target : null;
+      focusRow(to ?? index + step, controlsOf(at?.closest("li") ?? null).findIndex((c) => c === at));
     } else if (e.key === "Delete" && props.onRemove) {
       done();
-      const like = e.target instanceof Element ? e.target : null;
-      props.onRemove(index);
-      if (props.rows.length > 0) focusRow(Math.min(index, props.rows.length - 1), like);
+      remove(index);
     }
   };
 
@@ -329,7 +336,7 @@ export function SortableList<T extends object>(props: {
                   if (!(e.relatedTarget instanceof Node && box.contains(e.relatedTarget)) && document.hasFocus() && lift() === undefined) setFocused(-1);
                 }}
               >
-                {props.children(row, { index, handle: () => (props.onMove ? handle(row, index) : undefined) })}
+                {props.children(row, { index, handle: () => (props.onMove ? handle(row, index) : undefined), remove: () => remove(index()) })}
               </li>
             );
           }}
@@ -344,6 +351,9 @@ export function SortableList<T extends object>(props: {
     </>
   );
 }
+
+/** What can be pressed in a row. */
+const controlsOf = (row: Element | null): HTMLElement[] => [...(row?.querySelectorAll<HTMLElement>("button:not(:disabled), a[href]") ?? [])];
 
 /** What scrolls an element: the nearest around it that can, or undefined for the page. */
 function scroller(of: Element): Element | undefined {

@@ -1,102 +1,296 @@
-import { createSignal, For, type JSX, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, createUniqueId, For, type JSX, Match, on, onCleanup, onMount, Show, Switch } from "solid-js";
+import { can } from "../api/state";
+import type { Station, Track } from "../api/wire";
 import { usePlayer } from "../player/context";
-import { href } from "../router";
-import { about, clock, count } from "../ui/format";
-import { albumPath, Bars, Credit } from "../ui/music";
-import { Cover, IconButton, Message, StarButton } from "../ui/parts";
-import { tintOf } from "../ui/tint";
+import { go, href, place, replace } from "../router";
+import { createDark } from "../ui/dark";
+import { clock } from "../ui/format";
+import { albumPath, Credit } from "../ui/music";
+import { complain, Cover, IconButton, Message, StarButton } from "../ui/parts";
+import { createStationTitle } from "../ui/station";
+import { propertiesOf, schemeOf, type Swatch, swatchesOfImage } from "../ui/tint";
 import { useTitle } from "../ui/title";
-import { Seek, Transport } from "./bar";
+import { createOutline, Waveform } from "../ui/waveform";
+import { t } from "../words";
+import { coverOf, createSeek, Transport, Volume } from "./bar";
+import { Details, formatOf, verdictOf } from "./details";
+import { LyricsPanel } from "./lyrics";
+import { QueuePanel } from "./queue";
+import { openSoundNow } from "./soundnow";
+import "./playing.css";
 
-/** What plays, large, with what comes next. On a phone this is where the player is worked. */
+const panels = ["queue", "lyrics", "details"] as const;
+type Panel = (typeof panels)[number];
+
+/** What plays, as large as the screen: its cover and colours, its outline, its words, and what comes next. */
 export function NowPlaying(): JSX.Element {
-  useTitle(() => "Queue");
+  useTitle(() => t("lists.playing"));
   const player = usePlayer();
-  const [tint, setTint] = createSignal<string>();
-  /** What is left to hear, the rest of what plays included. */
-  const rest = () => Math.max(0, player.state.durationMs - player.state.positionMs) + player.state.queue.entries.slice(player.state.queue.current + 1).reduce((ms, e) => ms + e.track.durationMs, 0);
   return (
     <Show
-      when={player.current()}
+      when={player.state.station}
+      keyed
       fallback={
-        <Message icon="queue" title="The queue is empty">
-          <p>Play an album, or add tracks with the plus beside them.</p>
-        </Message>
+        <Show
+          when={player.current()}
+          fallback={
+            <Message icon="queue" title={t("lists.queue.empty")} action={<a class="button primary" href={href("/")}>{t("lists.queue.toMusic")}</a>}>
+              <p>{t("lists.queue.empty.text")}</p>
+            </Message>
+          }
+        >
+          {(entry) => <Stage track={entry().track} />}
+        </Show>
       }
     >
-      {(entry) => (
-        <div class="now" style={{ "--tint": tint() }}>
-          <section class="now-track" aria-label="Now playing">
-            <Cover id={entry().track.albumId ?? entry().track.id} has={entry().track.hasCover} name={entry().track.album ?? entry().track.title} size={480} eager onColor={(img) => setTint(tintOf(img))} />
-            <div class="now-text">
-              <div>
-                <h1>{entry().track.title}</h1>
-                <p class="hero-credit">
-                  <Credit text={entry().track.artist} artists={entry().track.artists} />
-                </p>
-                <Show when={entry().track.albumId}>{(id) => <p class="muted"><a href={href(albumPath(id()))}>{entry().track.album}</a></p>}</Show>
-              </div>
-              <StarButton thing={entry().track} name={entry().track.title} />
-            </div>
-            <div class="now-controls">
-              <Seek />
-              <Transport large />
-            </div>
-          </section>
-          <section class="now-queue" aria-label="Queue">
-            <header>
-              <h2>Queue</h2>
-              <p class="muted">
-                {count(player.state.queue.entries.length, "track")}
-                <Show when={rest() > 0}>, {about(rest())} to come</Show>
-              </p>
-              <IconButton icon="shuffle" label="Shuffle what is to come" onClick={() => player.shuffle()} />
-              <button
-                type="button"
-                class="button small"
-                onClick={() => {
-                  player.clear();
-                  document.getElementById("main")?.focus();
-                }}
-              >
-                Clear
-              </button>
-            </header>
-            <ol class="tracks">
-              <For each={player.state.queue.entries}>
-                {(e, i) => (
-                  <li class="track" classList={{ current: e.key === entry().key, past: i() < player.state.queue.current, playing: e.key === entry().key && player.state.playing }}>
-                    <span class="track-number" aria-hidden="true">
-                      <Cover id={e.track.albumId ?? e.track.id} has={e.track.hasCover} name={e.track.album ?? e.track.title} size={44} />
-                      <Show when={e.key === entry().key}>
-                        <Bars still={!player.state.playing} />
-                      </Show>
-                    </span>
-                    <div class="track-main">
-                      <button type="button" class="track-title" aria-label={`Play ${e.track.title} by ${e.track.artist}`} aria-current={e.key === entry().key ? "true" : undefined} onClick={() => player.jump(i())}>
-                        {e.track.title}
-                      </button>
-                      <span class="track-artist">{e.track.artist}</span>
-                    </div>
-                    <span class="track-actions">
-                      <IconButton icon="remove" label={`Remove ${e.track.title} from the queue`} onClick={(event) => removeFrom(event, () => player.remove(e.key))} />
-                    </span>
-                    <span class="track-time">{clock(e.track.durationMs)}</span>
-                  </li>
-                )}
-              </For>
-            </ol>
-          </section>
-        </div>
-      )}
+      {(station) => <StationStage station={station} />}
     </Show>
   );
 }
 
-/** Removes a row, and gives the focus to what comes to its place, so that a keyboard goes on from there. */
-function removeFrom(event: MouseEvent, remove: () => void): void {
-  const row = event.currentTarget instanceof Element ? event.currentTarget.closest("li") : null;
-  const next = row?.nextElementSibling ?? row?.previousElementSibling;
-  remove();
-  (next?.querySelector<HTMLElement>(".track-actions button") ?? document.getElementById("main"))?.focus();
+/** The colours of a view that a picture lights. */
+function createScheme() {
+  const dark = createDark();
+  const [swatches, setSwatches] = createSignal<readonly Swatch[]>([]);
+  const style = createMemo(() => propertiesOf(schemeOf(swatches(), dark())));
+  return { style, of: (image: HTMLImageElement) => setSwatches(swatchesOfImage(image)), none: () => setSwatches([]) };
+}
+
+function Stage(props: { track: Track }): JSX.Element {
+  const player = usePlayer();
+  const scheme = createScheme();
+  const seek = createSeek();
+  const outline = createOutline(() => props.track.id);
+  const panel = (): Panel => panels.find((p) => p === place().query.get("panel")) ?? "queue";
+  const show = (p: Panel) => replace(p === "queue" ? "/playing" : `/playing?panel=${p}`);
+  let stage!: HTMLDivElement;
+  const [full, setFull] = createSignal(false);
+  createEffect(() => {
+    if (!props.track.hasCover) scheme.none();
+  });
+  const fullScreen = () => {
+    (full() ? document.exitFullscreen() : stage.requestFullscreen()).catch(complain);
+  };
+  onMount(() => {
+    const changed = () => setFull(document.fullscreenElement === stage);
+    const keys = (e: KeyboardEvent) => {
+      if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]") !== null) return;
+      if (e.target instanceof HTMLElement && e.target.matches("input:not([type=range]), select, textarea")) return;
+      if (e.key === "f") fullScreen();
+      else if (e.key === "l") show(panel() === "lyrics" ? "queue" : "lyrics");
+      else return;
+      e.preventDefault();
+    };
+    document.addEventListener("fullscreenchange", changed);
+    addEventListener("keydown", keys);
+    onCleanup(() => {
+      document.removeEventListener("fullscreenchange", changed);
+      removeEventListener("keydown", keys);
+    });
+  });
+  const addTo = async () => (await import("./addtoplaylist")).openAddToPlaylist([props.track]);
+  const share = async () => (await import("./sharedialog")).openShare([props.track.id], props.track.title);
+
+  return (
+    <div ref={stage} class="stage" classList={{ resting: !player.state.playing }} style={scheme.style()}>
+      <section class="stage-track" aria-label={t("lists.playing")}>
+        <div class="stage-cover">
+          <Cover {...coverOf(props.track)} size={640} eager onColor={scheme.of} />
+        </div>
+        <section class="stage-player" aria-label={t("lists.player")}>
+          <div class="stage-text">
+            <div>
+              <h1 dir="auto">{props.track.title}</h1>
+              <p class="stage-credit" dir="auto">
+                <Credit text={props.track.artist} artists={props.track.artists} />
+              </p>
+              <Show when={props.track.albumId}>
+                {(id) => (
+                  <p class="stage-album" dir="auto">
+                    <a href={href(albumPath(id()))}>{props.track.album}</a>
+                  </p>
+                )}
+              </Show>
+              <Show when={player.state.problem}>
+                <p class="stage-problem" role="alert">
+                  {player.state.problem}
+                </p>
+              </Show>
+            </div>
+            <div class="stage-actions">
+              <StarButton thing={props.track} name={props.track.title} />
+              <Show when={can("playlist")}>
+                <IconButton
+                  icon="playlists"
+                  label={t("lists.playlists.addTo")}
+                  onClick={() => {
+                    addTo().catch(complain);
+                  }}
+                />
+              </Show>
+              <Show when={can("share")}>
+                <IconButton
+                  icon="share"
+                  label={t("lists.share.title", { name: props.track.title })}
+                  onClick={() => {
+                    share().catch(complain);
+                  }}
+                />
+              </Show>
+            </div>
+          </div>
+          <div class="seek-wave" dir="ltr">
+            <Waveform
+              outline={outline()}
+              label={t("lists.seek")}
+              text={seek.text()}
+              value={seek.at()}
+              max={player.state.durationMs}
+              fetched={player.state.positionMs + player.state.bufferedMs}
+              playing={player.state.playing}
+              onInput={seek.drag}
+              onCommit={seek.drop}
+            />
+            <span class="time" aria-hidden="true">
+              {clock(seek.at())}
+            </span>
+            <span class="time" aria-hidden="true">
+              −{clock(Math.max(0, player.state.durationMs - seek.at()))}
+            </span>
+          </div>
+          <div class="stage-controls">
+            <button type="button" class="stage-tech" onClick={() => show("details")}>
+              <span>{formatOf(player.state.delivered, props.track)}</span>
+              <Show when={player.state.delivered}>{(d) => <small>{verdictOf(d())}</small>}</Show>
+            </button>
+            <Transport large />
+            <div class="stage-end">
+              <span class="volume-button">
+                <Volume />
+              </span>
+              <IconButton
+                icon="sound"
+                label={t("lists.now.title")}
+                pressed={player.state.sleep !== undefined || player.state.speed !== 1}
+                onClick={() => {
+                  openSoundNow(player).catch(complain);
+                }}
+              />
+              <Show when={document.fullscreenEnabled}>
+                <IconButton icon="fullscreen" label={t(full() ? "lists.fullScreen.leave" : "lists.fullScreen")} onClick={fullScreen} />
+              </Show>
+            </div>
+          </div>
+        </section>
+      </section>
+      <Panels panel={panel()} show={show} track={props.track} />
+    </div>
+  );
+}
+
+function Panels(props: { panel: Panel; show: (panel: Panel) => void; track: Track }): JSX.Element {
+  const id = createUniqueId();
+  let scroll!: HTMLDivElement;
+  createEffect(
+    on(
+      () => [props.panel, props.panel === "queue" ? "" : props.track.id],
+      () => (scroll.scrollTop = 0),
+      { defer: true },
+    ),
+  );
+  const keys = (e: KeyboardEvent) => {
+    const at = panels.indexOf(props.panel);
+    const forward = getComputedStyle(scroll).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
+    const to = e.key === "Home" ? 0 : e.key === "End" ? panels.length - 1 : e.key === "ArrowLeft" || e.key === "ArrowRight" ? at + (e.key === forward ? 1 : panels.length - 1) : undefined;
+    const next = to === undefined ? undefined : panels[to % panels.length];
+    if (next === undefined) return;
+    e.preventDefault();
+    e.stopPropagation();
+    props.show(next);
+    document.getElementById(`${id}-${next}`)?.focus();
+  };
+  return (
+    <section class="stage-panel" aria-label={t("lists.panels")}>
+      <div class="tabs" role="tablist" aria-label={t("lists.panels")} onKeyDown={keys}>
+        <For each={panels}>
+          {(p) => (
+            <button
+              type="button"
+              role="tab"
+              id={`${id}-${p}`}
+              aria-selected={props.panel === p}
+              aria-controls={`${id}-panel`}
+              tabindex={props.panel === p ? 0 : -1}
+              onClick={() => props.show(p)}
+            >
+              {t(`lists.panel.${p}`)}
+            </button>
+          )}
+        </For>
+      </div>
+      <div ref={scroll} class="panel-scroll" classList={{ "of-lyrics": props.panel === "lyrics" }} role="tabpanel" id={`${id}-panel`} aria-labelledby={`${id}-${props.panel}`} tabindex="0">
+        <Switch>
+          <Match when={props.panel === "queue"}>
+            <QueuePanel />
+          </Match>
+          <Match when={props.panel === "lyrics"}>
+            <LyricsPanel track={props.track} />
+          </Match>
+          <Match when={props.panel === "details"}>
+            <Details track={props.track} />
+          </Match>
+        </Switch>
+      </div>
+    </section>
+  );
+}
+
+function StationStage(props: { station: Station }): JSX.Element {
+  const player = usePlayer();
+  const scheme = createScheme();
+  const title = createStationTitle(() => props.station);
+  return (
+    <div class="stage of-station" classList={{ resting: !player.state.playing }} style={scheme.style()}>
+      <section class="stage-track" aria-label={t("lists.playing")}>
+        <div class="stage-cover">
+          <Cover id={props.station.id} has={false} name={props.station.name} size={640} eager />
+        </div>
+        <section class="stage-player" aria-label={t("lists.player")}>
+          <div class="stage-text">
+            <div>
+              <h1 dir="auto">{props.station.name}</h1>
+              <p class="stage-credit" dir="auto" aria-live="polite">
+                {title()}
+              </p>
+              <Show when={player.state.problem}>
+                <p class="stage-problem" role="alert">
+                  {player.state.problem}
+                </p>
+              </Show>
+            </div>
+          </div>
+          <p class="now-live">{t("lists.radio.live")}</p>
+          <div class="stage-controls">
+            <button type="button" class="stage-tech" onClick={() => go("/radio")}>
+              {t("lists.radio.all")}
+            </button>
+            <Transport large />
+            <div class="stage-end">
+              <span class="volume-button">
+                <Volume />
+              </span>
+              <IconButton
+                icon="sound"
+                label={t("lists.now.title")}
+                pressed={player.state.sleep !== undefined}
+                onClick={() => {
+                  openSoundNow(player).catch(complain);
+                }}
+              />
+            </div>
+          </div>
+        </section>
+      </section>
+    </div>
+  );
 }

@@ -297,7 +297,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
               readOnly={!mayEdit()}
               onPlay={() => player.play(tracks(), place.index())}
               removeLabel={t("lists.playlists.remove", { title: row.track.title })}
-              {...(mayEdit() ? { onRemove: () => remove(place.index()) } : {})}
+              {...(mayEdit() ? { onRemove: place.remove } : {})}
               handle={place.handle()}
             />
           )}
