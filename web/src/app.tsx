@@ -224,7 +224,7 @@ function House(): JSX.Element {
 
   return (
     <PlayerProvider value={player}>
-      <div ref={root} class="house" classList={{ "has-bar": player.current() !== undefined, "at-playing": at().view === "playing", "at-search": at().view === "search" }}>
+      <div ref={root} class="house" classList={{ "has-bar": player.current() !== undefined || player.state.station !== undefined, "at-playing": at().view === "playing", "at-search": at().view === "search" }}>
         <a class="skip" href="#main" onClick={(e) => { e.preventDefault(); main.focus(); }}>
           {t("house.skip")}
         </a>

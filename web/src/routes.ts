@@ -36,6 +36,10 @@ export const routes: readonly Route[] = [
   later("search", false, async () => (await import("./views/search")).Search),
   later("starred", false, async () => (await import("./views/starred")).Starred),
   later("playing", false, async () => (await import("./views/playing")).NowPlaying),
+  later("playlists", false, async () => (await import("./views/playlists")).Playlists),
+  later("playlist", true, async () => (await import("./views/playlist")).PlaylistView),
+  later("shares", false, async () => (await import("./views/shares")).Shares),
+  later("radio", false, async () => (await import("./views/radio")).Radio),
   later("settings", false, async () => (await import("./views/settings")).Settings),
   later("settings", true, async () => (await import("./views/settings")).Settings),
 ];

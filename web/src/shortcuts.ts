@@ -74,6 +74,7 @@ export const shortcuts: readonly { readonly title: Key; readonly list: readonly 
     list: [
       { keys: ["/"], shown: ["/"], what: "house.search", run: ({ search }) => search() },
       letter("q", "house.keyQueue", () => go("/playing")),
+      letter("l", "lists.lyrics", () => go("/playing?panel=lyrics")),
       to("h", "house.home", "/"),
       to("a", "house.albums", "/albums"),
       to("r", "house.artists", "/artists"),

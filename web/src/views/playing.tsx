@@ -73,19 +73,9 @@ function Stage(props: { track: Track }): JSX.Element {
   };
   onMount(() => {
     const changed = () => setFull(document.fullscreenElement === stage);
-    const keys = (e: KeyboardEvent) => {
-      if (e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]") !== null) return;
-      if (e.target instanceof HTMLElement && e.target.matches("input:not([type=range]), select, textarea")) return;
-      if (e.key === "f") fullScreen();
-      else if (e.key === "l") show(panel() === "lyrics" ? "queue" : "lyrics");
-      else return;
-      e.preventDefault();
-    };
     document.addEventListener("fullscreenchange", changed);
-    addEventListener("keydown", keys);
     onCleanup(() => {
       document.removeEventListener("fullscreenchange", changed);
-      removeEventListener("keydown", keys);
     });
   });
   const addTo = async () => (await import("./addtoplaylist")).openAddToPlaylist([props.track]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { moved, shiftOf, slotAt } from "./drag";
+import { moved, shiftOf, slotAt } from "./order";
 
 it("puts a row where it was let go", () => {
   expect(moved(["a", "b", "c", "d"], 0, 2)).toEqual(["b", "c", "a", "d"]);
