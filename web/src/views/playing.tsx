@@ -188,6 +188,15 @@ function Panels(props: { panel: Panel; show: (panel: Panel) => void; track: Trac
       { defer: true },
     ),
   );
+  // On a phone the panel lies below the player: who asks for one is taken there.
+  createEffect(
+    on(
+      () => place().query.get("panel"),
+      (asked) => {
+        if (asked !== null && matchMedia("(max-width: 860px)").matches) requestAnimationFrame(() => scroll.parentElement?.scrollIntoView());
+      },
+    ),
+  );
   const keys = (e: KeyboardEvent) => {
     const at = panels.indexOf(props.panel);
     const forward = getComputedStyle(scroll).direction === "rtl" ? "ArrowLeft" : "ArrowRight";
