@@ -5,12 +5,12 @@ import type { Playlist, PlaylistItems, PlaylistReply } from "../api/wire";
 import { usePlayer } from "../player/context";
 import { go, href } from "../router";
 import { Form, openDialog } from "../ui/dialog";
+import { GridWaiting } from "../ui/empty";
 import { about } from "../ui/format";
 import { Icon } from "../ui/icons";
 import { Await, complain, Cover, Message, say } from "../ui/parts";
 import { useTitle } from "../ui/title";
 import { tag, t } from "../words";
-import { GridWaiting } from "./albums";
 import { importPlaylist } from "./playlistfile";
 import "./playlists.css";
 
