@@ -1,0 +1,16 @@
+//go:build !linux
+
+package clock
+
+import (
+	"syscall"
+	"time"
+)
+
+const oobSize = 0
+
+func (s *stamped) arrivals() {}
+
+func stamping(syscall.Conn) bool { return false }
+
+func age([]byte) time.Duration { return 0 }
