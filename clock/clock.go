@@ -45,6 +45,10 @@ func (s systemTimer) Stop() bool { return s.t.Stop() }
 
 func (s systemTimer) Reset(d time.Duration) bool { return s.t.Reset(d) }
 
+// Deadline is the time d from now as the runtime and the kernel count it, for SetDeadline and its like: their timers run on
+// the system's clock, which a Disciplined may be far from.
+func Deadline(d time.Duration) time.Time { return time.Now().Add(d) }
+
 // Sleep waits for d or until ctx ends, and returns ctx's error in the second case.
 func Sleep(ctx context.Context, c Clock, d time.Duration) error {
 	t := c.NewTimer(d)

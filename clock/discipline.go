@@ -48,6 +48,7 @@ type State struct {
 	Status  Status
 	Reason  string        // why it is not synchronised; "" where it is
 	Offset  time.Duration // from the oscillator, counted from the system's time when the process began, to the time it shows
+	System  time.Duration // from the system's clock to the time it shows: positive where the system is behind
 	Pending time.Duration // what is still to be slewed
 	Skew    float64       // parts per million that the oscillator is slow by
 	Bound   time.Duration // the most that the time can be wrong by; Unbounded where nothing is known
@@ -314,6 +315,7 @@ func (d *Disciplined) State() State {
 	s := State{
 		Status: st.status, Reason: st.reason, Bound: st.bound, Stratum: v.stratum, Leap: d.leap,
 		Offset:  time.Duration(shown),
+		System:  d.time(at, shown).Round(0).Sub(time.Now().Round(0)),
 		Pending: time.Duration(v.correction + v.rate*(seconds-v.at) + v.pending - shown),
 		Skew:    v.rate / 1e3,
 	}
@@ -364,7 +366,6 @@ func (d *Disciplined) take(n int, asked int, answers []Exchange, trouble string)
 	if fresh > 0 {
 		f.good += int64(fresh)
 		f.heard = now
-		f.trouble = ""
 		foreseen = !f.filter.settle(now) && foreseen
 		f.hurry(now, before, foreseen)
 	} else if !f.gone && f.heard >= 0 {
@@ -524,6 +525,7 @@ func (d *Disciplined) update(now float64) {
 	}
 	target := combine(kept)
 	v := &view{at: now, rate: max(-maxRate, min(maxRate, target.rate)), candidates: candidates, status: Synchronised, heard: heard, stale: stale, stratum: stratum, leap: d.leap}
+	d.unkept(v, kept)
 	if !d.set {
 		d.set = true
 		again := false
@@ -566,6 +568,17 @@ func (d *Disciplined) update(now float64) {
 	}
 	d.clash = -1
 	d.steer(old, v, now, target.offset)
+}
+
+// unkept says so where all that there is to follow is this machine's clock, which nobody keeps.
+func (d *Disciplined) unkept(v *view, kept []interval) {
+	for _, i := range kept {
+		if last := d.sources[i.source].filter.last; !last.Host || last.Stratum < maxStratum {
+			return
+		}
+	}
+	v.status = Unsynchronised
+	v.reason = "nobody keeps this machine's clock: name time servers (clock: servers), or run chrony or systemd-timesyncd"
 }
 
 // steer goes on from what is shown and slews towards an offset.

@@ -70,8 +70,6 @@ const (
 	maxAge = 6 * 3600
 	// maxRate is the most that an oscillator may be off by, as in RFC 5905 (§11.3: 500 ppm); in nanoseconds a second.
 	maxRate = 500e3
-	// anywhere is more than an offset can change by within maxAge, in nanoseconds.
-	anywhere = 1e12
 	// wander is how far, in nanoseconds a second, the oscillator's rate may stray from the line within the filter's
 	// memory or in holdover, for the bound. Uncompensated quartz keeps within 1 ppm while its temperature changes by a few
 	// degrees (IEEE Std 1139 has the terms; D. Mills: "Computer Network Time Synchronization", §12, has measurements).
@@ -147,9 +145,10 @@ func (f *filter) lines(at float64) (reach, bool) {
 	return r, len(r.corners) > 0
 }
 
-// everywhere is the set of all lines that an oscillator may follow.
+// everywhere is the set of all lines that an oscillator may follow from the newest bounds on.
 func everywhere(at float64, lower, upper bound) reach {
-	low, high := lower.offset-anywhere, upper.offset+anywhere
+	room := 2*maxRate*(at-min(lower.at, upper.at)) + 1e6 // more than can be left after those two have cut it
+	low, high := lower.offset-room, upper.offset+room
 	return reach{at: at, corners: []line{{low, -maxRate}, {high, -maxRate}, {high, maxRate}, {low, maxRate}}}
 }
 
@@ -192,13 +191,14 @@ func (r reach) bounds(at float64) (low, high float64) {
 // the solution of the linear programme that Moon et al. give, for both ways together: the sum of all distances is least.
 func (r reach) middle() line {
 	best, widest := line{}, -1.0
+	const rounding = 1   // nanoseconds
 	var from, to float64 // of the rates at which the set is widest, within rounding
 	for _, c := range r.corners {
 		low, high := r.slice(c.rate)
 		switch w := high - low; {
-		case w > widest+1e-3:
+		case w > widest+rounding:
 			widest, from, to = w, c.rate, c.rate
-		case w > widest-1e-3:
+		case w > widest-rounding:
 			from, to = min(from, c.rate), max(to, c.rate)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +42,7 @@ func NewNTP(address string, osc Oscillator, begin time.Time) (*NTP, error) {
 			}
 		}
 	}
-	if host == "" || port == "" || strings.ContainsAny(host, " /\x00") {
+	if _, bad := strconv.ParseUint(port, 10, 16); host == "" || bad != nil || strings.ContainsAny(host, " /\x00") {
 		return nil, fmt.Errorf("%q is no time server: want HOST or HOST:PORT", address)
 	}
 	n := &NTP{address: net.JoinHostPort(host, port), pace: Far, osc: osc, begin: begin}
@@ -170,7 +171,7 @@ func (s *stamped) Read(b []byte) (int, error) {
 		return n, err
 	}
 	n, oobn, _, _, err := udp.ReadMsgUDP(b, s.oob)
-	s.at = s.osc.Elapsed() - age(s.oob[:oobn])
+	s.at = arrival(s.oob[:oobn], s.osc)
 	return n, err
 }
 

@@ -13,4 +13,4 @@ func (s *stamped) arrivals() {}
 
 func stamping(syscall.Conn) bool { return false }
 
-func age([]byte) time.Duration { return 0 }
+func arrival(_ []byte, osc Oscillator) time.Duration { return osc.Elapsed() }

@@ -90,7 +90,7 @@ func (s *Server) Run(ctx context.Context) error {
 			continue // an answer that could not be delivered comes back as an error of the next reading
 		}
 		if s.stamps {
-			arrived -= age(oob[:oobn])
+			arrived = arrival(oob[:oobn], s.osc)
 		}
 		reply, ok := s.answer(packet[:n], from.Addr(), arrived)
 		if !ok {

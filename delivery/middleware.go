@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"tutti"
+	"tutti/clock"
 )
 
 // mount sorts the configured mounts and adds the server's own.
@@ -295,32 +296,43 @@ func (s *Server) done(ctx context.Context, m *Mount, r *http.Request, w *respons
 	s.c.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	writeState(w, http.StatusOK, "ok", "")
+// healthz says that the process lives, and how good its time is. Which servers the time comes from is told to this
+// machine only.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	var t *clock.State
+	if s.c.Time != nil {
+		state := s.c.Time()
+		if q := requestOf(r.Context()); q == nil || !q.from.IsLoopback() {
+			state.Sources = nil
+		}
+		t = &state
+	}
+	writeState(w, http.StatusOK, "ok", "", t)
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.closing.Err() != nil {
-		writeState(w, http.StatusServiceUnavailable, "stopping", "the server is shutting down")
+		writeState(w, http.StatusServiceUnavailable, "stopping", "the server is shutting down", nil)
 		return
 	}
 	if s.c.Ready != nil {
 		if err := s.c.Ready(r.Context()); err != nil {
 			SetRetryAfter(w.Header(), err)
-			writeState(w, http.StatusServiceUnavailable, "not ready", tutti.Message(err))
+			writeState(w, http.StatusServiceUnavailable, "not ready", tutti.Message(err), nil)
 			return
 		}
 	}
-	writeState(w, http.StatusOK, "ready", "")
+	writeState(w, http.StatusOK, "ready", "", nil)
 }
 
-func writeState(w http.ResponseWriter, status int, state, detail string) {
+func writeState(w http.ResponseWriter, status int, state, detail string, t *clock.State) {
 	body, err := json.Marshal(struct {
-		Status string `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{state, detail})
+		Status string       `json:"status"`
+		Detail string       `json:"detail,omitempty"`
+		Clock  *clock.State `json:"clock,omitempty"`
+	}{state, detail, t})
 	if err != nil {
-		panic(err) // two strings always marshal
+		panic(err) // strings and finite numbers always marshal
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

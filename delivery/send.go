@@ -70,7 +70,7 @@ func (b *body) renew() error {
 	if b.stall <= 0 {
 		return nil
 	}
-	if err := b.rc.SetWriteDeadline(b.clock.Now().Add(b.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := b.rc.SetWriteDeadline(clock.Deadline(b.stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil

@@ -73,7 +73,7 @@ type ServerConfig struct {
 	MaxHeaderBytes    int           // 0 is 256 KiB: old apps send whole playlists in the query
 	Slow              time.Duration // requests that take longer are logged as warnings; 0 is 1 s, less is never
 
-	Clock    clock.Clock // must show true time: the deadlines of connections are set by it
+	Clock    clock.Clock
 	Logger   *slog.Logger
 	Metrics  *Metrics
 	Registry prometheus.Gatherer
@@ -81,6 +81,8 @@ type ServerConfig struct {
 
 	// Ready returns nil once requests are answered properly; nil is always ready.
 	Ready func(ctx context.Context) error
+	// Time is what the clock knows of itself, for /healthz; nil where it knows nothing.
+	Time func() clock.State
 	// Admin admits to the profiler at /debug/pprof/; nil turns it off. It is asked for every request and may look at
 	// basic authentication, which `go tool pprof https://user:key@host/…` sends.
 	Admin func(r *http.Request) bool

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/clock"
 )
 
 // The headers with which a member asks another for bytes. A pass stands in a header there, and in the query where nginx
@@ -421,7 +422,7 @@ func (b *body) renew() error {
 	if b.s.c.Stall <= 0 {
 		return nil
 	}
-	if err := b.rc.SetWriteDeadline(b.s.c.Clock.Now().Add(b.s.c.Stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := b.rc.SetWriteDeadline(clock.Deadline(b.s.c.Stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil

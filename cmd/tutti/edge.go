@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/clock"
 	"tutti/delivery"
 	"tutti/delivery/api"
 	"tutti/delivery/subsonic"
@@ -85,13 +86,21 @@ func (n *node) makeServer(mounts []delivery.Mount, certificate *tls.Config) erro
 		Listen: s.Listen, Mounts: mounts, TLS: certificate, BasePath: s.HTTP.BasePath, PublicURL: s.HTTP.PublicURL,
 		Proxies: delivery.Proxies{Trusted: s.HTTP.TrustedProxies, Vouched: n.behindNginx()}, Grace: s.HTTP.ShutdownGrace,
 		Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Registry: n.registry, Tracer: n.tracing.tracer,
-		Ready: n.ready, Admin: admin,
+		Ready: n.ready, Time: n.timeState(), Admin: admin,
 	})
 	if err != nil {
 		return err
 	}
 	n.runners = append(n.runners, n.server.Run)
 	return nil
+}
+
+// timeState is what the clock says of itself, nil where the process has none of its own.
+func (n *node) timeState() func() clock.State {
+	if n.time == nil {
+		return nil
+	}
+	return n.time.State
 }
 
 // behindNginx returns what tells whether a request came through this fleet's nginx, nil where there is no fleet or no key.

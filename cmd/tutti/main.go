@@ -31,6 +31,7 @@ type program struct {
 	Scan       scanCmd                   `cmd:"" help:"Look through the music folders once, now."`
 	Doctor     doctorCmd                 `cmd:"" help:"Say what is wrong with this installation and how to mend it."`
 	User       userCmd                   `cmd:"" help:"List, make, change and remove accounts."`
+	Time       clockCmd                  `cmd:"" name:"clock" help:"Say how good this server's time is, and where it comes from."`
 	Backup     backupCmd                 `cmd:"" help:"Write a consistent copy of the data folder, also while the server runs."`
 	Restore    restoreCmd                `cmd:"" help:"Put a backup back; what it replaces is kept beside it."`
 	Demo       demoCmd                   `cmd:"" help:"Compose a small demo album into a folder."`

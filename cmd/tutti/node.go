@@ -39,6 +39,7 @@ type node struct {
 	settings *settings
 	logger   *slog.Logger
 	clock    clock.Clock
+	time     *clock.Disciplined // the same, of a process that serves; else nil
 	registry *prometheus.Registry
 
 	store    store.Store

@@ -24,7 +24,11 @@ func (serveCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
 	n := newNode(s, logger)
-	defer func() { err = errors.Join(err, n.close()) }()
+	stopClock, err := n.keepTime(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.close(), stopClock()) }()
 	if err := n.build(ctx, s.Role); err != nil {
 		return err
 	}

@@ -36,6 +36,8 @@ type settings struct {
 	Store storeAddress  `help:"Where the shared state lies: sqlite (in the data folder), dynamodb://TABLE?region=…, or http://HOST:PORT of a catalogue process that shares its own." default:"sqlite" env:"TUTTI_STORE" placeholder:"ADDRESS" group:"Fleet"`
 	Fleet fleetSettings `embed:"" prefix:"fleet-" group:"Fleet"`
 
+	Clock clockSettings `embed:"" prefix:"clock-" group:"Clock"`
+
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`
 	Transcode transcodeSettings `embed:"" prefix:"transcode-" group:"Cache and transcoding"`
 
@@ -357,7 +359,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "fleet", "cache", "transcode", "log", "trace"}
+var sections = []string{"scan", "http", "fleet", "clock", "cache", "transcode", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/clock"
 	"tutti/delivery"
 )
 
@@ -94,7 +95,7 @@ func (c *call) scanEvents() error {
 		}
 		timer.Reset(beat) // before anybody can see the event, and so wait for what comes after it
 		// A writer that knows no deadlines still serves; only a stalled listener is then noticed later.
-		_ = out.SetWriteDeadline(c.Clock.Now().Add(maxStall))
+		_ = out.SetWriteDeadline(clock.Deadline(maxStall))
 		_, err := c.w.Write(event)
 		if err == nil {
 			err = out.Flush()
