@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +29,7 @@ type server struct {
 	url    string
 	secure string // HOST:PORT with TLS, of the nginx that has a certificate
 	cmd    *exec.Cmd
-	also   []*exec.Cmd // that end with cmd
+	also   []*exec.Cmd // that belong to it
 	pids   []int
 	live   func() ([]int, error)                                          // in place of pids, where processes come and go
 	open   func(ctx context.Context, track string) (io.ReadCloser, error) // in place of HTTP
@@ -36,18 +37,19 @@ type server struct {
 
 // stop ends the process and waits for it.
 func (s *server) stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	if err := s.cmd.Wait(); err != nil && s.cmd.ProcessState.ExitCode() > 1 { // nats-server ends with 1
-		return fmt.Errorf("%s: %w", s.name, err)
-	}
-	for _, c := range s.also {
-		if err := c.Wait(); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+	var err error
+	for _, c := range append([]*exec.Cmd{s.cmd}, s.also...) {
+		if c == nil { // it did not come to that
+			continue
+		}
+		if e := c.Process.Signal(syscall.SIGTERM); e != nil && !errors.Is(e, os.ErrProcessDone) {
+			err = errors.Join(err, e)
+		}
+		if e := c.Wait(); e != nil && c.ProcessState.ExitCode() > 1 { // nats-server ends with 1, and what ends by the signal with -1
+			err = errors.Join(err, fmt.Errorf("%s: %w", s.name, e))
 		}
 	}
-	return nil
+	return err
 }
 
 func (s *server) measure() (usage, error) {

@@ -63,6 +63,7 @@ type Config struct {
 	TrustedProxies    []string // addresses and networks of balancers in front that are believed about who asks
 	Workers           int      // processes; 0: one for each CPU
 	WorkerConnections int      // a process; 0 is 16384, or, for an Edge, as many as the system's limit of open files allows
+	OpenFiles         int      // of a process; 0 is three for a connection, or, for an Edge, as many as the system's limit allows, up to 64 for one
 	User              string   // whom the workers run as; "" is the user that starts nginx
 	ErrorLog          string   // a file; "" is error.log in Dir, and with Run standard error, from which it takes the secrets out
 	AccessLog         string   // a file; "" is none
@@ -103,6 +104,7 @@ func (c Config) withDefaults() Config {
 	}
 	zero(&c.RequestBurst, 10*c.RequestRate)
 	zero(&c.WorkerConnections, 16384)
+	zero(&c.OpenFiles, filesPerConnection*c.WorkerConnections+otherFiles)
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -215,7 +217,7 @@ func (c Config) valid() error {
 	if socket := (settings{c}).FillSocket(); len(socket) > 107 || !listenForm.MatchString("unix:"+socket) {
 		return invalid("nginx's folder %q must have a shorter path of letters, digits, dots, dashes and slashes", c.Dir)
 	}
-	for _, n := range []int64{int64(c.RequestRate), int64(c.RequestBurst), int64(c.Connections), c.MaxBody, c.CacheBytes, int64(c.Workers), int64(c.WorkerConnections)} {
+	for _, n := range []int64{int64(c.RequestRate), int64(c.RequestBurst), int64(c.Connections), c.MaxBody, c.CacheBytes, int64(c.Workers), int64(c.WorkerConnections), int64(c.OpenFiles)} {
 		if n < 0 {
 			return invalid("a limit of nginx's cannot be negative")
 		}
@@ -279,11 +281,12 @@ func (s settings) ErrorLogLine() string {
 }
 
 // filesPerConnection is how many files a worker needs for a request: a connection to its listener, one to a member, and
-// one in the cache. otherFiles is what it needs besides.
-const filesPerConnection, otherFiles = 3, 256
+// one in the cache. Without TLS it holds all slices of the track that it sends open, in as many files: manyPerConnection
+// is enough for tracks of 60 MB of which each listener plays another. otherFiles is what it needs besides.
+const filesPerConnection, manyPerConnection, otherFiles = 3, 64, 256
 
-// OpenFiles is how many files a worker may need.
-func (s settings) OpenFiles() int { return filesPerConnection*s.WorkerConnections + otherFiles }
+// SharedFiles is how many open files a worker keeps for whoever may want the same next.
+func (s settings) SharedFiles() int { return min(4096, s.OpenFiles/4) }
 
 // KeysZone is the shared memory for the cache's keys. nginx keeps 8,000 of them in a megabyte
 // (nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_path), and each is of one slice.

@@ -86,16 +86,20 @@ func NewEdge(c EdgeConfig) (*Edge, error) {
 		c.Config.User = "root"
 		c.Logger.Warn("nginx runs as root; start it as a user of its own, which needs CAP_NET_BIND_SERVICE for ports below 1024")
 	}
+	// nginx cannot raise the hard limit that it inherits, and would complain at each start.
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	allowed := int(min(limit.Max, 1<<20)) // fs.nr_open, beyond which not even root may go
 	if c.Config.WorkerConnections == 0 {
-		// nginx cannot raise the hard limit that it inherits, and would complain at each start.
-		var limit syscall.Rlimit
-		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-			return nil, tutti.Wrap(tutti.KindInternal, op, err)
+		if most := (allowed - otherFiles) / filesPerConnection; most < c.Config.withDefaults().WorkerConnections {
+			c.Config.WorkerConnections = max(most, 64)
 		}
-		wanted := c.Config.withDefaults().WorkerConnections
-		if allowed := (int64(min(limit.Max, 1<<31)) - otherFiles) / filesPerConnection; allowed < int64(wanted) {
-			c.Config.WorkerConnections = int(max(allowed, 64))
-		}
+	}
+	if c.Config.OpenFiles == 0 {
+		connections := c.Config.withDefaults().WorkerConnections
+		c.Config.OpenFiles = max(filesPerConnection*connections+otherFiles, min(allowed, manyPerConnection*connections+otherFiles))
 	}
 	e := &Edge{c: c, program: program, known: map[string]bool{}, leftOut: map[string]bool{}}
 	if _, err := e.config().Text(); err != nil {
