@@ -234,8 +234,12 @@ func (n *node) makeAccounts(ctx context.Context) error {
 	a, err := accounts.New(ctx, accounts.Config{
 		Store: n.store, Clock: n.clock, Logger: n.logger, KeyFile: n.settings.secretFile(), Shared: n.settings.fleet(),
 	})
+	if err != nil {
+		return err
+	}
 	n.accounts = a
-	return err
+	n.runners = append(n.runners, a.Run)
+	return nil
 }
 
 func (n *node) makeOrigin(ctx context.Context) error {

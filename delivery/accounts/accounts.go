@@ -18,7 +18,8 @@
 //
 // What this process changes it sees at once. Accounts, keys and sessions are otherwise taken from memory for up to a
 // second before the store is asked again, so a change made by another process (another delivery node, `tutti user`)
-// takes effect within a second. All processes must have the same key file; see Config.Shared.
+// takes effect within a second. In a fleet changes are announced, and who was read of lately need not be asked for again
+// while none of theirs is; see watch. All processes must have the same key file; see Config.Shared.
 //
 // While the store is away, whoever it last spoke well of in the five minutes before is let in from memory, so that the
 // music plays on; nobody signs in anew and nothing can be changed. Whom this process knows to have been shown out stays
@@ -60,7 +61,7 @@ type Config struct {
 	Shared bool
 }
 
-// Accounts implements tutti.Accounts and tutti.Door. It starts no goroutines and needs no closing.
+// Accounts implements tutti.Accounts and tutti.Door. It starts no goroutines and needs no closing; see Run.
 type Accounts struct {
 	store    store.Store
 	clock    clock.Clock
@@ -69,6 +70,7 @@ type Accounts struct {
 	vault    *vault
 	limiter  *limiter
 	ledger   *ledger   // nil: not shared
+	watch    *watch    // likewise
 	replaced time.Time // when the key file was last found replaced; zero: never
 	dummy    record    // stands in for users that do not exist, so that looking for them takes as long
 
@@ -104,6 +106,11 @@ func New(ctx context.Context, c Config) (*Accounts, error) {
 	}
 	if c.Shared {
 		a.ledger = newLedger(a, key)
+		a.watch = newWatch(c)
+		a.users.watch, a.sessions.watch, a.appKeys.watch = a.watch, a.watch, a.watch
+		a.users.whose = func(acc *account) (tutti.ID, bool) { return acc.ID, acc.exists }
+		a.sessions.whose = func(s *session) (tutti.ID, bool) { return s.user, true }
+		a.appKeys.whose = func(k *appKey) (tutti.ID, bool) { return k.user, true }
 	}
 	p := cost
 	p.salt, p.hash = make([]byte, saltLen), make([]byte, hashLen)
@@ -195,9 +202,38 @@ func (a *Accounts) save(ctx context.Context, key string, r record, cond store.Co
 	if err != nil {
 		return tutti.Wrap(tutti.KindInternal, "accounts.save", err)
 	}
+	if !cond.Absent() { // a new user is known to nobody
+		within, cancel, err := a.watch.announce(ctx, r.ID)
+		defer cancel()
+		if err != nil {
+			return err
+		}
+		ctx = within
+	}
 	_, err = a.store.Put(ctx, store.Key{PK: usersPK, SK: key}, value, time.Time{}, cond)
 	a.users.forget(key)
 	return err
+}
+
+// Run keeps an eye on what other processes of a fleet change, while people come to the door, so that they need not wait
+// for the store. It returns nil when ctx ends. Without it, and where Config.Shared is not set, everything is asked of the
+// store when the last word of it is older than a second.
+func (a *Accounts) Run(ctx context.Context) error {
+	if a.watch == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return a.watch.run(ctx)
+}
+
+// remove deletes an item that lets a user in.
+func (a *Accounts) remove(ctx context.Context, user tutti.ID, key store.Key, cond store.Condition) error {
+	within, cancel, err := a.watch.announce(ctx, user)
+	defer cancel()
+	if err != nil {
+		return err
+	}
+	return a.store.Delete(within, key, cond)
 }
 
 // retries is how often a change is tried again when somebody else changed the same item meanwhile.
@@ -454,7 +490,7 @@ func (a *Accounts) DeleteUser(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	err = a.store.Delete(ctx, store.Key{PK: usersPK, SK: key}, store.IfVersion(acc.version))
+	err = a.remove(ctx, acc.ID, store.Key{PK: usersPK, SK: key}, store.IfVersion(acc.version))
 	a.users.forget(key)
 	if err != nil {
 		return err

@@ -211,7 +211,7 @@ func (a *Accounts) RevokeAppKey(ctx context.Context, user tutti.ID, keyID string
 	if err != nil {
 		return err
 	}
-	err = a.store.Delete(ctx, key, store.Always)
+	err = a.remove(ctx, user, key, store.Always)
 	a.appKeys.forget(k.Hash)
 	return err
 }

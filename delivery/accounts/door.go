@@ -352,7 +352,7 @@ func (a *Accounts) SignOut(ctx context.Context, secret string) error {
 		return nil
 	}
 	hash := hashSecret(secret)
-	err := a.store.Delete(ctx, store.Key{PK: sessionsPK(user), SK: hash}, store.Always)
+	err := a.remove(ctx, user, store.Key{PK: sessionsPK(user), SK: hash}, store.Always)
 	a.sessions.forget(hash)
 	return err
 }
@@ -390,7 +390,7 @@ func (a *Accounts) RevokeSession(ctx context.Context, user tutti.ID, sessionID s
 		return gone
 	}
 	for _, it := range p.Items {
-		err := a.store.Delete(ctx, it.Key, store.Always)
+		err := a.remove(ctx, user, it.Key, store.Always)
 		a.sessions.forget(it.SK)
 		if err != nil {
 			return err

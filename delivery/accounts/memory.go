@@ -20,6 +20,8 @@ const (
 // is ready for use.
 type memory[K, V comparable] struct {
 	clock clock.Clock
+	watch *watch                   // of a fleet; nil: what is older than freshFor is asked for anew
+	whose func(V) (tutti.ID, bool) // the user of whom a value is; false: of nobody that a watch would name
 
 	mu      sync.Mutex
 	entries map[K]remembered[V]
@@ -43,11 +45,12 @@ const maxEntries = 16384
 // whether it is back. What the store says is not there, or not to be had, is forgotten.
 func (m *memory[K, V]) get(ctx context.Context, k K, fresh bool, ask func(ctx context.Context, old V) (V, error)) (V, error) {
 	now := m.clock.Now()
+	m.watch.want(now)
 	m.mu.Lock()
 	e, ok := m.entries[k]
 	changes := m.changes
 	usable := ok && !fresh && now.Sub(e.at) < staleFor
-	if ok && !fresh && now.Sub(e.at) < freshFor || usable && m.away && (m.asking || now.Before(m.again)) {
+	if ok && !fresh && (now.Sub(e.at) < freshFor || m.vouched(e, now)) || usable && m.away && (m.asking || now.Before(m.again)) {
 		m.mu.Unlock()
 		return e.value, nil
 	}
@@ -94,6 +97,15 @@ func (m *memory[K, V]) get(ctx context.Context, k K, fresh bool, ask func(ctx co
 	}
 	m.entries[k] = remembered[V]{v, now}
 	return v, nil
+}
+
+// vouched reports whether the watch knows that what is remembered is still so.
+func (m *memory[K, V]) vouched(e remembered[V], now time.Time) bool {
+	if m.watch == nil {
+		return false
+	}
+	user, ok := m.whose(e.value)
+	return ok && m.watch.vouches(user, e.at, now)
 }
 
 // evict forgets the oldest of a few. Go's maps are iterated from a random place.
