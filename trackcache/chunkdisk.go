@@ -123,6 +123,13 @@ func (d *chunkDisk) has(id tutti.ChunkID) bool {
 	return d.entry(id) != nil
 }
 
+// asked notes that somebody wants a chunk, who may have it from elsewhere.
+func (d *chunkDisk) asked(id tutti.ChunkID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept.Hit(id)
+}
+
 // entry finds a chunk, also one that the index has not come to yet. d.mu is held.
 func (d *chunkDisk) entry(id tutti.ChunkID) *diskChunk {
 	e := d.chunks[id]

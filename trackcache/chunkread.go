@@ -418,8 +418,8 @@ func (c *Chunks) held(object string, count int64) []byte {
 	return bits
 }
 
-// Prepare says what is known of an object and begins to get its beginning. It waits for nobody, unless the origin is
-// away: then it asks the other members, within 50 ms, and returns KindUnavailable for what is not wholly in reach.
+// Prepare says what is known of an object, and counts a start of it. It waits for nobody, unless the origin is away: then it
+// asks the other members, within 50 ms, and returns KindUnavailable for what is not wholly in reach.
 func (c *Chunks) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, error) {
 	const op = "trackcache.Prepare"
 	if err := c.check(op, r); err != nil {
@@ -453,6 +453,8 @@ func (c *Chunks) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, err
 		ready.Ready = true
 		return ready, nil
 	}
+	c.disk.asked(id) // it is as much in use as if its bytes were asked for here, and not of nginx
+	c.played(r)
 	c.mu.Lock()
 	ch := c.memory[id]
 	if ch == nil {

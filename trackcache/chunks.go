@@ -95,9 +95,10 @@ type Chunks struct {
 type object struct {
 	info  tutti.ObjectInfo
 	known bool
-	plays uint8 // starts by listeners, up to maxPlays
-	heard bool  // somebody has come to its end
-	head  bool  // is in the store, or on its way there
+	plays uint8     // starts by listeners, up to maxPlays
+	began time.Time // the latest of them
+	heard bool      // somebody has come to its end
+	head  bool      // is in the store, or on its way there
 }
 
 const (
@@ -131,15 +132,25 @@ const (
 // maxPlays is as far as starts are counted: once may be chance, twice is a habit.
 const maxPlays = 2
 
-// played counts a start of an object by a listener: half of the first chunk, so that who only looks at what it is does not
-// count.
+// startAgain is how long the requests for one object's beginning count as one start: a player asks for a piece, then for the
+// rest, and leaps.
+const startAgain = 30 * time.Second
+
+// played counts a start of an object by a listener. It is called when one is prepared, which is told here even where nginx
+// has the bytes, and when half of the first chunk was taken, where nobody prepares.
 func (c *Chunks) played(r tutti.Ref) {
+	now := c.clock.Now()
 	c.mu.Lock()
 	o := c.object(r.ID())
-	o.plays = min(o.plays+1, maxPlays)
+	again := o.plays == 0 || now.Sub(o.began) >= startAgain
+	if again {
+		o.plays, o.began = min(o.plays+1, maxPlays), now
+	}
 	plays := o.plays
 	c.mu.Unlock()
-	c.heads.played(c, r, plays)
+	if again {
+		c.heads.played(c, r, plays)
+	}
 }
 
 // NewChunks returns Chunks over the folder, with what an earlier process kept there. The error is KindConflict where

@@ -549,6 +549,12 @@ func TestHeadsStartWhatTheOriginIsSlowToSend(t *testing.T) {
 	}
 	readAt(t, f.ranked(r, 0, 0), r, 0, -1)
 	f.settle()
+	if n := f.ranked(r, 0, 0).heads.written.Load(); n != 0 {
+		t.Fatalf("%d heads were written after one start that asked twice", n)
+	}
+	f.clock.Advance(startAgain)
+	readAt(t, f.ranked(r, 0, 0), r, 0, -1)
+	f.settle()
 	if n := f.ranked(r, 0, 0).heads.written.Load(); n != 1 {
 		t.Fatalf("%d heads were written after two starts", n)
 	}
@@ -580,6 +586,23 @@ func TestHeadsStartWhatTheOriginIsSlowToSend(t *testing.T) {
 	}
 	if n := f.o.count(r.Path, tutti.HeadSize); n != 1 {
 		t.Errorf("the origin was asked %d times for what follows the head", n)
+	}
+}
+
+// TestStartsThatNginxAnswersCount: what is prepared again and again is played often, though no byte of it is asked for here.
+func TestStartsThatNginxAnswersCount(t *testing.T) {
+	f := newFleet(t, 3)
+	r := f.o.put("a.flac", noise(1, 400_000))
+	owner := f.ranked(r, 0, 0)
+	for i, want := range []int64{0, 1, 1} {
+		if _, err := owner.Prepare(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		f.settle()
+		if n := owner.heads.written.Load(); n != want {
+			t.Fatalf("%d heads were written after %d starts", n, i+1)
+		}
+		f.clock.Advance(startAgain)
 	}
 }
 
