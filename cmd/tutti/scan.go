@@ -61,7 +61,7 @@ func (c scanCmd) Run(ctx context.Context, s *settings, std *streams, logger *slo
 // inFleet asks for a scan, watches it, and prints what came of it.
 func (c scanCmd) inFleet(ctx context.Context, s *settings, std *streams, logger *slog.Logger) (err error) {
 	if c.Purge {
-		return errors.New("a fleet keeps tracks that are missing: --purge is for one machine")
+		return errors.New("--purge is for one machine: a fleet keeps tracks that are missing, with their stars and counts, so that they are there again when the files are. Scan without it")
 	}
 	n := newNode(s, logger)
 	defer func() { err = errors.Join(err, n.close()) }()

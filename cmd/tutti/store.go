@@ -17,6 +17,17 @@ type storeInitCmd struct {
 	Tag map[string]string `help:"A tag for the table, as NAME=VALUE; repeat for several." placeholder:"NAME=VALUE"`
 }
 
+// Help says what the flags' list does not.
+func (storeInitCmd) Help() string {
+	return `For example:
+
+  tutti store init --store 'dynamodb://tutti?region=eu-central-1' --tag service=music
+
+Of all the other flags none matters here. Credentials come from where AWS's own tools take them: AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role of the machine. They need dynamodb:CreateTable, DescribeTable,
+UpdateTimeToLive, DescribeTimeToLive and TagResource for the table. deploy/dynamodb.yaml makes the same table by CloudFormation.`
+}
+
 // Run makes the table and waits until it can be used.
 func (c storeInitCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog.Logger) error {
 	if s.Store.Table == "" {

@@ -225,7 +225,8 @@ func (f *Fleet) ground(ctx context.Context) (err error) {
 		return nil
 	}
 	f.config.Progress("making the table")
-	return f.command(ctx, "store", "init", "--store", f.StoreAddress())
+	_, err = f.Command(ctx, "store", "init", "--store", f.StoreAddress())
+	return err
 }
 
 func (f *Fleet) proxy(target string) (*Proxy, error) {
@@ -357,14 +358,16 @@ func (f *Fleet) env() []string {
 	return append(env, f.config.Env...)
 }
 
-// command runs the program once.
-func (f *Fleet) command(ctx context.Context, args ...string) error {
+// Command runs the program once beside the fleet, with its table and its music, as an admin does at a shell, and returns what
+// it printed. Data is a folder of its own.
+func (f *Fleet) Command(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, f.config.Bin, append(args, "--data", f.path("admin"))...)
 	cmd.Env = f.env()
-	if b, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("tutti %s: %w: %s", strings.Join(args, " "), err, b)
+	b, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("tutti %s: %w: %s", strings.Join(args, " "), err, b)
 	}
-	return nil
+	return string(b), err
 }
 
 // services starts the members. The first delivery process makes the first admin, so it comes before its siblings.

@@ -12,6 +12,7 @@ import (
 	_ "image/png"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -20,10 +21,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -96,8 +100,10 @@ func TestFleet(t *testing.T) {
 	t.Run("read your writes", h.readYourWrites)
 	t.Run("sessions", h.sessions)
 	t.Run("scan through any", h.scans)
+	t.Run("scan from a shell", h.scanCommand)
 	t.Run("transcode", h.transcode)
 	t.Run("pictures and shares", h.pictures)
+	t.Run("one address asks for too much", h.flood)
 	t.Run("page", h.page)
 	t.Run("the scanning one dies", h.scannerDies)
 }
@@ -392,6 +398,125 @@ func (h *house) scans(t *testing.T) {
 		must(t, h.each[1-i].Scanned(t.Context(), 9+2*(i+1)))
 		must(t, h.c.Scanned(t.Context(), 9+2*(i+1)))
 	}
+}
+
+// scanCommand: the command that scans one machine asks a fleet's scanner, shows how that goes on, and says what came of it.
+// What is missing it does not forget: that is refused before anything happens.
+func (h *house) scanCommand(t *testing.T) {
+	ctx := t.Context()
+	var before struct {
+		Count int `json:"count"`
+	}
+	must(t, h.c.Call(ctx, "getScanStatus", nil, "scanStatus", &before))
+	_, err := Music{Album: "From a shell", Tracks: 2, Bytes: 10_000}.Write(h.music)
+	must(t, err)
+	args := []string{"scan", "--store", h.f.StoreAddress(), "--music", h.f.MusicAddress(), "--fleet-key-file", h.f.KeyFile()}
+	if said, err := h.f.Command(ctx, append(args, "--purge")...); err == nil || !strings.Contains(err.Error(), "--purge") {
+		t.Errorf("--purge in a fleet: %v %s", err, said)
+	}
+	said, err := h.f.Command(ctx, args...)
+	must(t, err)
+	if !strings.Contains(said, "2 added") || !strings.Contains(said, fmt.Sprintf("%d tracks in the catalogue", before.Count+2)) {
+		t.Errorf("a fleet's scan says: %s", said)
+	}
+	for _, c := range h.each {
+		must(t, c.Scanned(ctx, before.Count+2))
+	}
+}
+
+// flood: an address that asks for more than nginx is configured to let through is told so, and when to come back; whoever
+// listens from another one notices nothing, and the flood's address is served again as soon as it asks for less.
+func (h *house) flood(t *testing.T) {
+	ctx, track := t.Context(), h.noise[0]
+	want, err := os.ReadFile(track.File)
+	must(t, err)
+	path := h.c.Rest("stream", url.Values{"id": {track.ID}, "format": {"raw"}})
+	from := func(address string) *http.Client {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		transport := &http.Transport{DialContext: d.DialContext, MaxIdleConnsPerHost: 512}
+		t.Cleanup(transport.CloseIdleConnections)
+		return &http.Client{Transport: transport}
+	}
+	ask := func(c *http.Client) (*http.Response, []byte, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.c.URL+path, nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		req.Header.Set("Range", "bytes=1000-1999")
+		resp, err := c.Do(req)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		return resp, b, err
+	}
+	// nginx lets 1,000 requests of an address through at once, then 100 a second, and 200 at a time.
+	const requests, asking = 4000, 256
+	flooding, listening := from("127.0.0.2"), from("127.0.0.3")
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	var left atomic.Int64
+	left.Store(requests)
+	over := make(chan struct{})
+	var g errgroup.Group
+	for range asking {
+		g.Go(func() error {
+			for left.Add(-1) >= 0 {
+				resp, b, err := ask(flooding)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				statuses[resp.StatusCode]++
+				mu.Unlock()
+				switch {
+				case resp.StatusCode == http.StatusPartialContent && bytes.Equal(b, want[1000:2000]):
+				case resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "" && bytes.Contains(b, []byte("exhausted")):
+				default:
+					return fmt.Errorf("%s, Retry-After %q: %.200s", resp.Status, resp.Header.Get("Retry-After"), b)
+				}
+			}
+			return nil
+		})
+	}
+	var calm []time.Duration
+	listened := make(chan error, 1)
+	go func() {
+		for {
+			begun := time.Now()
+			resp, b, err := ask(listening)
+			calm = append(calm, time.Since(begun))
+			if err == nil && (resp.StatusCode != http.StatusPartialContent || !bytes.Equal(b, want[1000:2000])) {
+				err = fmt.Errorf("somebody else's request: %s %.200s", resp.Status, b)
+			}
+			if err == nil {
+				err = wait(ctx, 20*time.Millisecond)
+			}
+			select {
+			case <-over:
+			default:
+				if err == nil {
+					continue
+				}
+			}
+			listened <- err
+			return
+		}
+	}()
+	begun := time.Now()
+	err = g.Wait()
+	took := time.Since(begun)
+	close(over)
+	must(t, errors.Join(err, <-listened))
+	t.Logf("%d requests in %v: %v; somebody else meanwhile: %d requests, p50 %v, p99 %v", requests, took.Round(time.Millisecond), statuses, len(calm), percentile(calm, 0.5), percentile(calm, 0.99))
+	if most := 1000 + int(100*took.Seconds()) + 10; statuses[http.StatusTooManyRequests] == 0 || statuses[http.StatusPartialContent] > most || statuses[http.StatusPartialContent] < 500 {
+		t.Errorf("%v, where %d may pass", statuses, most)
+	}
+	must(t, until(ctx, func() (bool, error) {
+		resp, _, err := ask(flooding)
+		return err == nil && resp.StatusCode == http.StatusPartialContent, err
+	}))
 }
 
 // transcode: a transcode is heard, is made once, and can be sought in afterwards.
