@@ -7,8 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tutti/bench/sim"
 	"tutti/deploy/capacity"
@@ -30,7 +34,7 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 	}
 	const million = 1_000_000
 	runs := []run{
-		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, 8*o.scaleBy) }},
+		{"A day, 1,000,000 listeners at the peak", func() (sim.Scenario, error) { return sim.Day(m, a, million, million, dayBy(o.scaleBy)) }},
 		{"A release, 1,000,000 listeners and half as many more", func() (sim.Scenario, error) { return sim.Release(m, a, million, million, o.scaleBy) }},
 		{"A zone lost, 1,000,000 listeners", func() (sim.Scenario, error) { return sim.Loss(m, a, million, million, o.scaleBy, 4*time.Minute) }},
 		{"A zone lost, 10,000,000 listeners", func() (sim.Scenario, error) {
@@ -41,21 +45,32 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 	}
 	var page strings.Builder
 	table := section{title: "Scale, simulated", how: "Virtual time, real rules: see docs/scale.md. Tiers are shares of the requests for chunks; the load of the busiest track cache is against their mean."}
-	for _, r := range runs {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		began := time.Now()
-		s, err := r.make()
-		if err != nil {
-			return nil, err
-		}
-		res, err := sim.Run(ctx, s.Name, s.Config)
-		if err != nil {
-			return nil, err
-		}
-		took := time.Since(began).Round(time.Second)
-		fmt.Fprintf(os.Stderr, "%s: %d requests in %v\n", r.title, res.Events, took)
+	type outcome struct {
+		s    sim.Scenario
+		res  sim.Result
+		took time.Duration
+	}
+	outcomes := make([]outcome, len(runs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.NumCPU())
+	for i, r := range slices.Backward(runs) { // the largest first
+		g.Go(func() error {
+			began := time.Now()
+			s, err := r.make()
+			if err != nil {
+				return err
+			}
+			res, err := sim.Run(ctx, s.Name, s.Config)
+			outcomes[i] = outcome{s, res, time.Since(began).Round(time.Second)}
+			fmt.Fprintf(os.Stderr, "%s: %d requests in %v\n", r.title, res.Events, outcomes[i].took)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for i, r := range runs {
+		s, res, took := outcomes[i].s, outcomes[i].res, outcomes[i].took
 		if o.out != "-" {
 			if err := scenarioPage(&page, filepath.Dir(o.out), r.title, s, res, took); err != nil {
 				return nil, err
@@ -88,6 +103,9 @@ func benchScale(ctx context.Context, o options, _, _ string) ([]section, error) 
 	}
 	return []section{table}, nil
 }
+
+// dayBy is what part of a day is simulated: a whole one would be 1,500 million requests.
+func dayBy(by int) int { return max(80, 8*by) }
 
 func readFigures(path string) (capacity.Figures, error) {
 	if path == "" {
@@ -185,9 +203,9 @@ func scenarioPage(w io.Writer, dir, title string, s sim.Scenario, res sim.Result
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func scaleHead(m capacity.Figures, by int) string {
-	size := "All of it was simulated, of the day one in 8 of the listeners, tracks, machines and of the object store's rate, which leaves hit ratios and waiting as\nthey are ([SHARDS](https://www.usenix.org/conference/fast15/technical-sessions/presentation/waldspurger))."
+	size := fmt.Sprintf("All of it was simulated, of the day one in %d of the listeners, tracks, machines and of the object store's rate, which leaves hit ratios and waiting as\nthey are ([SHARDS](https://www.usenix.org/conference/fast15/technical-sessions/presentation/waldspurger)).", dayBy(by))
 	if by > 1 {
-		size = fmt.Sprintf("With `-scale-by 1` all of it is simulated; here it was 1 in %d of the listeners, tracks, machines and of the object store's rate (of the day,\n1 in %d), which leaves hit ratios and waiting as they are ([SHARDS](https://www.usenix.org/conference/fast15/technical-sessions/presentation/waldspurger)).\nRates below are those of the part.", by, 8*by)
+		size = fmt.Sprintf("With `-scale-by 1` all of it is simulated; here it was 1 in %d of the listeners, tracks, machines and of the object store's rate (of the day,\n1 in %d), which leaves hit ratios and waiting as they are ([SHARDS](https://www.usenix.org/conference/fast15/technical-sessions/presentation/waldspurger)).\nRates below are those of the part.", by, dayBy(by))
 	}
 	return fmt.Sprintf(`# Scale
 
