@@ -20,8 +20,8 @@ import (
 
 // dial connects with 1448-byte segments. Without that, loopback's 64 KiB segments make a slow reader with a small
 // receive buffer wait for the sender's persist timer, which is an artefact of the test and no property of the server.
-func dial(ctx context.Context, address string, receiveBuffer int) (net.Conn, error) {
-	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+func dial(ctx context.Context, from net.IP, address string, receiveBuffer int) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Control: func(_, _ string, c syscall.RawConn) error {
 		var inner error
 		err := c.Control(func(fd uintptr) {
 			const tcpMaxSeg = 2 // TCP_MAXSEG, tcp(7)
@@ -221,7 +221,7 @@ func (s *server) stream(ctx context.Context, path string, receiveBuffer int) (io
 	if s.open != nil {
 		return s.open(ctx, path)
 	}
-	c, err := dial(ctx, hostOf(s.url), receiveBuffer)
+	c, err := dial(ctx, s.from, hostOf(s.url), receiveBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -279,12 +279,13 @@ func firstByte(ctx context.Context, s *server, path string) (time.Duration, erro
 
 // pacedResult says how a crowd of listeners fared.
 type pacedResult struct {
-	listeners  int
-	late       int // were at some moment more than a second of music behind, or never got a header
-	firstBytes []time.Duration
-	refusals   map[string]int // what those were told who got no music, and how many were
-	perMemory  int64          // bytes of the server's memory a listener, at the height
-	cpu        time.Duration  // of the server a second of the hold's second half
+	listeners    int
+	late         int // were at some moment more than a second of music behind, or never got a header
+	firstBytes   []time.Duration
+	refusedAfter []time.Duration // how long it took to tell them
+	refusals     map[string]int  // what those were told who got no music, and how many were
+	perMemory    int64           // bytes of the server's memory a listener, at the height
+	cpu          time.Duration   // of the server a second of the hold's second half
 }
 
 // paced lets listeners start evenly over ramp and each read at rate bytes a second for hold after that. A listener is
@@ -312,6 +313,7 @@ func paced(ctx context.Context, s *server, listeners int, rate float64, ramp, ho
 			case <-ctx.Done():
 				return
 			}
+			asked := time.Now()
 			first, err := listen(ctx, s, paths[i%len(paths)], rate, end)
 			res.firstBytes[i] = first
 			late[i] = err != nil
@@ -319,6 +321,10 @@ func paced(ctx context.Context, s *server, listeners int, rate float64, ramp, ho
 				mu.Lock()
 				defer mu.Unlock()
 				res.refusals[err.Error()]++
+				var refused *refusal
+				if errors.As(err, &refused) {
+					res.refusedAfter = append(res.refusedAfter, time.Since(asked))
+				}
 			}
 		})
 	}

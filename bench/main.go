@@ -152,7 +152,7 @@ with NAME of %s.
 // withReal are the measurements that need many small files, withBig those that need few large ones.
 var (
 	withReal = []string{"scan", "idle"}
-	withBig  = []string{"bytes", "crowd", "fleet", "tls"}
+	withBig  = []string{"bytes", "crowd", "fleet", "limit", "tls"}
 )
 
 // wanted reports whether any of some measurements is to be made.
@@ -171,6 +171,7 @@ var measurements = []struct {
 	{"crowd", one(benchCrowd)},
 	{"idle", one(benchIdle)},
 	{"fleet", benchFleet},
+	{"limit", one(benchLimit)},
 	{"cold", benchCold},
 	{"grow", benchGrow},
 	{"tls", one(benchTLS)},

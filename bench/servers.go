@@ -31,6 +31,7 @@ type server struct {
 	cmd    *exec.Cmd
 	also   []*exec.Cmd // that belong to it
 	pids   []int
+	from   net.IP                                                         // the client's address; nil is any
 	live   func() ([]int, error)                                          // in place of pids, where processes come and go
 	open   func(ctx context.Context, track string) (io.ReadCloser, error) // in place of HTTP
 }
