@@ -11,6 +11,7 @@ export default defineConfig({
   use: {
     baseURL: process.env.TUTTI_URL ?? "http://127.0.0.1:4533",
     viewport: { width: 1440, height: 900 },
+    serviceWorkers: "block", // page.route sees nothing of what a worker fetches; offline.spec.ts allows it
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],

@@ -2,6 +2,7 @@ import { createEffect, createMemo, createSignal, For, type JSX, Match, on, onCle
 import { get, OfflineError, send, whenSignedOut } from "./api/client";
 import { followScan, forgetSession, lost, session, setSession } from "./api/state";
 import type { SessionReply } from "./api/wire";
+import { forgetWho, isRenewed, loadRenewed, startWorker, tellWho } from "./offline/worker";
 import { PlayerProvider } from "./player/context";
 import { connectMediaSession, createPlayer } from "./player/player";
 import { preferences, wearPreferences } from "./preferences";
@@ -30,6 +31,10 @@ export function App(): JSX.Element {
   begin();
   followScan();
   wearPreferences();
+  createEffect(() => {
+    const user = session()?.user.id;
+    if (user !== undefined) tellWho(user).catch(complain);
+  });
 
   return (
     <>
@@ -126,6 +131,7 @@ function House(): JSX.Element {
     interceptLinks(root);
     player.restore().catch(complain);
     fetchViewsWhenIdle();
+    startWorker().catch(complain);
     const online = () => setOffline(!navigator.onLine);
     const keys = (e: KeyboardEvent) => key(e);
     onCleanup(() => (document.title = "tutti"));
@@ -178,10 +184,12 @@ function House(): JSX.Element {
   const signOut = () => {
     player.save();
     send("DELETE", "session").then(() => {
+      const user = session()?.user.id;
       player.stop();
       forgetSession(false);
       go("/");
-    }, complain);
+      return user === undefined ? undefined : forgetWho(user);
+    }).catch(complain);
   };
 
   const toSearch = () => {
@@ -301,6 +309,14 @@ function House(): JSX.Element {
           <Show when={offline() || lost()}>
             <p class="banner" role="status">
               {t(offline() ? "house.offline" : "house.lost")} {t("house.keepsPlaying")}
+            </p>
+          </Show>
+          <Show when={isRenewed()}>
+            <p class="banner renewed" role="status">
+              {t("house.newPage")}
+              <button type="button" class="button small" onClick={loadRenewed}>
+                {t("house.reload")}
+              </button>
             </p>
           </Show>
           <Show

@@ -40,6 +40,7 @@ export const routes: readonly Route[] = [
   later("playlist", true, async () => (await import("./views/playlist")).PlaylistView),
   later("shares", false, async () => (await import("./views/shares")).Shares),
   later("radio", false, async () => (await import("./views/radio")).Radio),
+  later("offline", false, async () => (await import("./views/offline")).Offline),
   later("settings", false, async () => (await import("./views/settings")).Settings),
   later("settings", true, async () => (await import("./views/settings")).Settings),
 ];

@@ -1,3 +1,4 @@
+import { seenHeader } from "../offline/names";
 import { t } from "../words";
 import type { Problem } from "./wire";
 
@@ -74,6 +75,8 @@ async function request(method: string, url: string, options: Options = {}): Prom
     onLost();
     throw new OfflineError();
   }
+  // Shown, but known to be what was: the way to the server is gone.
+  if (response.headers.has(seenHeader)) onLost();
   if (response.ok) return response.status === 204 ? undefined : response.json();
   throw await failure(response);
 }
