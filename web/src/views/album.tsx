@@ -5,6 +5,7 @@ import { usePlayer } from "../player/context";
 import { about, count, year } from "../ui/format";
 import { Icon } from "../ui/icons";
 import { Credit, TrackList } from "../ui/music";
+import { KeepButton } from "../ui/keep";
 import { Await, Cover, say, StarButton } from "../ui/parts";
 import { tintOf } from "../ui/tint";
 import { useTitle } from "../ui/title";
@@ -83,6 +84,7 @@ export function AlbumView(props: { id: string }): JSX.Element {
                     <Icon name="add" /> Queue
                   </button>
                   <StarButton thing={album()} name={album().name} />
+                  <KeepButton id={album().id} name={album().name} />
                 </div>
               </div>
             </header>
