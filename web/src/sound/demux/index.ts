@@ -2,7 +2,9 @@ import { Adts, adtsHeader } from "./adts";
 import { id3Length, is } from "./bytes";
 import { Flac } from "./flac";
 import { Mp3, mpegHeader } from "./mp3";
+import { Mp4 } from "./mp4";
 import { Ogg } from "./ogg";
+import { Pcm } from "./pcm";
 import { Stream } from "./stream";
 import type { Demuxed, Demuxer, Packet } from "./types";
 
@@ -15,6 +17,9 @@ const lookAhead = 8192;
 function sniff(contentType: string, b: Uint8Array, start: number): Stream | undefined {
   if (is(b, 0, "fLaC")) return new Flac(start);
   if (is(b, 0, "OggS")) return new Ogg(start);
+  if (is(b, 8, "WAVE") && ["RIFF", "RF64", "BW64"].some((type) => is(b, 0, type))) return new Pcm(start);
+  if (is(b, 0, "FORM") && (is(b, 8, "AIFF") || is(b, 8, "AIFC"))) return new Pcm(start);
+  if (["ftyp", "moov", "mdat", "wide", "free", "skip"].some((type) => is(b, 4, type))) return new Mp4(start);
   for (let i = 0; i + 7 <= Math.min(b.length, lookAhead); i++) {
     if (b[i] !== 0xff) continue;
     // Two frames in a row, or one where no more is there.

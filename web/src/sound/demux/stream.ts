@@ -68,7 +68,7 @@ export abstract class Stream implements Demuxer {
   abstract seek(ms: number, sizeBytes: number): { offset: number; reset: () => void };
 
   /** The next byte that is needed. */
-  private get position(): number {
+  protected get position(): number {
     return this.w.at + this.w.length;
   }
 
