@@ -143,7 +143,10 @@ describe.each(cases)("$name", ({ name, type, codec, rate, channels = 2, ...only 
   });
 
   it("hands out samples without compression as they are", () => {
-    if (codec.startsWith("pcm-")) expect(numbersOf(codec, packets)).toEqual(pcm);
+    if (!codec.startsWith("pcm-")) return;
+    const got = numbersOf(codec, packets);
+    expect(got.length).toBe(pcm.length);
+    expect(got.findIndex((v, i) => v !== pcm[i])).toBe(-1);
   });
 
   it("does not mind how the bytes are cut up", () => {
