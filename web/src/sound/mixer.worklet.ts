@@ -1,0 +1,78 @@
+import { Mixer } from "./mix";
+import type { FromMixer, Samples, Taken, ToMixer } from "./messages";
+
+// TypeScript's library describes windows and workers, not this scope (Web Audio API, §1.32).
+declare const sampleRate: number;
+declare const currentTime: number;
+declare class AudioWorkletProcessor {
+  readonly port: MessagePort;
+}
+declare function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
+
+/** The mixer on the audio thread. Samples come to it straight from the decoding worker, so the page may be as busy as it likes. */
+class MixerProcessor extends AudioWorkletProcessor {
+  private samples: MessagePort | undefined;
+  private told = 0;
+  private every = 0.25;
+  private readonly mixer = new Mixer(sampleRate, {
+    began: (id) => this.tell({ is: "began", id }),
+    flows: () => this.tell({ is: "flows" }),
+    starved: () => this.tell({ is: "starved" }),
+    ended: (id) => this.tell({ is: "ended", id }),
+    consumed: (id, frames) => this.samples?.postMessage({ id, frames } satisfies Taken),
+  });
+
+  constructor() {
+    super();
+    this.port.onmessage = (event: MessageEvent<ToMixer>) => this.do(event.data);
+  }
+
+  private tell(what: FromMixer): void {
+    this.port.postMessage(what);
+  }
+
+  private do(m: ToMixer): void {
+    switch (m.do) {
+      case "connect":
+        this.samples = m.port;
+        m.port.onmessage = (event: MessageEvent<Samples>) => {
+          const { id, planes, complete } = event.data;
+          if (planes !== undefined) this.mixer.add(id, planes);
+          if (complete) this.mixer.complete(id);
+        };
+        break;
+      case "cut":
+        this.mixer.cut(m.id, m.frame, m.gain);
+        this.told = 0;
+        break;
+      case "follow":
+        this.mixer.follow(m.id, m.overlapFrames, m.gain);
+        break;
+      case "regain":
+        this.mixer.regain(m.id, m.gain);
+        break;
+      case "play":
+        this.mixer.play();
+        break;
+      case "pause":
+        this.mixer.pause(() => this.tell({ is: "paused" }));
+        break;
+      case "every":
+        this.every = m.seconds;
+    }
+  }
+
+  process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
+    const out = outputs[0];
+    if (out === undefined) return true;
+    this.mixer.render(out);
+    if (currentTime - this.told >= this.every) {
+      this.told = currentTime;
+      const at = this.mixer.where();
+      if (at !== undefined) this.tell({ is: "at", ...at, time: currentTime + (out[0]?.length ?? 0) / sampleRate });
+    }
+    return true;
+  }
+}
+
+registerProcessor("mixer", MixerProcessor);

@@ -1,0 +1,121 @@
+import type { FromMixer, ToMixer } from "./messages";
+import mixerUrl from "./mixer.worklet.ts?worker&url";
+
+/** How long what was paused keeps its audio device, in ms, before the context is put to sleep; long enough for the fade. */
+
+/** One AudioContext at a track's own rate, so that nothing is resampled on our side, with the mixer in it. */
+export class Output {
+  readonly context: AudioContext;
+  private readonly volume: GainNode;
+  private node: AudioWorkletNode | undefined;
+  private analyser: AnalyserNode | undefined;
+  private asked = 0;
+  private bins = new Uint8Array(0);
+  /** What is to be said once the worklet is there. */
+  private early: { m: ToMixer; transfer: Transferable[] }[] = [];
+  private closed = false;
+  private wantsPlay = false;
+
+  constructor(
+    readonly number: number,
+    readonly sampleRate: number,
+    readonly channels: number,
+    private readonly on: (m: FromMixer) => void,
+    private readonly failed: () => void,
+  ) {
+    this.context = new AudioContext({ sampleRate, latencyHint: "playback" });
+    const { destination } = this.context;
+    if (channels > 2) destination.channelCount = Math.min(channels, destination.maxChannelCount);
+    this.volume = this.context.createGain();
+    this.volume.connect(destination);
+    void this.begin().catch(() => !this.closed && this.failed());
+  }
+
+  private async begin(): Promise<void> {
+    await this.context.audioWorklet.addModule(mixerUrl);
+    if (this.closed) return;
+    const node = new AudioWorkletNode(this.context, "mixer", { numberOfInputs: 0, outputChannelCount: [this.channels] });
+    node.port.onmessage = (event: MessageEvent<FromMixer>) => {
+      if (event.data.is === "paused") this.sleep();
+      else this.on(event.data);
+      if (this.analyser !== undefined && performance.now() - this.asked > 1_000) this.deafen();
+    };
+    node.onprocessorerror = () => this.failed();
+    node.connect(this.volume);
+    this.node = node;
+    for (const { m, transfer } of this.early) node.port.postMessage(m, transfer);
+    this.early = [];
+  }
+
+  say(m: ToMixer, transfer: Transferable[] = []): void {
+    if (this.node === undefined) this.early.push({ m, transfer });
+    else this.node.port.postMessage(m, transfer);
+  }
+
+  /** Resolves to whether the browser lets it sound; it may want a person's gesture first. */
+  async play(): Promise<boolean> {
+    this.wantsPlay = true;
+    this.say({ do: "play" });
+    if (this.context.state === "running") return true;
+    const resumed = this.context.resume().then(
+      () => true,
+      () => false,
+    );
+    // A promise that a browser keeps open until somebody presses something says so only by not being kept.
+    if ("userActivation" in navigator && !navigator.userActivation.hasBeenActive) return false;
+    return resumed;
+  }
+
+  /** The mixer fades out; then the context sleeps, and nothing runs. */
+  pause(): void {
+    this.wantsPlay = false;
+    if (this.context.state === "running") this.say({ do: "pause" });
+    else this.say({ do: "pause" });
+  }
+
+  private sleep(): void {
+    if (this.wantsPlay || this.closed) return;
+    void this.context.suspend();
+  }
+
+  setVolume(to: number, overMs: number): void {
+    const { gain } = this.volume;
+    const now = this.context.currentTime;
+    gain.cancelScheduledValues(now);
+    if (gain.value === to) {
+      gain.value = to;
+      return;
+    }
+    gain.setValueAtTime(gain.value, now);
+    gain.linearRampToValueAtTime(to, now + Math.max(0.02, overMs / 1000));
+  }
+
+  /** Seconds from a sample's leaving the mixer to the ear, as far as the browser knows. */
+  get latency(): number {
+    const { outputLatency, baseLatency } = this.context as { outputLatency?: number; baseLatency: number };
+    return outputLatency ?? baseLatency;
+  }
+
+  levels(): Uint8Array {
+    this.asked = performance.now();
+    if (this.analyser === undefined) {
+      this.analyser = this.context.createAnalyser();
+      this.analyser.fftSize = 128;
+      this.bins = new Uint8Array(this.analyser.frequencyBinCount);
+      this.volume.connect(this.analyser);
+    }
+    this.analyser.getByteFrequencyData(this.bins as Uint8Array<ArrayBuffer>);
+    return this.bins;
+  }
+
+  private deafen(): void {
+    if (this.analyser !== undefined) this.volume.disconnect(this.analyser);
+    this.analyser = undefined;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.node?.port.close();
+    void this.context.close();
+  }
+}
