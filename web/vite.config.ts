@@ -89,6 +89,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy wants files
     modulePreload: { polyfill: false },
   },
+  worker: { format: "es" },
   server: { proxy: { "/api": process.env.TUTTI_URL ?? "http://127.0.0.1:4533" } },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

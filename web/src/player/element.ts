@@ -1,5 +1,6 @@
 import { streamUrl } from "../api/client";
 import type { Engine, Item, Listener } from "./engine";
+import { sameShape } from "./formats";
 
 /** How long before a track's end the next one is fetched. */
 const preloadMs = 20_000;
@@ -131,7 +132,7 @@ export function elementEngine(on: Listener): ElementEngine {
     wanted = false; // so that the pause is known as ours
     endless = false;
     live.audio.pause();
-    if (spare.item?.key === item.key && spare.item.shape === item.shape) [live, spare] = [spare, live];
+    if (spare.item?.key === item.key && sameShape(spare.item.shape, item.shape)) [live, spare] = [spare, live];
     else point(live, item);
     empty(spare);
     next = undefined;

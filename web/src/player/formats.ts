@@ -19,6 +19,8 @@ export interface Shape {
   readonly why: "" | "browser" | "quality" | "account";
 }
 
+export const sameShape = (a: Shape, b: Shape): boolean => a.format === b.format && a.maxRate === b.maxRate;
+
 export const original: Shape = { format: "raw", maxRate: 0, why: "" };
 
 /** The codecs parameter (RFC 6381) for what our catalogue calls a codec, where one is needed to decide. */

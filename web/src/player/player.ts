@@ -137,18 +137,21 @@ export function createPlayer() {
   let engine: Engine = element;
   let graph: Engine | undefined;
   let graphModule: Graph | undefined;
+  let graphTried = false;
   // Without a secure context there is neither a decoder nor a worklet.
   const able = typeof AudioDecoder !== "undefined" && typeof AudioWorkletNode !== "undefined";
-  const graphLoads = able
-    ? import("../sound/graph").then(
-        (m) => {
-          graphModule = m;
-          graph = m.graphEngine(listener(() => engine === graph));
-          graph?.setVolume(state.muted ? 0 : state.volume);
-        },
-        () => undefined, // the elements play, too
-      )
-    : undefined;
+  let graphLoads: Promise<void> | undefined;
+  /** Fetches the Web Audio engine. Where that fails, the elements play, and the next page load tries again. */
+  const loadGraph = (): Promise<void> =>
+    (graphLoads ??= import("../sound/graph").then(
+      (m) => {
+        graphModule = m;
+        graph = m.graphEngine(listener(() => engine === graph));
+        graphTried = true;
+      },
+      () => undefined,
+    ));
+  if (able) whenIdle(() => void loadGraph());
 
   const probe = new Audio();
   const abilities: Abilities = {
@@ -237,14 +240,15 @@ export function createPlayer() {
       arm();
       return;
     }
-    if (graph === undefined && graphLoads !== undefined) {
-      // The page was asked for music before it had its player; that is a moment away.
-      set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, problem: "" });
+    if (able && !graphTried) {
+      // The page was asked for music before it had all of its player; that is a moment away.
       loaded = 0;
-      void graphLoads.then(() => {
-        if (here()?.key === e.key && loaded === 0 && graphModule !== undefined) start(state.playing, state.positionMs);
+      set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, problem: "" });
+      void loadGraph().then(() => {
+        graphTried = true;
+        if (here()?.key === e.key && loaded === 0) start(state.playing, state.positionMs);
       });
-      if (graphModule === undefined) return;
+      return;
     }
     const wanted = engineFor(e.key);
     if (engine !== wanted) {
@@ -607,4 +611,10 @@ export function createPlayer() {
 function storedVolume(): number {
   const v = Number(localStorage.getItem(volumeKey) ?? "1");
   return v >= 0 && v <= 1 ? v : 1;
+}
+
+/** Calls when the page has nothing better to do. */
+function whenIdle(f: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(f, { timeout: 2_000 });
+  else setTimeout(f, 500);
 }

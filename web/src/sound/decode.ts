@@ -1,4 +1,4 @@
-import { type Demuxed, type Demuxer, openDemuxer, type Packet } from "./demux";
+import type { Demuxed, Packet } from "./demux";
 import { isPcm, planesOf, planesOfPcm } from "./pcm";
 
 /** Packets that the decoder may have before it, so that it is never idle and never far ahead of what is wanted. */
@@ -132,5 +132,3 @@ export class Decoding {
     this.give(planes);
   }
 }
-
-export { openDemuxer, type Demuxer };

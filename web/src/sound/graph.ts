@@ -1,5 +1,6 @@
 import { streamUrl } from "../api/client";
 import type { Engine, Item, Listener } from "../player/engine";
+import { sameShape } from "../player/formats";
 import type { FromMixer, FromWorker, ToWorker, Wanted } from "./messages";
 import { Output } from "./output";
 import { makeSilence } from "./silence";
@@ -100,7 +101,7 @@ export function graphEngine(on: Listener): Engine {
     const before = now;
     const ready = next;
     wanted = play;
-    if (ready?.item.key === item.key && ready.item.shape === item.shape && ready.failed === undefined && fromMs === 0 && before !== undefined && ready.output === before.output) {
+    if (ready?.item.key === item.key && sameShape(ready.item.shape, item.shape) && ready.failed === undefined && fromMs === 0 && before !== undefined && ready.output === before.output) {
       // It was to follow anyway, so its beginning is here.
       now = { item, id: ready.id, output: ready.output };
       next = undefined;
@@ -141,8 +142,7 @@ export function graphEngine(on: Listener): Engine {
 
   function follow(item: Item | undefined, overlapMs: number): void {
     if (now === undefined) return;
-    const same = next !== undefined && item !== undefined && next.item.key === item.key && next.item.shape === item.shape && item.key !== now.item.key;
-    if (same && next !== undefined && item !== undefined) {
+    if (next !== undefined && item !== undefined && next.item.key === item.key && sameShape(next.item.shape, item.shape)) {
       next.item = item;
       next.overlapMs = overlapMs;
       if (next.failed === undefined && next.output === now.output) say(next);

@@ -1,4 +1,5 @@
-import { Decoding, type Demuxer, openDemuxer, Undecodable } from "./decode";
+import { Decoding, Undecodable } from "./decode";
+import { type Demuxer, openDemuxer, type Packet } from "./demux";
 import type { Wanted } from "./messages";
 import { Source, SourceError } from "./source";
 
@@ -92,7 +93,7 @@ export class Job {
       this.zeroMs = Math.floor(fromMs);
       this.source = new Source(`${this.wanted.offsetUrl}${this.zeroMs}`);
       await this.open();
-      if (this.stopped) return;
+      if (this.halted()) return;
     }
     const { demuxer } = this;
     const info = demuxer?.info();
@@ -160,7 +161,7 @@ export class Job {
   }
 
   /** Packets that came with the headers. */
-  private opened: ReturnType<Demuxer["push"]> = [];
+  private opened: Packet[] = [];
 
   /** Reads until the file has said what it is. */
   private async open(): Promise<void> {

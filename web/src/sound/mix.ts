@@ -109,6 +109,7 @@ export class Mixer {
     this.next = undefined;
     this.follows = 0;
     this.current = waiting ?? segment(id, frame);
+    this.current.position = frame;
     this.current.gain = this.current.gainTo = gain;
     this.dry = true;
     this.tellDry = false;

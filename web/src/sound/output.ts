@@ -1,8 +1,6 @@
 import type { FromMixer, ToMixer } from "./messages";
 import mixerUrl from "./mixer.worklet.ts?worker&url";
 
-/** How long what was paused keeps its audio device, in ms, before the context is put to sleep; long enough for the fade. */
-
 /** One AudioContext at a track's own rate, so that nothing is resampled on our side, with the mixer in it. */
 export class Output {
   readonly context: AudioContext;
@@ -69,8 +67,7 @@ export class Output {
   /** The mixer fades out; then the context sleeps, and nothing runs. */
   pause(): void {
     this.wantsPlay = false;
-    if (this.context.state === "running") this.say({ do: "pause" });
-    else this.say({ do: "pause" });
+    this.say({ do: "pause" });
   }
 
   private sleep(): void {
@@ -104,7 +101,7 @@ export class Output {
       this.bins = new Uint8Array(this.analyser.frequencyBinCount);
       this.volume.connect(this.analyser);
     }
-    this.analyser.getByteFrequencyData(this.bins as Uint8Array<ArrayBuffer>);
+    this.analyser.getByteFrequencyData(this.bins);
     return this.bins;
   }
 
