@@ -69,7 +69,7 @@ function tap(): void {
       const context = to.context as AudioContext;
       const kept: Tape = { rate: context.sampleRate, blocks: [], first: 0 };
       all.push(kept);
-      void context.audioWorklet.addModule("/recorder.js").then(() => {
+      const recording = context.audioWorklet.addModule("/recorder.js").then(() => {
         const node = new AudioWorkletNode(context, "recorder");
         node.port.onmessage = (e: MessageEvent<[number, ...Float32Array[]]>) => {
           if (kept.first === 0 && e.data[1]?.some((v) => v !== 0)) kept.first = performance.now();
@@ -78,6 +78,7 @@ function tap(): void {
         connect.call(this, node);
         connect.call(node, to);
       });
+      recording.catch(() => undefined); // the page may close it before
     }
     return connect.call(this, to, ...rest);
   } as typeof AudioNode.prototype.connect;

@@ -1,6 +1,9 @@
 import type { FromMixer, ToMixer } from "./messages";
 import mixerUrl from "./mixer.worklet.ts?worker&url";
 
+/** Longer than the fade with which the mixer pauses, in ms. */
+const drainMs = 60;
+
 /** One AudioContext at a track's own rate, so that nothing is resampled on our side, with the mixer in it. */
 export class Output {
   readonly context: AudioContext;
@@ -34,6 +37,7 @@ export class Output {
     if (this.closed) return;
     const node = new AudioWorkletNode(this.context, "mixer", { numberOfInputs: 0, outputChannelCount: [this.channels] });
     node.port.onmessage = (event: MessageEvent<FromMixer>) => {
+      if (this.closed) return;
       if (event.data.is === "paused") this.sleep();
       else this.on(event.data);
       if (this.analyser !== undefined && performance.now() - this.asked > 1_000) this.deafen();
@@ -110,9 +114,19 @@ export class Output {
     this.analyser = undefined;
   }
 
+  /** Fades out, lets what was mixed reach the ear, and ends. */
   close(): void {
+    if (this.closed) return;
     this.closed = true;
-    this.node?.port.close();
-    void this.context.close();
+    const end = () => {
+      this.node?.port.close();
+      void this.context.close();
+    };
+    if (this.node === undefined || this.context.state !== "running") {
+      end();
+      return;
+    }
+    this.say({ do: "pause" });
+    setTimeout(end, drainMs + this.latency * 1000);
   }
 }

@@ -144,7 +144,7 @@ export class Source {
         at = await this.fetchFrom(at, from + length - 1, controller, () => (tries = 0));
         return;
       } catch (cause) {
-        if (controller.signal.aborted) return;
+        if (this.fetching !== controller) return;
         if (cause instanceof SourceError) throw cause;
         failure = new SourceError("gone", String(cause));
         at = this.at + this.waitingBytes;
@@ -175,6 +175,8 @@ export class Source {
     if (Number.isFinite(total)) this.size = total;
     else this.live = true;
 
+    // Whoever answers with the whole file sends more than is to be held.
+    const whole = response.status === 200;
     const reader = response.body.getReader();
     let at = from;
     const promised = Number(response.headers.get("Content-Length") ?? NaN);
@@ -190,7 +192,7 @@ export class Source {
       this.waitingBytes += value.length;
       moved();
       this.wake();
-      while (this.live && this.waitingBytes > mostWaiting && this.fetching === controller) await new Promise<void>((resolve) => (this.room = resolve));
+      while (whole && this.waitingBytes > mostWaiting && this.fetching === controller) await new Promise<void>((resolve) => (this.room = resolve));
     }
     if (this.live) this.ended = true;
     else if (Number.isFinite(promised) && at - from < promised) throw new Error("the connection ended early");
