@@ -91,5 +91,6 @@ export default defineConfig({
   },
   worker: { format: "es" },
   server: { proxy: { "/api": process.env.TUTTI_URL ?? "http://127.0.0.1:4533" } },
-  test: { include: ["src/**/*.test.ts"], environment: "node" },
+  // Tests go through every format byte by byte; a busy machine takes its time over that.
+  test: { include: ["src/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
 });
