@@ -22,25 +22,28 @@ function serviceWorker(): Plugin {
   return {
     name: "service-worker",
     apply: "build",
-    writeBundle: { sequential: true, async handler({ dir }) {
-      if (dir === undefined) return;
-      const files = filesOf(dir);
-      // Names say what is in assets/; of the others, the content does.
-      const hash = createHash("sha256").update(readFileSync(join(dir, "index.html")));
-      for (const name of files) hash.update(name).update(name.startsWith("assets/") ? "" : readFileSync(join(dir, name)));
-      await build({
-        configFile: false,
-        logLevel: "warn",
-        publicDir: false,
-        define: { BUILD: JSON.stringify(hash.digest("hex").slice(0, 12)), FILES: JSON.stringify(files) },
-        build: {
-          outDir: dir,
-          emptyOutDir: false,
-          target: "es2022",
-          lib: { entry: join(import.meta.dirname, "src/sw/sw.ts"), formats: ["iife"], name: "tutti", fileName: () => "sw.js" },
-        },
-      });
-    } },
+    writeBundle: {
+      sequential: true,
+      async handler({ dir }) {
+        if (dir === undefined) return;
+        const files = filesOf(dir);
+        // Names say what is in assets/; of the others, the content does.
+        const hash = createHash("sha256").update(readFileSync(join(dir, "index.html")));
+        for (const name of files) hash.update(name).update(name.startsWith("assets/") ? "" : readFileSync(join(dir, name)));
+        await build({
+          configFile: false,
+          logLevel: "warn",
+          publicDir: false,
+          define: { BUILD: JSON.stringify(hash.digest("hex").slice(0, 12)), FILES: JSON.stringify(files) },
+          build: {
+            outDir: dir,
+            emptyOutDir: false,
+            target: "es2022",
+            lib: { entry: join(import.meta.dirname, "src/sw/sw.ts"), formats: ["iife"], name: "tutti", fileName: () => "sw.js" },
+          },
+        });
+      },
+    },
   };
 }
 
@@ -69,13 +72,19 @@ function precompress(): Plugin {
   };
 }
 
-/** Keeps the file that lets the Go package compile before the page is built; emptying dist removes it. */
-function keepGitkeep(): Plugin {
+/**
+ * Writes two files whose names begin with a dot, which are not served: one that lets the Go package compile before the
+ * page is built (emptying dist removes it), and one that says what each chunk imports, for size.mjs.
+ */
+function dotFiles(): Plugin {
   return {
-    name: "keep-gitkeep",
+    name: "dot-files",
     apply: "build",
-    writeBundle({ dir }) {
-      if (dir !== undefined) writeFileSync(join(dir, ".gitkeep"), "");
+    writeBundle({ dir }, bundle) {
+      if (dir === undefined) return;
+      writeFileSync(join(dir, ".gitkeep"), "");
+      const chunks = Object.values(bundle).filter((file) => file.type === "chunk");
+      writeFileSync(join(dir, ".chunks.json"), JSON.stringify(Object.fromEntries(chunks.map((c) => [c.fileName, { entry: c.isEntry, imports: c.imports }]))));
     },
   };
 }
@@ -83,7 +92,7 @@ function keepGitkeep(): Plugin {
 export default defineConfig({
   // Relative, because the server may stand below a path: it writes the path into index.html itself.
   base: "./",
-  plugins: [solid(), serviceWorker(), precompress(), keepGitkeep()],
+  plugins: [solid(), serviceWorker(), precompress(), dotFiles()],
   build: {
     target: "es2022",
     assetsInlineLimit: 0, // the Content-Security-Policy wants files
