@@ -24,7 +24,7 @@ import (
 const (
 	chunkHeader  = 1024
 	chunkMagic   = "tuttichk"
-	headMagic    = "tuttihed" // of a head in the store, which is the beginning of chunk 0 in the same clothes
+	headMagic    = "tuttihed" // of a head's start in the store, which is the beginning of chunk 0 in the same clothes
 	chunkFormat  = 1
 	markUnproven = 1 << 16                     // the lowest of the marks
 	chunkText    = 64                          // where the texts begin
@@ -128,7 +128,7 @@ func parseChunkHeader(magic string, b []byte) (f chunkFile, err error) {
 // lengthUnder is how many bytes follow a header.
 func lengthUnder(magic string, size, n int64) int64 {
 	if magic == headMagic {
-		return min(size, tutti.HeadSize)
+		return min(size, headStart)
 	}
 	return chunkLength(size, n)
 }

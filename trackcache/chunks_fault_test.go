@@ -24,6 +24,7 @@ import (
 	"tutti"
 	"tutti/clock"
 	"tutti/store"
+	"tutti/trackcache/policy"
 )
 
 // brokenFile fails after so many bytes.
@@ -848,23 +849,59 @@ func FuzzChunkHeader(f *testing.F) {
 
 func FuzzHead(f *testing.F) {
 	object := tutti.Ref{Path: "a"}.ID()
-	data := noise(1, 100)
-	b, err := encodeHead(object, tutti.ObjectInfo{Size: 100, ModTime: start, ContentType: "audio/flac", Tag: `"x"`}, data)
-	if err != nil || len(b) > store.MaxValue {
-		f.Fatal(len(b), err)
+	for _, size := range []int{100, headStart, headStart + 100} {
+		begin, rest, err := encodeHead(object, tutti.ObjectInfo{Size: int64(size), ModTime: start, ContentType: "audio/flac", Tag: `"x"`}, noise(1, size))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(begin, rest)
+		f.Add(begin[:50], rest)
+		f.Add(begin, begin)
 	}
-	f.Add(b)
-	f.Add(b[:50])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		info, data, err := parseHead(object, b)
+	f.Fuzz(func(t *testing.T, begin, rest []byte) {
+		info, data, err := parseHead(object, begin)
 		if err != nil {
 			return
 		}
-		again, err := encodeHead(object, info, data)
-		if err != nil || !bytes.Equal(again, b) {
+		whole := data
+		if info.Size > headStart {
+			data, err := parseRest(begin, info, rest)
+			if err != nil {
+				return
+			}
+			whole = append(bytes.Clone(whole), data...)
+		} else {
+			rest = nil
+		}
+		again, restAgain, err := encodeHead(object, info, whole)
+		if err != nil || !bytes.Equal(again, begin) || !bytes.Equal(restAgain, rest) {
 			t.Fatalf("%+v is written in another way, %v", info, err)
 		}
 	})
+}
+
+// TestRestIsOfItsStart: what follows the start of another state of the object is not taken for this one's.
+func TestRestIsOfItsStart(t *testing.T) {
+	object := tutti.Ref{Path: "a"}.ID()
+	var begins, rests [2][]byte
+	infos := [2]tutti.ObjectInfo{{Size: 400_000, ModTime: start, Tag: `"x"`}, {Size: 400_000, ModTime: start, Tag: `"y"`}}
+	for i, info := range infos {
+		var err error
+		if begins[i], rests[i], err = encodeHead(object, info, noise(1, tutti.HeadSize)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range infos {
+		if _, err := parseRest(begins[i], infos[i], rests[i]); err != nil {
+			t.Error(err)
+		}
+		if _, err := parseRest(begins[i], infos[i], rests[1-i]); err == nil {
+			t.Error("the rest of another start was accepted")
+		}
+		if _, err := parseRest(begins[i], infos[i], nil); err == nil {
+			t.Error("no rest was accepted")
+		}
+	}
 }
 
 func FuzzSeal(f *testing.F) {
@@ -886,9 +923,16 @@ func FuzzSeal(f *testing.F) {
 }
 
 func TestLargestHeadFitsTheStore(t *testing.T) {
-	b, err := encodeHead(tutti.Ref{}.ID(), tutti.ObjectInfo{Size: 1 << 40, Tag: string(make([]byte, maxText/2)), ContentType: string(make([]byte, maxText/2))}, make([]byte, tutti.HeadSize))
-	if err != nil || len(b) > store.MaxValue {
-		t.Errorf("%d bytes, %v", len(b), err)
+	info := tutti.ObjectInfo{Size: 1 << 40, Tag: string(make([]byte, maxText/2)), ContentType: string(make([]byte, maxText/2))}
+	begin, rest, err := encodeHead(tutti.Ref{}.ID(), info, make([]byte, tutti.HeadSize))
+	if err != nil || len(begin) > store.MaxValue || len(rest) > store.MaxValue {
+		t.Errorf("%d and %d bytes, %v", len(begin), len(rest), err)
+	}
+	if reads := policy.ReadUnits(len(begin)) + policy.ReadUnits(len(rest)); reads != HeadReadUnits {
+		t.Errorf("it takes %v units to read, where %v are reckoned with", reads, HeadReadUnits)
+	}
+	if writes := policy.WriteUnits(len(begin)) + policy.WriteUnits(len(rest)) + 1; writes != HeadWriteUnits {
+		t.Errorf("it takes %v units to write, where %v are reckoned with", writes, HeadWriteUnits)
 	}
 }
 

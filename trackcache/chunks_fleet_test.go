@@ -35,6 +35,7 @@ type testFleet struct {
 
 	mu        sync.Mutex
 	storeAway bool
+	hold      func(storetest.Call) func() // what a call of the store waits for; nil: nothing
 	nodes     map[string]*Chunks
 	away      map[string]bool        // not among the members
 	fault     map[string]func() fail // of the links to a member
@@ -70,6 +71,9 @@ func newFleet(t testing.TB, n int, change ...func(*ChunksConfig)) *testFleet {
 		defer f.mu.Unlock()
 		if f.storeAway {
 			return storetest.Fault{Err: storetest.Throttled()}
+		}
+		if f.hold != nil {
+			return storetest.Fault{Before: f.hold(c)}
 		}
 		return storetest.Fault{}
 	})
@@ -603,6 +607,42 @@ func TestStartsThatNginxAnswersCount(t *testing.T) {
 			t.Fatalf("%d heads were written after %d starts", n, i+1)
 		}
 		f.clock.Advance(startAgain)
+	}
+}
+
+// TestHeadStartsWhileItsRestComes: the start of a head is heard before the store has sent the rest.
+func TestHeadStartsWhileItsRestComes(t *testing.T) {
+	f := newFleet(t, 1, func(c *ChunksConfig) { c.Heads.When = HeadsAlways })
+	data := noise(1, tutti.ChunkSize)
+	r := f.o.put("a.flac", data)
+	readAt(t, f.node("c1"), r, 0, -1)
+	f.settle()
+	n := f.add("c2")
+	rest, origin := make(chan struct{}), make(chan struct{})
+	f.with(func() {
+		f.seen["c2"] = func(tutti.ChunkID) []string { return []string{"c2"} }
+		f.hold = func(c storetest.Call) func() {
+			if c.Method == "Get" && c.SK == headRestKey("").SK {
+				return func() { <-rest }
+			}
+			return nil
+		}
+	})
+	f.o.with(func() { f.o.gate = origin })
+	o, err := n.OpenAt(t.Context(), r, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	for _, part := range []struct {
+		from, to int64
+		next     chan struct{}
+	}{{0, headStart, rest}, {headStart, tutti.HeadSize, origin}, {tutti.HeadSize, tutti.ChunkSize, make(chan struct{})}} {
+		var b bytes.Buffer
+		if _, err := o.CopyRange(t.Context(), &b, part.from, part.to-part.from); err != nil || !bytes.Equal(b.Bytes(), data[part.from:part.to]) {
+			t.Fatalf("from %d: %d bytes, %v", part.from, b.Len(), err)
+		}
+		close(part.next)
 	}
 }
 

@@ -3,6 +3,7 @@ package trackcache
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -85,19 +86,20 @@ func (p HeadPolicy) WithDefaults() HeadPolicy {
 	return p
 }
 
-// headBytes is the most that a head's item holds.
-const headBytes = chunkHeader + tutti.HeadSize
+// A head is two items, so that its start can go out while the rest is on its way: a database takes an item of 340 KiB whole
+// before it sends any of it, and a client before it shows any. headStart is a block of a seal, as no less can be checked.
+const headStart = sealBlock
 
 // HeadReadUnits and HeadWriteUnits are what a head costs at most, with the note that it is there.
 var (
-	HeadReadUnits  = policy.ReadUnits(headBytes)
-	HeadWriteUnits = policy.WriteUnits(headBytes) + 1
+	HeadReadUnits  = policy.ReadUnits(chunkHeader+headStart) + policy.ReadUnits(headSum+tutti.HeadSize-headStart)
+	HeadWriteUnits = policy.WriteUnits(chunkHeader+headStart) + policy.WriteUnits(headSum+tutti.HeadSize-headStart) + 1
 )
 
 // Budget sets what one process may spend; of a month's, the share that Take is told.
 func (p HeadPolicy) Budget(reads, writes *policy.Quota) {
 	reads.PerSecond, reads.PerMonth, reads.Burst = p.ReadsPerSec, p.ReadsPerMonth, HeadReadUnits
-	writes.PerSecond, writes.PerMonth, writes.Burst = p.WritesPerSec, p.WritesPerMonth, policy.WriteUnits(store.MaxValue)+1
+	writes.PerSecond, writes.PerMonth, writes.Burst = p.WritesPerSec, p.WritesPerMonth, HeadWriteUnits
 }
 
 // Due reports whether the head of what was started so often by listeners is to be in the store.
@@ -121,22 +123,39 @@ func (h *heads) share() float64 {
 
 func (h *heads) on() bool { return h.store != nil && h.policy.When != HeadsNever }
 
-// A head is one item; what says that it is there, for a unit instead of 86, is another, written after it.
-func headKey(object string) store.Key     { return store.Key{PK: "head#" + object, SK: "bytes"} }
-func headNoteKey(object string) store.Key { return store.Key{PK: "head#" + object, SK: "note"} }
+// What says that a head is there, for a unit instead of 87, is a third item, written after the others. (Heads that lie
+// under "head#" are of an earlier version, and end by themselves.)
+func headKey(object string) store.Key     { return store.Key{PK: "head2#" + object, SK: "start"} }
+func headRestKey(object string) store.Key { return store.Key{PK: "head2#" + object, SK: "rest"} }
+func headNoteKey(object string) store.Key { return store.Key{PK: "head2#" + object, SK: "note"} }
 
-// encodeHead makes an item's value of the first bytes of an object.
-func encodeHead(object string, info tutti.ObjectInfo, data []byte) ([]byte, error) {
+// headSum is how many bytes the rest begins with: a CRC-32C of the start's header and of what follows, so that it is the
+// rest of that start and of no other.
+const headSum = 4
+
+// encodeHead makes the items' values of the first bytes of an object; rest is nil where the start is all.
+func encodeHead(object string, info tutti.ObjectInfo, data []byte) (begin, rest []byte, err error) {
+	start := data[:min(len(data), headStart)]
 	header, err := chunkFile{
-		id: tutti.ChunkID{Object: object}, info: info, length: int64(len(data)), sum: crc32.Checksum(data, castagnoli),
+		id: tutti.ChunkID{Object: object}, info: info, length: int64(len(start)), sum: crc32.Checksum(start, castagnoli),
 	}.encode(headMagic)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return append(header, data...), nil
+	begin = append(header, start...)
+	if len(data) > len(start) {
+		rest = append(make([]byte, headSum), data[len(start):]...)
+		binary.BigEndian.PutUint32(rest, restSum(begin, rest))
+	}
+	return begin, rest, nil
 }
 
-// parseHead accepts exactly what encodeHead writes for the object.
+// restSum is the sum of a rest after its own place.
+func restSum(begin, rest []byte) uint32 {
+	return crc32.Update(crc32.Checksum(begin[:chunkHeader], castagnoli), castagnoli, rest[headSum:])
+}
+
+// parseHead accepts exactly what encodeHead writes for the start of the object's head.
 func parseHead(object string, b []byte) (info tutti.ObjectInfo, data []byte, err error) {
 	if len(b) < chunkHeader {
 		return info, nil, fmt.Errorf("%w: a head of %d bytes", errCorrupt, len(b))
@@ -154,6 +173,14 @@ func parseHead(object string, b []byte) (info tutti.ObjectInfo, data []byte, err
 	return f.info, data, nil
 }
 
+// parseRest accepts exactly what encodeHead writes after a start that parseHead has accepted.
+func parseRest(begin []byte, info tutti.ObjectInfo, b []byte) (data []byte, err error) {
+	if int64(len(b)) != headSum+min(info.Size, tutti.HeadSize)-headStart || binary.BigEndian.Uint32(b) != restSum(begin, b) {
+		return nil, fmt.Errorf("%w: the head's rest", errCorrupt)
+	}
+	return b[headSum:], nil
+}
+
 // fromHead gives a chunk 0 that nobody has the bytes of its head, if there is one. What it cannot do the origin will.
 func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 	h := c.heads
@@ -164,46 +191,82 @@ func (c *Chunks) fromHead(ctx context.Context, ch *chunk, seal *askedSeal) {
 		h.skipped.Add(1)
 		return
 	}
-	within, cancel := within(ctx, h.clock, storeWait)
-	item, err := h.store.Get(within, headKey(ch.id.Object))
-	cancel()
-	switch {
-	case tutti.IsKind(err, tutti.KindNotFound):
-		h.reads.Back(HeadReadUnits - 1)
-		h.missed.Add(1)
-		return
-	case err != nil:
-		if ctx.Err() == nil {
-			h.failed.Add(1)
-			h.away.begin(h.clock.Now())
-			h.log.Debug("a head could not be read", "object", ch.id.Object, "err", err)
-		}
+	units := 0.0
+	defer func() { h.reads.Back(HeadReadUnits - units) }()
+	object := ch.id.Object
+	begin, ok := h.part(ctx, headKey(object), &units)
+	if !ok {
 		return
 	}
-	h.reads.Back(HeadReadUnits - policy.ReadUnits(len(item.Value)))
-	info, data, err := parseHead(ch.id.Object, item.Value)
+	info, data, err := parseHead(object, begin.Value)
 	if err == nil {
 		err = c.describe(ch, info)
 	}
-	if err == nil {
-		blocks := seal.wait(info)
-		ch.unproven = !seal.sure
-		copy(ch.buf, data)
-		var sound int
-		if sound, err = blocks.check(ch, len(data)); sound > 0 {
-			ch.note(func() { ch.have = sound })
-			ch.headed = true
-			h.read.Add(1)
-			c.stats.bytesHead.Add(int64(sound))
-		}
-	}
 	if err != nil {
-		h.drop(c, ch.id.Object)
+		h.drop(c, object)
 		return
 	}
-	if left := item.Expires.Sub(h.clock.Now()); left < h.policy.TTL/headRenew {
-		c.background(c.hints, &h.skipped, func() { h.put(c.ctx, ch.id.Object, item.Value) })
+	blocks := seal.wait(info)
+	ch.unproven = !seal.sure
+	add := func(data []byte) bool {
+		before := ch.have
+		copy(ch.buf[before:], data)
+		sound, err := blocks.check(ch, before+len(data))
+		if sound > before {
+			ch.note(func() { ch.have = sound })
+			ch.headed = true
+			c.stats.bytesHead.Add(int64(sound - before))
+		}
+		if err != nil {
+			h.drop(c, object)
+		}
+		return err == nil && sound == before+len(data)
 	}
+	if !add(data) {
+		return
+	}
+	h.read.Add(1)
+	var rest []byte
+	if info.Size > headStart {
+		item, ok := h.part(ctx, headRestKey(object), &units)
+		if !ok {
+			return
+		}
+		rest = item.Value
+		if data, err = parseRest(begin.Value, info, rest); err != nil {
+			h.drop(c, object)
+			return
+		}
+		if !add(data) {
+			return
+		}
+	}
+	if left := begin.Expires.Sub(h.clock.Now()); left < h.policy.TTL/headRenew {
+		c.background(c.hints, &h.skipped, func() { h.put(c.ctx, object, begin.Value, rest) })
+	}
+}
+
+// part reads an item of a head, and adds what that cost.
+func (h *heads) part(ctx context.Context, key store.Key, units *float64) (item store.Item, ok bool) {
+	within, cancel := within(ctx, h.clock, storeWait)
+	defer cancel()
+	item, err := h.store.Get(within, key)
+	switch {
+	case tutti.IsKind(err, tutti.KindNotFound):
+		*units++
+		h.missed.Add(1)
+		return item, false
+	case err != nil:
+		*units = HeadReadUnits // it may have been read
+		if ctx.Err() == nil {
+			h.failed.Add(1)
+			h.away.begin(h.clock.Now())
+			h.log.Debug("a head could not be read", "key", key.PK, "err", err)
+		}
+		return item, false
+	}
+	*units += policy.ReadUnits(len(item.Value))
+	return item, true
 }
 
 // drop removes a head that is not of the object, or not any more, in the background.
@@ -213,7 +276,7 @@ func (h *heads) drop(c *Chunks, object string) {
 	c.background(c.hints, &h.skipped, func() {
 		ctx, cancel := within(c.ctx, h.clock, hintLimit)
 		defer cancel()
-		for _, k := range []store.Key{headNoteKey(object), headKey(object)} {
+		for _, k := range []store.Key{headNoteKey(object), headKey(object), headRestKey(object)} {
 			if err := h.store.Delete(ctx, k, store.Always); err != nil {
 				h.failed.Add(1)
 				h.log.Debug("a head could not be removed", "object", object, "err", err)
@@ -282,11 +345,11 @@ func (h *heads) write(c *Chunks, r tutti.Ref) bool {
 	if err != nil {
 		return h.lost(err)
 	}
-	value, err := encodeHead(object, o.info, b.Bytes())
+	begin, rest, err := encodeHead(object, o.info, b.Bytes())
 	if err != nil {
 		return h.lost(err)
 	}
-	return h.put(ctx, object, value)
+	return h.put(ctx, object, begin, rest)
 }
 
 func (h *heads) lost(err error) bool {
@@ -296,18 +359,23 @@ func (h *heads) lost(err error) bool {
 }
 
 // put writes a head and the note that it is there.
-func (h *heads) put(ctx context.Context, object string, value []byte) bool {
-	if !h.writes.Take(h.clock.Now(), policy.WriteUnits(len(value))+1, h.share()) {
+func (h *heads) put(ctx context.Context, object string, begin, rest []byte) bool {
+	if !h.writes.Take(h.clock.Now(), policy.WriteUnits(len(begin))+policy.WriteUnits(len(rest))+1, h.share()) {
 		h.skipped.Add(1)
 		return false
 	}
 	expires := h.clock.Now().Add(h.policy.TTL)
-	if _, err := h.store.Put(ctx, headKey(object), value, expires, store.Always); err != nil {
-		h.away.begin(h.clock.Now())
-		return h.lost(err)
-	}
-	if _, err := h.store.Put(ctx, headNoteKey(object), []byte{1}, expires, store.Always); err != nil {
-		return h.lost(err)
+	for _, part := range []struct {
+		key   store.Key
+		value []byte
+	}{{headRestKey(object), rest}, {headKey(object), begin}, {headNoteKey(object), []byte{1}}} {
+		if part.value == nil {
+			continue
+		}
+		if _, err := h.store.Put(ctx, part.key, part.value, expires, store.Always); err != nil {
+			h.away.begin(h.clock.Now())
+			return h.lost(err)
+		}
 	}
 	h.written.Add(1)
 	return true

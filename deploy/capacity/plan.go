@@ -352,9 +352,9 @@ func beatUnits(m Figures, members float64) float64 {
 	return members * math.Ceil(m.at(MemberBytes)/1024)
 }
 
-// headReadUnits is what a read of a head takes: a unit for each 4 KiB begun, since the store reads consistently (half as
+// headReadUnits is what a read of a head takes: a unit for each 4 KiB begun of each of its two items, since the store reads consistently (half as
 // much would do for reads that need not see the latest write, which it does not offer).
-func headReadUnits(a Figures) float64 { return math.Ceil(a.at(headKiB) / 4) }
+func headReadUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)/4) + 1 }
 
 // headWriteUnits is what a write of a head takes: a unit for each KiB begun, and one for the note that it is there.
 func headWriteUnits(a Figures) float64 { return math.Ceil(a.at(headKiB)) + 1 }
