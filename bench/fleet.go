@@ -194,8 +194,9 @@ type rivals struct {
 	fleet  *cluster
 	static *server
 	broker *server
-	names  []string // what nginx calls the tracks
-	base   []string // what the broker calls them
+	floors [2]*server // see floor.go
+	names  []string   // what nginx calls the tracks
+	base   []string   // what the broker calls them
 }
 
 func startRivals(ctx context.Context, o options, big string) (r rivals, err error) {
@@ -220,6 +221,18 @@ func startRivals(ctx context.Context, o options, big string) (r rivals, err erro
 	if r.broker, err = startNATS(ctx, big, scratch); err != nil {
 		return r, err
 	}
+	for i := range r.floors {
+		scratch, err := fresh(o, fmt.Sprintf("floor-%d", i+1))
+		if err != nil {
+			return r, err
+		}
+		if err := os.MkdirAll(scratch, 0o755); err != nil {
+			return r, err
+		}
+		if r.floors[i], err = startFloor(ctx, big, scratch, i+1); err != nil {
+			return r, err
+		}
+	}
 	r.base = baseNames(len(r.fleet.tracks))
 	for _, n := range r.base {
 		r.names = append(r.names, "/"+strings.ReplaceAll(n, " ", "%20"))
@@ -234,6 +247,11 @@ func startRivals(ctx context.Context, o options, big string) (r rivals, err erro
 }
 
 func (r rivals) end() (err error) {
+	for _, f := range r.floors {
+		if f != nil {
+			err = errors.Join(err, f.stop())
+		}
+	}
 	if r.broker != nil {
 		err = errors.Join(err, r.broker.stop())
 	}
@@ -310,7 +328,8 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 		title: "The fleet next to nginx and a broker",
 		how: "nginx, 2 delivery, 2 catalogue and 3 track cache processes, DynamoDB Local and an S3 server, next to nginx that serves the same files of 42 MB from its disk, " +
 			"and NATS with 2 publishers; each with its clients on the same machine, in turns, median of 5 rounds, hot. CPU is of all processes of the three services and nginx; of nginx; of broker and publishers. " +
-			"What the fleet uses when nobody listens (heartbeats, the following of the catalogue) is taken off and stands in a row of its own. Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it.",
+			"What the fleet uses when nobody listens (heartbeats, the following of the catalogue) is taken off and stands in a row of its own. Every request to the fleet is authorised. The reference is nginx static; the broker stands behind it. " +
+			"The floor is what any fleet of nginx and Go processes costs, whatever they do: Go processes that answer every request with X-Accel-Redirect and nothing else, the same files from nginx's disk.",
 	}
 	if err := r.fleet.settle(ctx); err != nil {
 		return nil, err
@@ -362,34 +381,8 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 	s.add("of that, by service", strings.Join(by, ", "), "", "", "")
 	s.add("CPU a second when nobody listens, eight processes", ms(time.Duration(sides[0].idle*1e9)), "", "", "")
 
-	// Each start with a plan of its own: delivery remembers a plan for some seconds, for the ranges of one player.
-	first := make([][]time.Duration, 4)
-	for i := range 440 {
-		d, err := firstByte(ctx, &r.fleet.server, r.fleet.tracks[i%len(r.fleet.tracks)]+fmt.Sprintf("&maxBitRate=%d", 20_000+i))
-		if err != nil {
-			return nil, err
-		}
-		if i >= 40 {
-			first[3] = append(first[3], d)
-		}
-		for k, side := range r.sides() {
-			d, err := firstByte(ctx, side.s, side.paths[i%len(side.paths)])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", side.s.name, err)
-			}
-			if i >= 40 {
-				first[k] = append(first[k], d)
-			}
-		}
-	}
-	for _, p := range []struct {
-		name, bar string
-		p         float64
-	}{{"p50", "≤ 2 ×", .5}, {"p99", "≤ 50 ms", .99}} {
-		a, b, c := percentile(first[0], p.p), percentile(first[1], p.p), percentile(first[2], p.p)
-		s.add("first byte, hot, a connection each, "+p.name, ms(a), fmt.Sprintf("%s; broker %s", ms(b), ms(c)), ratio(a, b), p.bar)
-		a = percentile(first[3], p.p)
-		s.add("first byte, hot, each start planned anew, "+p.name, ms(a), fmt.Sprintf("%s; broker %s", ms(b), ms(c)), ratio(a, b), p.bar)
+	if err := r.starts(ctx, &s); err != nil {
+		return nil, err
 	}
 	if err := r.prices(ctx, o, &s, big); err != nil {
 		return nil, err
@@ -400,6 +393,73 @@ func benchFleet(ctx context.Context, o options, _, big string) (sections []secti
 	}
 	return []section{s, spike}, nil
 }
+
+// starts measures first bytes, of all in turns, and what a start costs in processor time.
+func (r rivals) starts(ctx context.Context, s *section) error {
+	const warm, counted = 40, 400
+	// Each start with a plan of its own: delivery remembers a plan for some seconds, for the ranges of one player.
+	anew := func(i int) string {
+		return r.fleet.tracks[i%len(r.fleet.tracks)] + fmt.Sprintf("&maxBitRate=%d", 20_000+i)
+	}
+	cycle := func(paths []string) func(int) string {
+		return func(i int) string { return paths[i%len(paths)] }
+	}
+	sides := []struct {
+		s    *server
+		path func(i int) string
+	}{
+		{&r.fleet.server, cycle(r.fleet.tracks)},
+		{&r.fleet.server, anew},
+		{r.static, cycle(r.names)},
+		{r.floors[0], cycle(r.names)},
+		{r.floors[1], cycle(r.names)},
+		{r.broker, cycle(r.base)},
+	}
+	first := make([][]time.Duration, len(sides))
+	for i := range warm + counted {
+		for turn := range sides {
+			k := (i + turn) % len(sides) // whoever comes after the broker finds colder caches
+			d, err := firstByte(ctx, sides[k].s, sides[k].path(i))
+			if err != nil {
+				return fmt.Errorf("%s: %w", sides[k].s.name, err)
+			}
+			if i >= warm {
+				first[k] = append(first[k], d)
+			}
+		}
+	}
+	for _, p := range []struct {
+		name, bar string
+		p         float64
+	}{{"p50", "≤ 2 ×", .5}, {"p99", "≤ 50 ms", .99}} {
+		at := func(k int) time.Duration { return percentile(first[k], p.p) }
+		for k, what := range []string{"a connection each", "each start planned anew"} {
+			s.add("first byte, hot, "+what+", "+p.name, ms(at(k)), fmt.Sprintf("%s; broker %s", ms(at(2)), ms(at(5))), ratio(at(k), at(2)), p.bar)
+			s.add("the floor: nginx asks the smallest Go process"+[]string{"", ", which asks another"}[k]+", "+p.name, ms(at(3+k)), ms(at(2)), ratio(at(3+k), at(2))+"; ours is "+ratio(at(k), at(3+k))+" of it", "")
+		}
+	}
+	// A kilobyte each, over 16 kept connections.
+	const n, length = 2000, 40 << 20
+	var cost [3]time.Duration
+	for i, side := range []*server{r.static, r.floors[0], r.floors[1]} {
+		before, err := side.measure()
+		if err != nil {
+			return err
+		}
+		if _, err := pieces(side, 16, n, 1024, length, r.names); err != nil {
+			return fmt.Errorf("%s: %w", side.name, err)
+		}
+		after, err := side.measure()
+		if err != nil {
+			return err
+		}
+		cost[i] = after.since(before).cpu / n
+	}
+	s.add("a start of a kilobyte, CPU, kept connections: static, and the two floors", "", strings.Join([]string{micro(cost[0]), micro(cost[1]), micro(cost[2])}, ", "), "", "")
+	return nil
+}
+
+func micro(d time.Duration) string { return fmt.Sprintf("%.3f ms", d.Seconds()*1e3) }
 
 // prices measures what capacity plans reckon with: CPU a GB and a start, of each role.
 func (r rivals) prices(ctx context.Context, o options, s *section, big string) error {
