@@ -101,7 +101,9 @@ type form struct {
 }
 
 // callbackName admits dotted JavaScript identifiers and nothing that could be script by itself.
-var callbackName = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}(\.[A-Za-z_$][A-Za-z0-9_$]{0,63}){0,7}$`)
+var callbackName = sync.OnceValue(func() *regexp.Regexp { // a large one, and hardly any app needs it
+	return regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]{0,63}(\.[A-Za-z_$][A-Za-z0-9_$]{0,63}){0,7}$`)
+})
 
 // formOf reads which form the client wants. Where it asks for one that there is not, the error is told in XML, the
 // form of a client that asks for none.
@@ -116,7 +118,7 @@ func formOf(p *params) (form, error) {
 		if callback == "" {
 			return form{}, failf(codeMissing, "the required parameter %q is missing", "callback")
 		}
-		if !callbackName.MatchString(callback) {
+		if !callbackName().MatchString(callback) {
 			return form{}, failf(codeGeneric, "the parameter %q must be the name of a JavaScript function", "callback")
 		}
 		return form{callback: callback}, nil

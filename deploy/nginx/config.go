@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 
@@ -81,7 +82,12 @@ type PeerTLS struct {
 //go:embed nginx.conf.tmpl
 var templates embed.FS
 
-var page = template.Must(template.ParseFS(templates, "nginx.conf.tmpl"))
+// What follows is made when it is first needed, which in most processes is never.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.ParseFS(templates, "nginx.conf.tmpl")) })
+
+func form(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // Text is the configuration as nginx reads it. It returns KindInvalid for a value that cannot stand in it.
 func (c Config) Text() (string, error) {
@@ -90,7 +96,7 @@ func (c Config) Text() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	if err := page.Execute(&b, settings{c}); err != nil {
+	if err := page().Execute(&b, settings{c}); err != nil {
 		return "", tutti.Wrap(tutti.KindInternal, "nginx.Text", err)
 	}
 	return b.String(), nil
@@ -136,12 +142,12 @@ func sorted(addresses []string) []string {
 }
 
 var (
-	nameForm   = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$|^_$`)
-	userForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,31}$`)
-	secretForm = regexp.MustCompile(`^[A-Za-z0-9_-]{32,128}$`)
-	baseForm   = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
-	writeForm  = regexp.MustCompile(`^[A-Za-z0-9.]+$`)
-	listenForm = regexp.MustCompile(`^(unix:/[A-Za-z0-9._/-]+|([A-Za-z0-9.-]+|\*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|[0-9]{1,5})$`)
+	nameForm   = form(`^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$|^_$`)
+	userForm   = form(`^[A-Za-z_][A-Za-z0-9_-]{0,31}$`)
+	secretForm = form(`^[A-Za-z0-9_-]{32,128}$`)
+	baseForm   = form(`^(/[A-Za-z0-9._~-]+)*$`)
+	writeForm  = form(`^[A-Za-z0-9.]+$`)
+	listenForm = form(`^(unix:/[A-Za-z0-9._/-]+|([A-Za-z0-9.-]+|\*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|[0-9]{1,5})$`)
 )
 
 func (c Config) valid() error {
@@ -157,12 +163,12 @@ func (c Config) valid() error {
 		return invalid("nginx needs an address to listen on")
 	}
 	for _, l := range slices.Concat(c.Listen, c.RedirectListen) {
-		if !listenForm.MatchString(l) {
+		if !listenForm().MatchString(l) {
 			return invalid("nginx cannot listen on %q; write HOST:PORT, a port, or unix:/path", l)
 		}
 	}
 	for _, n := range c.ServerNames {
-		if !nameForm.MatchString(n) {
+		if !nameForm().MatchString(n) {
 			return invalid("%q is no server name", n)
 		}
 	}
@@ -172,23 +178,23 @@ func (c Config) valid() error {
 	if len(c.RedirectListen) > 0 && c.TLSCert == "" {
 		return invalid("plain HTTP can be sent to HTTPS only where there is a certificate")
 	}
-	if !baseForm.MatchString(c.BasePath) {
+	if !baseForm().MatchString(c.BasePath) {
 		return invalid("the base path %q must look like /music", c.BasePath)
 	}
 	for _, p := range c.Events {
-		if p == "" || !baseForm.MatchString(p) {
+		if p == "" || !baseForm().MatchString(p) {
 			return invalid("the path %q must look like /api/events", p)
 		}
 	}
 	for _, name := range c.Writes {
-		if !writeForm.MatchString(name) {
+		if !writeForm().MatchString(name) {
 			return invalid("%q is no name of an endpoint", name)
 		}
 	}
-	if !secretForm.MatchString(c.Secret) {
+	if !secretForm().MatchString(c.Secret) {
 		return invalid("the secret between nginx and delivery must be 32 to 128 letters, digits, - and _")
 	}
-	if c.User != "" && !userForm.MatchString(c.User) {
+	if c.User != "" && !userForm().MatchString(c.User) {
 		return invalid("%q is no user name", c.User)
 	}
 	for _, p := range c.TrustedProxies {
@@ -199,7 +205,7 @@ func (c Config) valid() error {
 	}
 	files := []string{c.Dir, c.CacheDir, c.TLSCert, c.TLSKey, c.ErrorLog, c.AccessLog}
 	if p := c.PeerTLS; p != nil {
-		if p.CA == "" || !nameForm.MatchString(p.Name) || (p.Cert == "") != (p.Key == "") {
+		if p.CA == "" || !nameForm().MatchString(p.Name) || (p.Cert == "") != (p.Key == "") {
 			return invalid("TLS to the members needs the authority's certificate and the name that theirs are for, and a certificate with its key or neither")
 		}
 		files = append(files, p.CA, p.Cert, p.Key)
@@ -214,7 +220,7 @@ func (c Config) valid() error {
 		return invalid("nginx needs a folder of its own")
 	}
 	// The path of a Unix socket has 107 bytes at most (unix(7)), and nginx takes no quotes around it.
-	if socket := (settings{c}).FillSocket(); len(socket) > 107 || !listenForm.MatchString("unix:"+socket) {
+	if socket := (settings{c}).FillSocket(); len(socket) > 107 || !listenForm().MatchString("unix:"+socket) {
 		return invalid("nginx's folder %q must have a shorter path of letters, digits, dots, dashes and slashes", c.Dir)
 	}
 	for _, n := range []int64{int64(c.RequestRate), int64(c.RequestBurst), int64(c.Connections), c.MaxBody, c.CacheBytes, int64(c.Workers), int64(c.WorkerConnections), int64(c.OpenFiles)} {
@@ -232,7 +238,7 @@ func (c Config) valid() error {
 
 func validMember(address string) bool {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || !listenForm.MatchString(address) || host == "" || host == "*" {
+	if err != nil || !listenForm().MatchString(address) || host == "" || host == "*" {
 		return false
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
