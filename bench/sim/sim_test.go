@@ -66,8 +66,37 @@ func TestRelease(t *testing.T) {
 	if before.Refused > 0 || after.Lost > 0 {
 		t.Errorf("refused %d before, lost %d after", before.Refused, after.Lost)
 	}
-	if two := run(t, s); !reflect.DeepEqual(one, two) {
-		t.Error("the same run had another result")
+}
+
+// TestTheSameTwice: a zone lost in the middle of it included, a run is the same each time.
+func TestTheSameTwice(t *testing.T) {
+	m, a := figures(t)
+	var results []Result
+	for range 2 {
+		s, err := Loss(m, a, 3_000, 2_000, 1, 2*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, run(t, s))
+	}
+	if results[0].Events < 1000 || !reflect.DeepEqual(results[0], results[1]) {
+		t.Errorf("%d and %d requests, and not the same result", results[0].Events, results[1].Events)
+	}
+}
+
+// TestZoneOfManyMachinesHeals: with as many nginx machines as ten million listeners have, drawn small, those of the lost zone
+// are spread over all that are left, and none of these is asked for more than it can do.
+func TestZoneOfManyMachinesHeals(t *testing.T) {
+	m, a := figures(t)
+	s, err := Loss(m, a, 30_000, 20_000, 1, 3*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Plan.Roles[0].Instances, s.Config.Plan.Roles[0].GbitEach = 56, s.Config.Plan.Roles[0].GbitEach*2/56
+	r := run(t, s)
+	check(t, r)
+	if after, ok := r.Recovered(s.Event); !ok || after > time.Minute {
+		t.Errorf("recovered after %v (%v)", after, ok)
 	}
 }
 
