@@ -209,7 +209,7 @@ func scaleHead(m capacity.Figures, by int) string {
 	}
 	return fmt.Sprintf(`# Scale
 
-What happens to a fleet of a million listeners, and of ten. It is simulated, and made by `+"`go run ./bench -only scale -scale-by 1 -out docs/benchmarks.md`"+` from a
+What happens to a fleet of a million listeners, and of ten. It is simulated, and made by `+"`go run ./bench -only scale -scale-by %d -out docs/benchmarks.md`"+` from a
 seed: the same figures come out every time. For a plan of your own, with money: `+"`tutti plan --listeners 1000000 --bitrate 256`"+`.
 
 **What is real.** The number and size of the machines is `+"`tutti plan`"+`'s. What decides is the code of the fleet itself, the same types and
@@ -236,5 +236,5 @@ million did not heal: a third of the listeners stood before a seventh of the mac
 name that gives each of them all addresses it heals as below. Putting the fleet's own code in place of its rules, stated again, showed one that
 was not kept: what had been fetched ahead never got its second copy.
 
-`, m.Made, m.Where, size)
+`, by, m.Made, m.Where, size)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -473,7 +474,7 @@ func (c *Chunks) Prepare(ctx context.Context, r tutti.Ref) (tutti.Readiness, err
 	return ready, nil
 }
 
-// inReach reports whether every chunk of an object lies with some member that answers. Who does not say in time what it
+// inReach reports whether every chunk of an object lies with an owner that answers. Who does not say in time what it
 // has counts as having nothing, because it would not send it in time either: what only it has cannot be played now, and
 // a listener is told so before the answer has begun. Of what is played often its other owner has a copy.
 func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo) bool {
@@ -485,7 +486,7 @@ func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 		asked := 0
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		for _, m := range c.fleet.Members(tutti.ServiceTrackCache) {
+		for _, m := range c.ownersOf(r.ID(), count) {
 			if m.ID == self {
 				continue
 			}
@@ -518,6 +519,19 @@ func (c *Chunks) inReach(ctx context.Context, r tutti.Ref, info tutti.ObjectInfo
 		}
 	}
 	return full(bits, count)
+}
+
+// ownersOf returns the members that own a chunk of an object of so many: those who would be asked for it.
+func (c *Chunks) ownersOf(object string, count int64) []tutti.Member {
+	var out []tutti.Member
+	for n := range count {
+		for _, m := range c.fleet.Owners(tutti.ChunkID{Object: object, N: n}, tutti.Replicas) {
+			if !slices.ContainsFunc(out, func(o tutti.Member) bool { return o.ID == m.ID }) {
+				out = append(out, m)
+			}
+		}
+	}
+	return out
 }
 
 func full(bits []byte, count int64) bool {
