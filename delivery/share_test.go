@@ -94,13 +94,13 @@ func TestSharePage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"<title>Printemps – Les Amis &amp; Co</title>",
-		"Shared by ann",
+		"Shared by <bdi>ann</bdi>",
 		`<meta property="og:type" content="music.album">`,
 		`<meta property="og:url" content="http://music.example/music/share/` + secret + `">`,
-		`<meta property="og:image" content="http://music.example/music/share/` + secret + `/cover/tr-1?size=640">`,
+		`<meta property="og:image" content="http://music.example/music/share/` + secret + `/cover/tr-1?size=1200">`,
 		`<meta property="og:audio" content="http://music.example/music/share/` + secret + `/stream/tr-1">`,
 		`content="Les Amis &amp; Co · 2 tracks · 3:00"`,
-		`<span class="title">Ouverture &lt;em&gt;</span>`,
+		`<span class="title" dir="auto">Ouverture &lt;em&gt;</span>`,
 		`href="` + secret + `/stream/tr-2"`,
 		`<time datetime="2026-05-02T00:00:00Z">2 May 2026</time>`,
 		`aria-label="Next track"`,
