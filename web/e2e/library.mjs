@@ -1,6 +1,6 @@
 // Makes a small library of real, tagged files in several formats, with covers, for the page's tests.
 import { execFile } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -59,6 +59,18 @@ export async function writeAlbum(dir, [artist, title, year, genre, format, from,
   await ffmpeg(...inputs, ...outputs);
 }
 
+/** Words in time for one track, one line of them with the time of every word (LRC, enhanced). */
+const lyrics = `[la:en]
+[00:00.50]Slack water at the harbour mouth
+[00:03.00]<00:03.00>The <00:03.40>tide <00:03.80>forgets <00:04.30>its <00:04.60>name
+[00:06.00]Lanterns lean over the quay
+[00:08.50]And every rope is holding still
+[00:11.00]
+[00:13.00]Wait for the turning
+[00:15.00]Wait for the morning to call
+[00:17.50]Slack water, hold me here
+`;
+
 export async function writeLibrary(dir) {
   await rm(dir, { recursive: true, force: true });
   // Two at a time: ffmpeg keeps a core busy.
@@ -67,4 +79,5 @@ export async function writeLibrary(dir) {
     for (let next = rest.shift(); next !== undefined; next = rest.shift()) await writeAlbum(dir, next);
   };
   await Promise.all([worker(), worker()]);
+  await writeFile(join(dir, "North Pier", "Harbour Lights", "01 Slack Water.lrc"), lyrics);
 }

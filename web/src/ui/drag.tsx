@@ -75,6 +75,9 @@ export function SortableList<T extends object>(props: {
   const places = createMemo(() => new Map([...shown()].flatMap((i) => { const row = props.rows[i]; return row === undefined ? [] : [[row, i] as const]; })));
   const rows = createMemo(() => [...places().keys()]);
 
+  // As a memo: a handle that is made anew whenever its list's owner changes loses the focus.
+  const movable = createMemo(() => props.onMove !== undefined);
+
   const measure = () => {
     const list = box.getBoundingClientRect();
     const around = scroller(box)?.getBoundingClientRect();
@@ -325,7 +328,7 @@ export function SortableList<T extends object>(props: {
                   if (!(e.relatedTarget instanceof Node && box.contains(e.relatedTarget)) && document.hasFocus() && lift() === undefined) setFocused(-1);
                 }}
               >
-                {props.children(row, { index, handle: () => (props.onMove ? handle(row, index) : undefined), remove: () => remove(index()) })}
+                {props.children(row, { index, handle: () => (movable() ? handle(row, index) : undefined), remove: () => remove(index()) })}
               </li>
             );
           }}

@@ -1,10 +1,14 @@
 import { type JSX, Show } from "solid-js";
 import type { Track } from "../api/wire";
+import { usePlayer } from "../player/context";
 import { href } from "../router";
 import { t } from "../words";
 import { clock, spoken } from "./format";
-import { albumPath, Bars } from "./music";
-import { Cover, IconButton, StarButton } from "./parts";
+import { Menu, type MenuItem, type MenuOptions, openMenu } from "./menu";
+import { Bars } from "./music";
+import { complain, Cover, IconButton } from "./parts";
+import { albumPath } from "./paths";
+import { onMenu } from "./press";
 import "./listrow.css";
 
 /** The height of a row, in pixels. */
@@ -20,11 +24,21 @@ export function ListRow(props: {
   /** Left out where the list is only read. */
   removeLabel?: string;
   onRemove?: () => void;
+  /** What the list adds to a track's own menu. */
+  more?: () => readonly MenuItem[];
   handle: JSX.Element;
   readOnly?: boolean;
 }): JSX.Element {
+  const player = usePlayer();
+  const items = async () => (await import("./actions")).trackItems(player, [props.track], { more: props.more?.() ?? [] });
+  const label = () => t("library.moreOf", { name: props.track.title });
+  const menu = (at: MenuOptions["at"]) => {
+    items()
+      .then((list) => openMenu({ label: label(), title: props.track.title, sub: props.track.artist, items: list, at }))
+      .catch(complain);
+  };
   return (
-    <div class="list-row" classList={{ narrow: props.narrow ?? false, "read-only": props.readOnly ?? false }}>
+    <div ref={(el) => onMenu(el, menu)} class="list-row" classList={{ narrow: props.narrow ?? false, "read-only": props.readOnly ?? false }}>
       <span class="track-number" aria-hidden="true">
         <Cover id={props.track.albumId ?? props.track.id} has={props.track.hasCover} name={props.track.album ?? props.track.title} size={44} />
         <Show when={props.current}>
@@ -53,8 +67,8 @@ export function ListRow(props: {
         </span>
       </Show>
       <span class="track-actions">
-        <StarButton thing={props.track} name={props.track.title} />
-        <Show when={props.onRemove}>{(remove) => <IconButton icon="remove" label={props.removeLabel ?? ""} onClick={() => remove()()} />}</Show>
+        <Show when={props.onRemove}>{(remove) => <IconButton class="take-out" icon="remove" label={props.removeLabel ?? ""} onClick={() => remove()()} />}</Show>
+        <Menu label={label()} title={props.track.title} sub={props.track.artist} items={items} />
       </span>
       <span class="track-time">
         <span aria-hidden="true">{clock(props.track.durationMs)}</span>

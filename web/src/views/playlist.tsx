@@ -1,4 +1,4 @@
-import { createEffect, createMemo, createSignal, For, type JSX, on, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, type JSX, on, Show } from "solid-js";
 import { ApiError, send } from "../api/client";
 import { can, load } from "../api/state";
 import type { PlaylistReply, Track } from "../api/wire";
@@ -9,14 +9,16 @@ import { SortableList } from "../ui/drag";
 import { about, day } from "../ui/format";
 import { Icon } from "../ui/icons";
 import { ListRow, rowHeight } from "../ui/listrow";
+import { Menu, type MenuItem } from "../ui/menu";
 import { moved } from "../ui/order";
 import { Await, complain, Cover, Message, say } from "../ui/parts";
+import { playlistPath } from "../ui/paths";
 import { tintOf } from "../ui/tint";
 import { useTitle } from "../ui/title";
 import { tag, t } from "../words";
-import { fileUrl } from "./playlistfile";
-import { PlaylistFields, playlistPath } from "./playlists";
-import { sorted, sorts, withoutDuplicates } from "./playlistorder";
+import { downloadFile } from "./playlistfile";
+import { PlaylistFields } from "./playlists";
+import { type Sort, sorted, sorts, withoutDuplicates } from "./playlistorder";
 import { openShare } from "./sharedialog";
 
 /** A track in a playlist; the same one may stand in it twice. */
@@ -53,7 +55,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
     ),
   );
 
-  const mayEdit = () => list().mine && list().imported !== true && can("playlist");
+  const mayEdit = createMemo(() => list().mine && list().imported !== true && can("playlist"));
   const tracks = createMemo(() => rows().map((r) => r.track));
   const length = createMemo(() => tracks().reduce((ms, track) => ms + track.durationMs, 0));
 
@@ -97,7 +99,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
     const row = rows()[index];
     if (row !== undefined) undoable(rows().toSpliced(index, 1), t("lists.playlists.removed", { title: row.track.title }));
   };
-  const putInOrder = (by: string) => {
+  const putInOrder = (by: Sort | "duplicates") => {
     if (by === "duplicates") {
       const once = withoutDuplicates(rows());
       const gone = rows().length - once.length;
@@ -105,8 +107,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
       else undoable(once, t("lists.playlists.removedMany", { count: gone }));
       return;
     }
-    const order = sorts.find((s) => s === by);
-    if (order !== undefined) undoable(sorted(rows(), order, tag()), t("lists.playlists.sorted", { name: list().name }));
+    undoable(sorted(rows(), by, tag()), t("lists.playlists.sorted", { name: list().name }));
   };
   const edit = () => {
     const [name, setName] = createSignal(list().name);
@@ -136,6 +137,25 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
     const made = await send<PlaylistReply>("POST", "playlists", { name: t("lists.playlists.copyName", { name: list().name }), comment: list().comment, tracks: tracks().map((track) => track.id) });
     say(t("lists.playlists.made", { name: made.name }));
     go(playlistPath(made.id));
+  };
+
+  const menu = (): MenuItem[] => {
+    const items: MenuItem[] = [];
+    const filled = rows().length > 0;
+    if (filled) items.push({ label: t("library.playNext"), icon: "playnext", run: () => player.addNext(tracks()) });
+    if (mayEdit()) items.push({ label: t("lists.playlists.edit"), icon: "edit", run: edit });
+    if (filled) {
+      items.push({ label: t("lists.playlists.export"), icon: "download", run: () => downloadFile(list().id) });
+      if (can("playlist")) items.push({ label: t("lists.playlists.copy"), icon: "copy", run: copy });
+    }
+    if (mayEdit()) {
+      if (rows().length > 1) {
+        items.push(...sorts.map((by, i): MenuItem => ({ label: t(`lists.playlists.sort.${by}`), icon: "sort", apart: i === 0, run: () => putInOrder(by) })));
+        items.push({ label: t("lists.playlists.sort.duplicates"), icon: "filter", run: () => putInOrder("duplicates") });
+      }
+      items.push({ label: t("lists.playlists.delete"), icon: "trash", apart: true, run: drop });
+    }
+    return items;
   };
 
   return (
@@ -182,54 +202,18 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
                 <Icon name="add" /> {t("lists.queueAll")}
               </button>
             </Show>
-            <Show when={mayEdit()}>
-              <button type="button" class="button" onClick={edit}>
-                {t("lists.playlists.edit")}
-              </button>
-              <Show when={rows().length > 1}>
-                <label class="menu-select">
-                  <span class="visually-hidden">{t("lists.playlists.sort")}</span>
-                  <select
-                    class="button"
-                    onChange={(e) => {
-                      putInOrder(e.currentTarget.value);
-                      e.currentTarget.value = "";
-                    }}
-                  >
-                    <option value="">{t("lists.playlists.sort")}</option>
-                    <For each={sorts}>{(s) => <option value={s}>{t(`lists.playlists.sort.${s}`)}</option>}</For>
-                    <option value="duplicates">{t("lists.playlists.sort.duplicates")}</option>
-                  </select>
-                </label>
-              </Show>
-            </Show>
-            <Show when={rows().length > 0}>
-              <a class="button" href={fileUrl(list().id)} download="">
-                {t("lists.playlists.export")}
-              </a>
-              <Show when={can("share")}>
-                <button
-                  type="button"
-                  class="button"
-                  onClick={() => {
-                    openShare([list().id], list().name).catch(complain);
-                  }}
-                >
-                  {t("lists.playlists.share")}
-                </button>
-              </Show>
-            </Show>
-            <Show when={mayEdit()}>
+            <Show when={rows().length > 0 && can("share")}>
               <button
                 type="button"
                 class="button"
                 onClick={() => {
-                  drop().catch(complain);
+                  openShare([list().id], list().name).catch(complain);
                 }}
               >
-                {t("lists.playlists.delete")}
+                <Icon name="share" /> {t("lists.playlists.share")}
               </button>
             </Show>
+            <Menu label={t("library.moreOf", { name: list().name })} title={list().name} items={menu} />
           </div>
         </div>
       </header>
@@ -273,7 +257,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
               readOnly={!mayEdit()}
               onPlay={() => player.play(tracks(), place.index())}
               removeLabel={t("lists.playlists.remove", { title: row.track.title })}
-              {...(mayEdit() ? { onRemove: place.remove } : {})}
+              {...(mayEdit() ? { onRemove: place.remove, more: () => [{ label: t("lists.playlists.removeIt"), icon: "remove" as const, run: place.remove }] } : {})}
               handle={place.handle()}
             />
           )}

@@ -8,14 +8,19 @@ import { t } from "../words";
 /** What came of a playlist file: the playlist, and the lines that named nothing of the library. */
 export interface ImportReply {
   playlist: PlaylistReply;
-  missing: string[];
+  missing: { line: number; path: string; title?: string }[];
 }
 
 /** Above this a file is no playlist, in bytes. */
 const largest = 4_000_000;
 
-/** Where a playlist can be had as an M3U8 file. */
-export const fileUrl = (id: string): string => `${base}/api/v1/playlists/${encodeURIComponent(id)}/m3u`;
+/** Saves a playlist as an M3U8 file, under the name that the server gives it. */
+export function downloadFile(id: string): void {
+  const a = document.createElement("a");
+  a.href = `${base}/api/v1/playlists/${encodeURIComponent(id)}/m3u`;
+  a.download = "";
+  a.click();
+}
 
 /**
  * The text of a playlist file. M3U8 is UTF-8; M3U is what the maker's system wrote, of which Windows-1252 is the most
@@ -43,7 +48,7 @@ export async function importPlaylist(file: File): Promise<PlaylistReply | undefi
       <p>{t("lists.playlists.missing.text")}</p>
       {/* Lines of a file, so that they can be scrolled by keyboard the box takes the focus. */}
       <ul class="lines" role="list" tabindex="0" aria-label={t("lists.playlists.missing.text")}>
-        <For each={made.missing}>{(line) => <li dir="auto">{line}</li>}</For>
+        <For each={made.missing}>{(entry) => <li dir="auto">{entry.title === undefined ? entry.path : `${entry.title} (${entry.path})`}</li>}</For>
       </ul>
       <div class="sheet-end">
         <button type="button" class="button primary" onClick={() => close()}>

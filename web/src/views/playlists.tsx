@@ -9,12 +9,11 @@ import { GridWaiting } from "../ui/empty";
 import { about } from "../ui/format";
 import { Icon } from "../ui/icons";
 import { Await, complain, Cover, Message, say } from "../ui/parts";
+import { playlistPath } from "../ui/paths";
 import { useTitle } from "../ui/title";
 import { tag, t } from "../words";
 import { importPlaylist } from "./playlistfile";
 import "./playlists.css";
-
-export const playlistPath = (id: string): string => `/playlist/${encodeURIComponent(id)}`;
 
 const orders = ["changed", "name", "tracks", "duration"] as const;
 type Order = (typeof orders)[number];

@@ -30,6 +30,11 @@ export function QueuePanel(): JSX.Element {
     player.remove(e.key);
     say(t("lists.queue.removed", { title: e.track.title }), false, undo);
   };
+  /** Right behind what plays. */
+  const next = (key: number, index: number) => {
+    const { current } = player.state.queue;
+    player.move(key, index > current ? current + 1 : current);
+  };
   const clear = () => {
     const count = entries().length;
     player.clear();
@@ -90,6 +95,10 @@ export function QueuePanel(): JSX.Element {
             onPlay={() => player.jump(place.index())}
             removeLabel={t("lists.queue.remove", { title: e.track.title })}
             onRemove={place.remove}
+            more={() => [
+              { label: t("lists.queue.removeIt"), icon: "remove", run: place.remove },
+              { label: t("lists.queue.toNext"), icon: "playnext", run: () => next(e.key, place.index()) },
+            ]}
             handle={place.handle()}
           />
         )}

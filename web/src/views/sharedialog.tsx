@@ -7,11 +7,11 @@ import { t, tag } from "../words";
 import { dayMs, endOf, fieldDate, type Life, lives } from "./shareend";
 import "./shares.css";
 
-/** Shares tracks, albums or playlists by their ids: makes a public page, and gives its address away. */
-export async function openShare(ids: readonly string[], name: string): Promise<void> {
+/** Shares tracks, albums or playlists by their ids: makes a public page, and gives its address away. name: what it is of. */
+export async function openShare(ids: readonly string[], name = ""): Promise<void> {
   let made: Share | undefined;
   const fields = shareFields("", undefined);
-  const share = await openDialog<Share>(t("lists.share.title", { name }), (close) => (
+  const share = await openDialog<Share>(name === "" ? t("lists.playlists.share") : t("lists.share.title", { name }), (close) => (
     <Form
       action={t("lists.share.make")}
       submit={async () => {
@@ -90,7 +90,7 @@ function showLink(share: Share, name: string): Promise<undefined> {
   return openDialog<undefined>(t("lists.share.made"), (close) => {
     let field!: HTMLInputElement;
     onMount(() => field.select());
-    const sharing = { title: name, url: share.url };
+    const sharing = { title: share.description ?? name, url: share.url };
     return (
       <div class="stack">
         <label for={id}>{t("lists.share.made.text")}</label>
