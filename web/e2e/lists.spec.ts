@@ -388,7 +388,6 @@ for (const screen of [
         await expect(page.getByRole("heading", { name, level: 1 })).toBeVisible();
         await look("playlist");
         await page.getByRole("button", { name: `More for ${name}` }).first().click();
-        await look("playlist-menu");
         await page.getByRole("menuitem", { name: "Edit details" }).click();
         await look("playlist-edit");
         await page.keyboard.press("Escape");
