@@ -404,6 +404,43 @@ type Browser interface {
 	// Cover says where the picture of a track, album, artist, folder or playlist is. The Ref's profile is the original
 	// picture; the caller sets Profile.Pixels to have it made smaller.
 	Cover(ctx context.Context, v Viewer, id ID) (Ref, error)
+	// Mosaic says where the pictures of a playlist's first albums are that have one, up to four of them, each as Cover says
+	// it. A playlist without any, or that v does not see, is KindNotFound.
+	Mosaic(ctx context.Context, v Viewer, playlist ID) ([]Ref, error)
+	// FindTracks returns for each description the track that v sees and that fits it best, "" where none does.
+	FindTracks(ctx context.Context, v Viewer, sought []Sought) ([]ID, error)
+	// Home returns what v may want to hear, made of what there is and what v did, each shelf of at most limit things. A shelf
+	// with nothing on it is left out, and so are v's own while the database does not answer.
+	Home(ctx context.Context, v Viewer, limit int) ([]HomeShelf, error)
+}
+
+// Sought describes a track that somebody looks for, as a line of a playlist file does.
+type Sought struct {
+	Paths    []string      // where its file may be within a library, most likely first
+	Title    string        // "Artist - Title", or the title alone; "" where unknown
+	Duration time.Duration // 0 where unknown
+}
+
+// ShelfKind says what a shelf of the home page has on it.
+type ShelfKind string
+
+// The kinds of shelves, in the order of Home.
+const (
+	ShelfPlayed    ShelfKind = "played"    // albums that v played, last played first
+	ShelfAdded     ShelfKind = "added"     // albums that came last
+	ShelfFrequent  ShelfKind = "frequent"  // albums that v played most
+	ShelfForgotten ShelfKind = "forgotten" // albums that v liked and has not played for three months, at random
+	ShelfGenre     ShelfKind = "genre"     // albums of one of v's genres, at random, those first that v never played
+	ShelfDecade    ShelfKind = "decade"    // albums of one of v's decades, likewise
+	ShelfStarred   ShelfKind = "starred"   // albums that v starred, latest first
+	ShelfRandom    ShelfKind = "random"    // any albums
+)
+
+// HomeShelf is a row of albums.
+type HomeShelf struct {
+	Kind   ShelfKind
+	Of     string // the genre's name, or the decade's first year; else ""
+	Albums []Album
 }
 
 // Annotator records what people do with things. Each call is durable when it returns.
@@ -541,6 +578,34 @@ type Scanner interface {
 	WatchScan(ctx context.Context, fn func(ScanStatus) error) error
 }
 
+// EventKind says what has happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventScan      EventKind = "scan"      // a scan got on; Scan says how it stands
+	EventLibrary   EventKind = "library"   // what there is has changed
+	EventPlaylists EventKind = "playlists" // playlists have changed, some of which the viewer may not see
+	EventQueue     EventKind = "queue"     // the viewer's queue was saved; By says by which player, At when, as far as known
+)
+
+// Event is something that players want to know of when it happens.
+type Event struct {
+	Kind EventKind
+	Scan ScanStatus
+	By   string
+	At   time.Time
+}
+
+// Watcher tells what happens.
+type Watcher interface {
+	// Watch calls fn with how the scan stands, and from then on with everything that happens, until ctx ends or fn returns
+	// an error; it returns that error. What happens often is told now and then: a scan four times a second, changes of the
+	// library every other second, and what other nodes of a fleet did within seconds. Something may be told that did not
+	// happen, as where a node had to be replaced by another, which does not know. What happened between two calls is not told.
+	Watch(ctx context.Context, v Viewer, fn func(Event) error) error
+}
+
 // Catalog is service B.
 type Catalog interface {
 	Browser
@@ -548,6 +613,7 @@ type Catalog interface {
 	Playlists
 	Shelf
 	Scanner
+	Watcher
 	Planner
 }
 

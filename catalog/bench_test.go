@@ -183,6 +183,10 @@ func BenchmarkRequests(b *testing.B) {
 			})
 		}
 		run("albums/filter", list(tutti.AlbumQuery{Order: tutti.AlbumsByName, Genres: []string{"jazz", "rock"}, FromYear: 1980, ToYear: 1999, Formats: []string{"flac"}}))
+		run("home", func() error {
+			_, err := d.Home(ctx, she, 20)
+			return err
+		})
 		run("genres", func() error {
 			_, err := d.Genres(ctx, she)
 			return err

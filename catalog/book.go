@@ -202,6 +202,7 @@ func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (confl
 		}
 		m.apply(part)
 		c.advance(m, m.seq+1, nil)
+		c.news.library()
 	}
 	return false, nil
 }

@@ -152,6 +152,7 @@ type Catalog struct {
 	now       nowPlaying
 	visits    visits
 	ready     readiness
+	news      news
 	lists     trackLists
 	sorting   turn // one order of tracks is made at a time
 }
@@ -274,6 +275,7 @@ func (c *Catalog) reload(ctx context.Context) error {
 	c.loads.Add(1)
 	c.caughtUp()
 	c.tell()
+	c.news.library()
 	if n := m.byID.n; n > 0 {
 		c.log.InfoContext(ctx, "catalogue loaded", "tracks", n, "albums", len(m.albums), "seq", seq, "took", c.clock.Now().Sub(began))
 	}
@@ -394,6 +396,9 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 		}
 		m.apply(rec.changes)
 		c.advance(m, r.Seq, rec.notice)
+		if len(rec.changes) > 0 {
+			c.news.library()
+		}
 		return nil
 	})
 	if err != nil {

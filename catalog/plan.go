@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -348,6 +349,49 @@ func (w *view) coverBelow(n uint32, left *int) tutti.Ref {
 		}
 	}
 	return tutti.Ref{}
+}
+
+// mosaicOf is how many pictures stand for a playlist, and mosaicAmong among how many of its tracks they are looked for.
+const (
+	mosaicOf    = 4
+	mosaicAmong = 200
+)
+
+// Mosaic says where the pictures of a playlist's first albums are that have one.
+func (c *Catalog) Mosaic(ctx context.Context, v tutti.Viewer, playlist tutti.ID) ([]tutti.Ref, error) {
+	const op = "catalog.Mosaic"
+	p, err := c.Playlist(ctx, v, playlist)
+	if err != nil {
+		return nil, err
+	}
+	w := c.glance(v)
+	defer w.done()
+	var (
+		refs   []tutti.Ref
+		albums []uint32
+		r      record
+	)
+	for _, id := range p.Tracks[:min(len(p.Tracks), mosaicAmong)] {
+		s, ok := w.trackSlot(id)
+		if !ok || slices.Contains(albums, w.albumOf[s]) {
+			continue
+		}
+		ref, ok := w.trackCover(s, &r)
+		if !ok {
+			ref, ok = w.albumCover(w.albumOf[s])
+		}
+		if !ok || slices.Contains(refs, ref) {
+			continue
+		}
+		albums = append(albums, w.albumOf[s])
+		if refs = append(refs, ref); len(refs) == mosaicOf {
+			break
+		}
+	}
+	if len(refs) == 0 {
+		return nil, tutti.Errorf(tutti.KindNotFound, op, "there is no picture of this")
+	}
+	return refs, nil
 }
 
 // Cover says where the picture of a thing is; KindNotFound where it has none.

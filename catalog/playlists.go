@@ -226,6 +226,9 @@ func (l *playlists) followChanges(ctx context.Context, c *Catalog) error {
 		l.mu.Unlock()
 	}
 	l.seq = seq
+	if len(changed) > 0 {
+		c.news.playlists()
+	}
 	return nil
 }
 
@@ -454,6 +457,7 @@ func (c *Catalog) keepPlaylist(ctx context.Context, op string, p *playlist, cond
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	c.playlists.set(p)
+	c.news.playlists()
 	return c.tellPlaylist(ctx, p.id)
 }
 
@@ -499,6 +503,7 @@ func (c *Catalog) dropPlaylist(ctx context.Context, op string, id tutti.ID) erro
 	c.playlists.mu.Lock()
 	delete(c.playlists.byID, id)
 	c.playlists.mu.Unlock()
+	c.news.playlists()
 	return c.tellPlaylist(ctx, id)
 }
 

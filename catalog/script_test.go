@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ import (
 //	apply                          make the changes since the last apply, in one batch
 //	restart                        load the catalogue again from the store
 //	snapshot                       write a snapshot
+//	days N                         let so many days go by
 //	anything of queries            print what the catalogue answers
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -113,6 +115,15 @@ func (a args) list(key string) []string {
 		return nil
 	}
 	return strings.Split(a[key], "|")
+}
+
+// tracksOf are the tracks named as of=1|2|…
+func tracksOf(a args) (list []tutti.ID) {
+	for _, s := range a.list("of") {
+		n, _ := strconv.Atoi(s)
+		list = append(list, trackID(n))
+	}
+	return list
 }
 
 func refsOf(names []string) []tutti.ArtistRef {
@@ -237,6 +248,8 @@ func (d *desk) run(t *testing.T, commands string) string {
 				fmt.Fprintln(&out, "error:", tutti.KindOf(err), tutti.Message(err))
 			}
 			batch = nil
+		case "days":
+			d.clock.Advance(time.Duration(n) * 24 * time.Hour)
 		case "restart":
 			d.reopen(t)
 		case "snapshot":
@@ -300,6 +313,48 @@ func (d *desk) query(out *strings.Builder, words []string) error {
 		fmt.Fprintf(out, "%d of %d\n", len(list), n)
 		for i := range list {
 			printAlbum(out, &list[i])
+		}
+	case "find":
+		ids, err := d.FindTracks(ctx, v, []tutti.Sought{{Paths: a.list("paths"), Title: a["title"], Duration: time.Duration(a.int("seconds")) * time.Second}})
+		if err != nil {
+			return err
+		}
+		if ids[0] == "" {
+			out.WriteString("nothing\n")
+			return nil
+		}
+		tr, err := d.Track(ctx, v, ids[0])
+		if err != nil {
+			return err
+		}
+		printTrack(out, "", &tr)
+	case "home":
+		list, err := d.Home(ctx, v, page.Limit)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			var names []string
+			for _, al := range s.Albums {
+				names = append(names, al.Name)
+			}
+			switch s.Kind {
+			case tutti.ShelfRandom, tutti.ShelfForgotten, tutti.ShelfGenre, tutti.ShelfDecade:
+				slices.Sort(names)
+			}
+			fmt.Fprintf(out, "%s %s %q\n", s.Kind, s.Of, names)
+		}
+	case "mosaic":
+		p, err := d.SavePlaylist(ctx, v, tutti.Playlist{Name: "mosaic", Tracks: tracksOf(a)})
+		if err != nil {
+			return err
+		}
+		refs, err := d.Mosaic(ctx, v, p.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range refs {
+			fmt.Fprintf(out, "%s:%s %s\n", r.Library, r.Path, r.Profile)
 		}
 	case "album":
 		al, tracks, err := d.Album(ctx, v, id())

@@ -232,7 +232,8 @@ func (c *Catalog) SaveQueue(ctx context.Context, v tutti.Viewer, q tutti.Queue) 
 	}
 	b := appendVarint([]byte{queueFormat}, int64(q.Current))
 	b = appendVarint(b, int64(q.Position))
-	b = appendVarint(b, c.clock.Now().UnixNano())
+	now := c.clock.Now()
+	b = appendVarint(b, now.UnixNano())
 	b = appendString(b, q.ChangedBy)
 	w := c.glance(v)
 	for _, id := range q.Tracks {
@@ -246,6 +247,7 @@ func (c *Catalog) SaveQueue(ctx context.Context, v tutti.Viewer, q tutti.Queue) 
 	if _, err := c.putLarge(ctx, queueKey(v.User), b, store.Always); err != nil {
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
+	c.news.queue(v.User, tutti.Event{Kind: tutti.EventQueue, By: q.ChangedBy, At: now.UTC().Round(0)})
 	return nil
 }
 

@@ -5,9 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// attachment is a Content-Disposition that has a browser save the body under name (RFC 6266). The name goes out twice
+// Attachment is a Content-Disposition that has a browser save the body under name (RFC 6266). The name goes out twice
 // where it needs to: in ASCII for old clients, and whole as filename* (RFC 8187), which wins where it is understood.
-func attachment(name string) string {
+func Attachment(name string) string {
 	name = safeFileName(name)
 	var ascii strings.Builder
 	plain := true

@@ -23,7 +23,7 @@ func TestAttachment(t *testing.T) {
 		"gpj.\u202e3pm.sh": `attachment; filename="gpj.3pm.sh"`,
 		"\xff.mp3":         `attachment; filename="_.mp3"`,
 	} {
-		if got := attachment(name); got != want {
+		if got := Attachment(name); got != want {
 			t.Errorf("%q:\n got %s\nwant %s", name, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func FuzzAttachment(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		s := attachment(name)
+		s := Attachment(name)
 		kind, params, err := mime.ParseMediaType(s)
 		if err != nil || kind != "attachment" {
 			t.Fatalf("%q → %q: %v", name, s, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -105,6 +106,21 @@ func (l *library) Cover(_ context.Context, v tutti.Viewer, id tutti.ID) (tutti.R
 		return tutti.Ref{}, tutti.Errorf(tutti.KindNotFound, "library.Cover", "there is no picture")
 	}
 	return tutti.Ref{Library: "1", Path: it.cover, Version: "cover-" + it.track.Version}, nil
+}
+
+// Mosaic has the pictures of as many items as the playlist's number says.
+func (l *library) Mosaic(ctx context.Context, v tutti.Viewer, playlist tutti.ID) ([]tutti.Ref, error) {
+	n, _ := playlist.Number()
+	var refs []tutti.Ref
+	for _, id := range slices.Sorted(maps.Keys(l.tracks)) {
+		if ref, err := l.Cover(ctx, v, id); err == nil && len(refs) < int(n) {
+			refs = append(refs, ref)
+		}
+	}
+	if len(refs) == 0 {
+		return nil, tutti.Errorf(tutti.KindNotFound, "library.Mosaic", "there is no picture")
+	}
+	return refs, nil
 }
 
 func (l *library) Open(_ context.Context, r tutti.Ref) (tutti.Object, error) {

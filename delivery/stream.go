@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"net/http"
 	"path"
+	"runtime"
 	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/semaphore"
 
 	"tutti"
 	"tutti/clock"
@@ -24,6 +26,7 @@ import (
 type Catalog interface {
 	tutti.Planner
 	Cover(ctx context.Context, v tutti.Viewer, id tutti.ID) (tutti.Ref, error)
+	Mosaic(ctx context.Context, v tutti.Viewer, playlist tutti.ID) ([]tutti.Ref, error)
 }
 
 // StreamerConfig is what a Streamer needs. Catalog, Cache, Clock, Logger and Metrics are required.
@@ -69,8 +72,9 @@ const DefaultStall = 10 * time.Minute
 // (Options.EstimateLength), that length is declared: what is made beyond it is not sent, and where it turns out too
 // long the connection ends early. Once such bytes are complete they are answered like any others.
 type Streamer struct {
-	c     StreamerConfig
-	plans planMemory
+	c       StreamerConfig
+	plans   planMemory
+	mosaics *semaphore.Weighted // how many are put together at once
 }
 
 var _ Bytes = (*Streamer)(nil)
@@ -80,7 +84,7 @@ func NewStreamer(c StreamerConfig) *Streamer {
 	if c.Stall == 0 {
 		c.Stall = DefaultStall
 	}
-	return &Streamer{c: c, plans: planMemory{clock: c.Clock, good: c.Remember, by: make(map[planKey]planned)}}
+	return &Streamer{c: c, mosaics: semaphore.NewWeighted(int64(runtime.NumCPU())), plans: planMemory{clock: c.Clock, good: c.Remember, by: make(map[planKey]planned)}}
 }
 
 // ServeTrack implements Bytes.
@@ -109,21 +113,33 @@ func (s *Streamer) ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Vi
 	if pixels < 0 {
 		return tutti.Errorf(tutti.KindInvalid, "delivery.ServeCover", "a picture of %d pixels cannot be made", pixels)
 	}
+	if id.Is(tutti.PrefixPlaylist) {
+		return s.serveMosaic(w, r, v, id, pixels)
+	}
 	ref, err := s.c.Catalog.Cover(r.Context(), v, id)
 	if err != nil {
 		return err
 	}
+	return s.servePicture(w, r, id, ref, pixels, coverCaching)
+}
+
+func (s *Streamer) servePicture(w http.ResponseWriter, r *http.Request, id tutti.ID, ref tutti.Ref, pixels int, caching string) error {
 	ref.Profile.Pixels = pixels
-	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: id, ref: ref, caching: coverCaching}
+	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: id, ref: ref, caching: caching}
 	if err := a.open(); err != nil {
-		if tutti.IsKind(err, tutti.KindInvalid) || tutti.IsKind(err, tutti.KindExhausted) {
-			// Not the request is at fault but the picture: it is damaged, or larger than any is. Apps then show their own.
-			err = &tutti.Error{Kind: tutti.KindNotFound, Op: "delivery.ServeCover", Message: tutti.Message(err), Err: err}
-		}
-		return err
+		return hidden(err)
 	}
 	a.deliver()
 	return nil
+}
+
+// hidden is what becomes of an error of a picture where not the request is at fault but the picture: it is damaged, or
+// larger than any is. Apps then show their own.
+func hidden(err error) error {
+	if tutti.IsKind(err, tutti.KindInvalid) || tutti.IsKind(err, tutti.KindExhausted) {
+		return &tutti.Error{Kind: tutti.KindNotFound, Op: "delivery.ServeCover", Message: tutti.Message(err), Err: err}
+	}
+	return err
 }
 
 // Whatever we serve was asked for by one person who may see it, so no shared cache may keep it. Audio is revalidated
@@ -188,7 +204,7 @@ func (s *Streamer) planTrack(w http.ResponseWriter, r *http.Request, req tutti.P
 		a.kind = kindOriginal
 	}
 	if o.Download {
-		a.disposition = attachment(p.name)
+		a.disposition = Attachment(p.name)
 	}
 	if o.EstimateLength {
 		a.estimate = p.estimate

@@ -168,6 +168,19 @@ func script(t *testing.T, c tutti.Catalog) []any {
 			y, err := c.Cover(ctx, v, album.ID)
 			note("Cover", y, err)
 		}
+		{
+			x, err := c.FindTracks(ctx, v, []tutti.Sought{{Paths: []string{"x", track.Path}}, {Title: track.DisplayArtist + " - " + track.Title, Duration: track.Duration}, {Title: "nothing"}})
+			note("FindTracks", x, err)
+			h, err := c.Home(ctx, v, 3)
+			for i := range h { // what is on those is left to chance
+				if h[i].Kind == tutti.ShelfRandom || h[i].Kind == tutti.ShelfGenre || h[i].Kind == tutti.ShelfDecade {
+					h[i].Albums = h[i].Albums[:0]
+				}
+			}
+			note("Home", h, err)
+			_, err = c.Home(ctx, v, 0)
+			note("Home of nothing", err)
+		}
 		note("Star", c.Star(ctx, v, true, track.ID, album.ID))
 		note("Star something else", c.Star(ctx, v, true, "tr-zzzzzzzzzzzzz"))
 		note("Rate", c.Rate(ctx, v, track.ID, 4))
@@ -191,12 +204,16 @@ func script(t *testing.T, c tutti.Catalog) []any {
 				p.Name = "For the rest"
 				p, err := c.SavePlaylist(ctx, v, p)
 				note("SavePlaylist again", p.Name, p.Version, err)
+				m, err := c.Mosaic(ctx, v, p.ID)
+				note("Mosaic", m, err)
 				p, err = c.Playlist(ctx, v, p.ID)
 				note("Playlist", p.Name, p.SongCount, p.Duration, p.Changed, err)
 				l, err := c.Playlists(ctx, v)
 				note("Playlists", len(l), err)
 				note("DeletePlaylist", c.DeletePlaylist(ctx, v, p.ID), c.DeletePlaylist(ctx, v, p.ID))
 			}
+			_, err = c.Mosaic(ctx, v, "pl-0000000000000")
+			note("Mosaic of nothing", err)
 			_, err = c.Playlist(ctx, v, "pl-0000000000000")
 			note("Playlist that is not", err)
 		}
@@ -333,6 +350,47 @@ func TestWatchScan(t *testing.T) {
 	if err := <-ended; !errors.Is(err, stop) {
 		t.Errorf("ended with %v", err)
 	}
+}
+
+// TestWatch: who watches goes on with another member when one goes away, and takes everything for changed.
+func TestWatch(t *testing.T) {
+	direct, other := newCatalog(t, 10, nil), newCatalog(t, 10, nil)
+	s, o := start(t, peer.HandlerConfig{Catalog: direct}), start(t, peer.HandlerConfig{Catalog: other})
+	far := (&fleet{}).add(tutti.ServiceCatalog, s.URL[len("http://"):])
+	fake := clock.NewFake(epoch)
+	remote := client(t, peer.ClientConfig{Fleet: far, Clock: fake}).Catalog()
+	ctx, stop := context.WithCancel(t.Context())
+	got, ended := make(chan tutti.Event), make(chan error, 1)
+	go func() {
+		ended <- remote.Watch(ctx, she, func(e tutti.Event) error {
+			got <- e
+			return nil
+		})
+	}()
+	want := func(kinds ...tutti.EventKind) (e tutti.Event) {
+		t.Helper()
+		for _, k := range kinds {
+			if e = <-got; e.Kind != k {
+				t.Fatalf("%+v, want an event of the %s", e, k)
+			}
+		}
+		return e
+	}
+	want(tutti.EventScan)
+	if err := direct.SaveQueue(ctx, she, tutti.Queue{ChangedBy: "the kitchen"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := want(tutti.EventQueue); e.By != "the kitchen" || e.At.IsZero() {
+		t.Errorf("%+v", e)
+	}
+	far.remove(s.URL[len("http://"):])
+	far.add(tutti.ServiceCatalog, o.URL[len("http://"):])
+	s.CloseClientConnections()
+	fake.WaitForTimers(1)
+	fake.Advance(time.Second)
+	want(tutti.EventLibrary, tutti.EventPlaylists, tutti.EventQueue, tutti.EventScan)
+	stop()
+	wantKind(t, <-ended, tutti.KindUnavailable, "watching no more")
 }
 
 func TestWatchScanGivesUp(t *testing.T) {

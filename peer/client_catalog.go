@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"tutti"
 	"tutti/clock"
 	"tutti/peer/balance"
@@ -141,6 +143,21 @@ func (c catalogClient) Cover(ctx context.Context, v tutti.Viewer, id tutti.ID) (
 	return fromRef(m), err
 }
 
+func (c catalogClient) Mosaic(ctx context.Context, v tutti.Viewer, playlist tutti.ID) ([]tutti.Ref, error) {
+	m, err := call(ctx, c.c, "Mosaic", c.c.read(), thing(v, playlist), wire.CatalogClient.Mosaic)
+	return each(m.GetRefs(), fromRef), err
+}
+
+func (c catalogClient) FindTracks(ctx context.Context, v tutti.Viewer, sought []tutti.Sought) ([]tutti.ID, error) {
+	m, err := call(ctx, c.c, "FindTracks", c.c.read(), &wire.FindRequest{Viewer: toViewer(v), Sought: each(sought, toSought)}, wire.CatalogClient.FindTracks)
+	return fromIDs(m.GetIds()), err
+}
+
+func (c catalogClient) Home(ctx context.Context, v tutti.Viewer, limit int) ([]tutti.HomeShelf, error) {
+	m, err := call(ctx, c.c, "Home", c.c.read(), &wire.LimitRequest{Viewer: toViewer(v), Limit: int64(limit)}, wire.CatalogClient.Home)
+	return each(m.GetShelves(), fromHomeShelf), err
+}
+
 func (c catalogClient) Star(ctx context.Context, v tutti.Viewer, starred bool, ids ...tutti.ID) error {
 	return tell(ctx, c.c, "Star", c.c.writeAgain(), &wire.StarRequest{Viewer: toViewer(v), Starred: starred, Ids: texts(ids)}, wire.CatalogClient.Star)
 }
@@ -264,16 +281,46 @@ const (
 // WatchScan goes on with another member when the one that was watched goes away. It returns KindUnavailable when there
 // was none for ten seconds.
 func (c catalogClient) WatchScan(ctx context.Context, fn func(tutti.ScanStatus) error) error {
-	const method = "Catalog/WatchScan"
+	return watch(ctx, c.c, "WatchScan", c.c.balanced, func(ctx context.Context, t *target) (*connect.ServerStreamForClient[wire.ScanStatus], error) {
+		return t.catalog.WatchScan(ctx, &wire.Nothing{})
+	}, func(m *wire.ScanStatus) error { return fn(fromScanStatus(m)) })
+}
+
+// Watch goes on with another member as WatchScan does, and begins with the one that the viewer's other requests go to. What
+// happened in between is not known, so everything counts as changed.
+func (c catalogClient) Watch(ctx context.Context, v tutti.Viewer, fn func(tutti.Event) error) error {
+	near := func(members []tutti.Member) []*target { return c.c.near(members, string(v.User)) }
+	heard, missed := false, false
+	return watch(ctx, c.c, "Watch", near, func(ctx context.Context, t *target) (*connect.ServerStreamForClient[wire.Event], error) {
+		missed = heard
+		return t.catalog.Watch(ctx, viewed(v))
+	}, func(m *wire.Event) error {
+		if missed {
+			for _, kind := range [...]tutti.EventKind{tutti.EventLibrary, tutti.EventPlaylists, tutti.EventQueue} {
+				if err := fn(tutti.Event{Kind: kind}); err != nil {
+					return err
+				}
+			}
+		}
+		heard, missed = true, false
+		return fn(fromEvent(m))
+	})
+}
+
+// watch passes on what members of the catalogue say, one after another as they go away.
+func watch[M any](
+	ctx context.Context, c *Client, method string, order func([]tutti.Member) []*target,
+	open func(context.Context, *target) (*connect.ServerStreamForClient[M], error), fn func(*M) error,
+) error {
 	silent := 0
 	for {
 		var err error
-		if members := c.c.c.Fleet.Members(tutti.ServiceCatalog); len(members) == 0 {
-			err = nobody(method, tutti.ServiceCatalog)
+		if members := c.c.Fleet.Members(tutti.ServiceCatalog); len(members) == 0 {
+			err = nobody("Catalog/"+method, tutti.ServiceCatalog)
 		} else {
 			var heard bool
 			var own error
-			if heard, own, err = c.watch(ctx, c.c.balanced(members)[0], fn); own != nil {
+			if heard, own, err = watchOne(ctx, c, method, order(members)[0], open, fn); own != nil {
 				return own
 			}
 			if heard {
@@ -281,26 +328,29 @@ func (c catalogClient) WatchScan(ctx context.Context, fn func(tutti.ScanStatus) 
 			}
 		}
 		if ctx.Err() != nil {
-			return tutti.Wrap(tutti.KindUnavailable, "peer: "+method, context.Cause(ctx))
+			return tutti.Wrap(tutti.KindUnavailable, "peer: Catalog/"+method, context.Cause(ctx))
 		}
 		if silent++; err != nil && (silent >= watchGiveUp || tutti.KindOf(err) != tutti.KindUnavailable) {
 			return err
 		}
-		if err := clock.Sleep(ctx, c.c.c.Clock, watchAgain); err != nil {
-			return tutti.Wrap(tutti.KindUnavailable, "peer: "+method, context.Cause(ctx))
+		if err := clock.Sleep(ctx, c.c.Clock, watchAgain); err != nil {
+			return tutti.Wrap(tutti.KindUnavailable, "peer: Catalog/"+method, context.Cause(ctx))
 		}
 	}
 }
 
-// watch passes on what one member says. own is what fn returned.
-func (c catalogClient) watch(ctx context.Context, t *target, fn func(tutti.ScanStatus) error) (heard bool, own, err error) {
+// watchOne passes on what one member says. own is what fn returned.
+func watchOne[M any](
+	ctx context.Context, c *Client, method string, t *target,
+	open func(context.Context, *target) (*connect.ServerStreamForClient[M], error), fn func(*M) error,
+) (heard bool, own, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := t.catalog.WatchScan(ctx, &wire.Nothing{})
+	stream, err := open(ctx, t)
 	if err == nil {
 		for stream.Receive() {
 			heard = true
-			if own := fn(fromScanStatus(stream.Msg())); own != nil {
+			if own := fn(stream.Msg()); own != nil {
 				cancel()
 				_ = stream.Close() // it was cancelled
 				return heard, own, nil
@@ -309,9 +359,9 @@ func (c catalogClient) watch(ctx context.Context, t *target, fn func(tutti.ScanS
 		err = stream.Err()
 		_ = stream.Close() // Err has said what there is to say
 	}
-	err, answered := incoming(ctx, "peer: Catalog/WatchScan on "+t.address, err)
+	err, answered := incoming(ctx, "peer: Catalog/"+method+" on "+t.address, err)
 	if !answered && ctx.Err() == nil {
-		c.c.suspect(t)
+		c.suspect(t)
 	}
 	return heard, nil, err
 }

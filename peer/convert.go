@@ -563,3 +563,27 @@ func toReadiness(r tutti.Readiness) *wire.Readiness {
 func fromReadiness(m *wire.Readiness) tutti.Readiness {
 	return tutti.Readiness{Size: m.GetSize(), ContentType: m.GetContentType(), Ready: m.GetReady(), Owners: m.GetOwners()}
 }
+
+func toSought(s tutti.Sought) *wire.Sought {
+	return &wire.Sought{Paths: texts(s.Paths), Title: text(s.Title), DurationNs: int64(s.Duration)}
+}
+
+func fromSought(m *wire.Sought) tutti.Sought {
+	return tutti.Sought{Paths: m.GetPaths(), Title: m.GetTitle(), Duration: time.Duration(m.GetDurationNs())}
+}
+
+func toHomeShelf(s tutti.HomeShelf) *wire.HomeShelf {
+	return &wire.HomeShelf{Kind: text(string(s.Kind)), Of: text(s.Of), Albums: eachOf(s.Albums, toAlbum)}
+}
+
+func fromHomeShelf(m *wire.HomeShelf) tutti.HomeShelf {
+	return tutti.HomeShelf{Kind: tutti.ShelfKind(m.GetKind()), Of: m.GetOf(), Albums: each(m.GetAlbums(), fromAlbum)}
+}
+
+func toEvent(e tutti.Event) *wire.Event {
+	return &wire.Event{Kind: text(string(e.Kind)), Scan: toScanStatus(e.Scan), By: text(e.By), At: toTime(e.At)}
+}
+
+func fromEvent(m *wire.Event) tutti.Event {
+	return tutti.Event{Kind: tutti.EventKind(m.GetKind()), Scan: fromScanStatus(m.GetScan()), By: m.GetBy(), At: fromTime(m.GetAt())}
+}

@@ -134,6 +134,25 @@ func (s catalogServer) Cover(ctx context.Context, m *wire.ThingRequest) (*wire.R
 	return one(r, err, toRef)
 }
 
+func (s catalogServer) Mosaic(ctx context.Context, m *wire.ThingRequest) (*wire.RefList, error) {
+	r, err := s.c.Mosaic(ctx, fromViewer(m.GetViewer()), tutti.ID(m.GetId()))
+	return &wire.RefList{Refs: each(r, toRef)}, err
+}
+
+func (s catalogServer) FindTracks(ctx context.Context, m *wire.FindRequest) (*wire.IDList, error) {
+	ids, err := s.c.FindTracks(ctx, fromViewer(m.GetViewer()), each(m.GetSought(), fromSought))
+	return &wire.IDList{Ids: texts(ids)}, err
+}
+
+func (s catalogServer) Home(ctx context.Context, m *wire.LimitRequest) (*wire.HomeShelves, error) {
+	h, err := s.c.Home(ctx, fromViewer(m.GetViewer()), int(m.GetLimit()))
+	return &wire.HomeShelves{Shelves: each(h, toHomeShelf)}, err
+}
+
+func (s catalogServer) Watch(ctx context.Context, m *wire.ViewerRequest, out *connect.ServerStream[wire.Event]) error {
+	return s.c.Watch(ctx, fromViewer(m.GetViewer()), func(e tutti.Event) error { return out.Send(toEvent(e)) })
+}
+
 func (s catalogServer) Star(ctx context.Context, m *wire.StarRequest) (*wire.Nothing, error) {
 	return done(s.c.Star(ctx, fromViewer(m.GetViewer()), m.GetStarred(), fromIDs(m.GetIds())...))
 }

@@ -129,7 +129,7 @@ func (c nginxCmd) config(n *node) nginx.Config {
 	config := nginx.Config{
 		Listen: c.Listen, RedirectListen: c.Redirect, ServerNames: c.ServerName, BasePath: s.HTTP.BasePath,
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, Dir: c.Dir, CacheDir: c.CacheDir, CacheBytes: int64(c.CacheSize),
-		Events: []string{api.EventsPath}, Writes: subsonic.Writes(), RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
+		Events: api.EventPaths(), Writes: subsonic.Writes(), RequestRate: c.Rate, RequestBurst: c.Burst, Connections: c.Connections, Workers: c.Workers,
 		TrustedProxies: c.Proxies, AccessLog: c.AccessLog, ErrorLog: c.ErrorLog, User: c.User,
 	}
 	if config.Dir == "" {

@@ -30,7 +30,7 @@ func TestNginxFlags(t *testing.T) {
 	if !slices.Equal(c.TrustedProxies, []string{"10.0.0.0/24", "fd00::1"}) || c.AccessLog != "/var/log/a" || c.ErrorLog != "/var/log/e" || c.User != "www-data" {
 		t.Errorf("%+v", c)
 	}
-	if c.Dir != filepath.Join(dir, "nginx") || c.BasePath != "/music" || !slices.Equal(c.Writes, subsonic.Writes()) || !slices.Contains(c.Events, "/api/v1/scan/events") {
+	if c.Dir != filepath.Join(dir, "nginx") || c.BasePath != "/music" || !slices.Equal(c.Writes, subsonic.Writes()) || !slices.Contains(c.Events, "/api/v1/events") {
 		t.Errorf("%+v", c)
 	}
 	c.Secret = strings.Repeat("s", 32)

@@ -16,6 +16,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"tutti"
 	"tutti/clock"
@@ -24,12 +26,6 @@ import (
 
 // Prefix is where the handler is to be mounted.
 const Prefix = "/api/v1/"
-
-const eventsPath = "scan/events"
-
-// EventsPath is where the scan's events are told for as long as somebody listens. Nothing is said for 25 s at a time, which a
-// proxy in front has to bear.
-const EventsPath = Prefix + eventsPath
 
 // cookieName holds a session's secret in a browser.
 const cookieName = "tutti_session"
@@ -75,10 +71,26 @@ func New(c Config) http.Handler {
 	}
 	// Go's mux would answer these two in plain text.
 	for pattern, methods := range allowed {
+		if general(allowed, pattern) {
+			continue
+		}
 		mux.Handle(pattern, s.fallback(http.StatusMethodNotAllowed, tutti.KindInvalid, "this address does not take that method", methods[2:]))
 	}
 	mux.Handle(Prefix, s.fallback(http.StatusNotFound, tutti.KindNotFound, "there is no such address in this API; "+Prefix+"openapi.json lists them", ""))
 	return mux
+}
+
+// general reports whether one of the patterns takes all that this one takes, and more: playlists/{id} does playlists/import.
+// Its fallback then serves for both, and the mux would refuse another.
+func general(patterns map[string]string, pattern string) bool {
+	parts := strings.Split(pattern, "/")
+	for other := range patterns {
+		theirs := strings.Split(other, "/")
+		if other != pattern && slices.EqualFunc(parts, theirs, func(a, b string) bool { return a == b || strings.HasPrefix(b, "{") }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *server) fallback(status int, kind tutti.Kind, detail, allow string) http.Handler {

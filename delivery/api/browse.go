@@ -39,6 +39,12 @@ type searchReply struct {
 	Tracks  []track  `json:"tracks"`
 }
 
+type shelf struct {
+	Kind   tutti.ShelfKind `json:"kind" enum:"played,added,frequent,forgotten,genre,decade,starred,random" doc:"played: last played first. added: what came last. frequent: most played. forgotten: liked, and not played for three months. genre and decade: of those that the asker plays most, what they never played first. starred: latest first. random: any."`
+	Of     string          `json:"of,omitempty" doc:"The genre's name, or the decade's first year."`
+	Albums []album         `json:"albums"`
+}
+
 type starredReply struct {
 	searchReply
 	Folders []folder `json:"folders"`
@@ -137,6 +143,9 @@ func (s *server) browseRoutes() []route {
 		get("similar/{id}", "listSimilar", "browse", "Tracks like a track, album or artist", member, (*call).similar, qLimit),
 		get("folders", "listFolders", "browse", "The root folder of every library that the asker sees", member, (*call).folders),
 		get("folders/{id}", "getFolder", "browse", "What is in a folder", member, (*call).folder),
+		get("shelves", "listShelves", "browse", "What the asker may want to hear", member, (*call).shelves,
+			param{name: "limit", kind: integer, min: 1, max: 50, def: 20, doc: "At most how many albums on each."}).
+			saying("Shelves with nothing on them are left out. Those that are random are drawn anew each time."),
 		get("search", "search", "browse", "Search as you type", member, (*call).search,
 			param{name: "q", doc: "Every word must begin a word of the name; case and accents do not count. Nothing lists everything."},
 			qLibrary, limitOf("artists"), limitOf("albums"), limitOf("tracks")),
@@ -250,6 +259,11 @@ func (c *call) search() (searchReply, error) {
 		Tracks:  tutti.Page{Limit: c.params.int("tracks")},
 	})
 	return wireSearch(r), err
+}
+
+func (c *call) shelves() (items[shelf], error) {
+	list, err := c.Catalog.Home(c.r.Context(), c.viewer, c.params.int("limit"))
+	return items[shelf]{wireList(list, func(s *tutti.HomeShelf) shelf { return shelf{s.Kind, s.Of, wireList(s.Albums, wireAlbum)} })}, err
 }
 
 func (c *call) starred() (starredReply, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,44 +150,128 @@ func TestPeaks(t *testing.T) {
 	}
 }
 
-func TestScanEvents(t *testing.T) {
-	h, _, _ := scanned(t)
+// listen opens an event stream and returns what reads its next event: the name, and the data as JSON. A comment is ":".
+func (h *house) listen(t *testing.T, user, path string) (next func() (name, data string)) {
+	t.Helper()
 	srv := httptest.NewServer(h.handler)
-	defer srv.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+Prefix+"scan/events", nil)
-	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+h.key(listener))
 	client := srv.Client()
-	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+Prefix+path, nil)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+h.key(user))
 	resp, err := client.Do(req)
 	must(t, err)
-	defer resp.Body.Close()
+	t.Cleanup(func() {
+		cancel()
+		_ = resp.Body.Close() // it was cancelled
+		client.CloseIdleConnections()
+		srv.Close()
+	})
 	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
-		t.Fatalf("Content-Type %q", ct)
+		t.Fatalf("%s, Content-Type %q", resp.Status, ct)
 	}
 	lines := bufio.NewScanner(resp.Body)
-	next := func() string {
+	return func() (name, data string) {
 		t.Helper()
-		if !lines.Scan() {
-			t.Fatalf("the stream ended: %v", lines.Err())
+		for lines.Scan() {
+			switch l := lines.Text(); {
+			case l == ":":
+				name = l
+			case strings.HasPrefix(l, "event: "):
+				name = l[len("event: "):]
+			case strings.HasPrefix(l, "data: "):
+				data = l[len("data: "):]
+			case l == "":
+				return name, data
+			}
 		}
-		return lines.Text()
+		t.Fatalf("the stream ended: %v", lines.Err())
+		return "", ""
 	}
-	if l := next(); l != "event: scan" {
-		t.Fatalf("first line %q", l)
-	}
-	data, ok := strings.CutPrefix(next(), "data: ")
+}
+
+func TestScanEvents(t *testing.T) {
+	h, _, _ := scanned(t)
+	next := h.listen(t, listener, "scan/events")
+	name, data := next()
 	var st scanStatus
-	if err := json.Unmarshal([]byte(data), &st); !ok || err != nil || st.Tracks != 1 || st.Scanning {
-		t.Errorf("%q: %v", data, err)
+	if err := json.Unmarshal([]byte(data), &st); name != "scan" || err != nil || st.Tracks != 1 || st.Scanning {
+		t.Errorf("%s %q: %v", name, data, err)
 	}
-	next() // the empty line that ends an event
 	// After a silence the stream shows that it lives.
 	h.clock.WaitForTimers(1)
 	h.clock.Advance(beat)
-	if l := next(); l != ":" {
-		t.Errorf("after %v: %q, want a comment", beat, l)
+	if name, _ := next(); name != ":" {
+		t.Errorf("after %v: %q, want a comment", beat, name)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	h, tr, _ := scanned(t)
+	next := h.listen(t, listener, "events")
+	if name, _ := next(); name != "scan" {
+		t.Fatalf("the first event is %q", name)
+	}
+	if w := h.ask(listener, "PUT queue", `{"tracks":["`+string(tr.ID)+`"],"current":0,"player":"the kitchen"}`); w.Code != http.StatusNoContent {
+		t.Fatal(w.Code, w.Body)
+	}
+	name, data := next()
+	var e queueEvent
+	if err := json.Unmarshal([]byte(data), &e); name != "queue" || err != nil || e.ChangedBy != "the kitchen" || e.Changed.IsZero() {
+		t.Errorf("%s %q: %v", name, data, err)
+	}
+	if w := h.ask(admin, "POST playlists", `{"name":"x","tracks":[]}`); w.Code != http.StatusCreated {
+		t.Fatal(w.Code, w.Body)
+	}
+	if name, data := next(); name != "playlists" || data != "{}" {
+		t.Errorf("%s %s", name, data)
+	}
+	if w := h.ask("", "GET events", ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("for nobody: %d", w.Code)
+	}
+}
+
+func TestShelves(t *testing.T) {
+	h := open(t)
+	h.furnish()
+	if w := h.ask(listener, "POST plays", `{"plays":[{"track":"`+string(waltz)+`"}]}`); w.Code != http.StatusNoContent {
+		t.Fatal(w.Code, w.Body)
+	}
+	w := h.ask(listener, "GET shelves?limit=1", "")
+	newRules(t).check(t, "GET shelves?limit=1", w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
+	var kinds []string
+	for _, s := range decode[items[shelf]](t, w).Items {
+		kinds = append(kinds, string(s.Kind)+" "+s.Of)
+		if len(s.Albums) != 1 || s.Kind == tutti.ShelfPlayed && s.Albums[0].ID != dances {
+			t.Errorf("on the shelf %s: %+v", s.Kind, s.Albums)
+		}
+	}
+	if want := []string{"played ", "added ", "frequent ", "genre Folk", "decade 1970", "random "}; !slices.Equal(kinds, want) {
+		t.Errorf("%q, want %q", kinds, want)
+	}
+}
+
+func TestExportPlaylist(t *testing.T) {
+	h := open(t)
+	h.furnish()
+	made := decode[playlistReply](t, h.ask(admin, "POST playlists", `{"name":"Barn \"x\"\nüber","public":true,"tracks":["`+string(polka)+`","`+string(waltz)+`"]}`))
+	w := h.ask(listener, "GET playlists/"+string(made.ID)+"/m3u", "")
+	want := "#EXTM3U\n#PLAYLIST:Barn \"x\" über\n#EXTINF:65,The Harbour Band - Polka\nDances/Polka.flac\n" +
+		"#EXTINF:65,The Harbour Band feat. Guest Quartet - Waltz\nDances/Waltz.flac\n"
+	if w.Code != http.StatusOK || w.Body.String() != want || w.Header().Get("Content-Type") != m3uType {
+		t.Errorf("%d %s\n%s", w.Code, w.Header().Get("Content-Type"), w.Body)
+	}
+	if cd := w.Header().Get("Content-Disposition"); !strings.HasPrefix(cd, "attachment; ") || !strings.Contains(cd, ".m3u8") {
+		t.Errorf("Content-Disposition %q", cd)
+	}
+	// What goes out comes in again.
+	body, err := json.Marshal(playlistImport{M3U: w.Body.String()})
+	must(t, err)
+	again := decode[importReply](t, h.ask(admin, "POST playlists/import", string(body)))
+	if len(again.Missing) != 0 || len(again.Playlist.Tracks) != 2 || again.Playlist.Tracks[0].ID != polka || again.Playlist.Tracks[1].ID != waltz {
+		t.Errorf("%+v", again)
+	}
+	if w := h.ask(listener, "GET playlists/pl-0000000000099/m3u", ""); w.Code != http.StatusNotFound {
+		t.Errorf("no such list: %d", w.Code)
 	}
 }

@@ -156,7 +156,7 @@ func FuzzRequest(f *testing.F) {
 	h.furnish()
 	key := h.key(admin)
 	f.Fuzz(func(t *testing.T, method, path, rest string) {
-		if strings.HasPrefix(path, "scan/events") {
+		if strings.Contains(path, "events") {
 			t.Skip() // goes on for as long as one listens
 		}
 		r := httptest.NewRequest(http.MethodGet, Prefix, nil)

@@ -177,8 +177,9 @@ func describe(routes []route) object {
 				"content":     object{"application/problem+json": object{"schema": problemRef}},
 			},
 		}
-		if rt.id == "watchScan" {
+		if rt.id == "watch" {
 			all.schema(reflect.TypeFor[scanStatus]())
+			all.schema(reflect.TypeFor[queueEvent]())
 		}
 		item, _ := paths["/"+rt.path].(object)
 		if item == nil {
@@ -239,6 +240,7 @@ func typescript(routes []route) string {
 	all := schemas{}
 	all.schema(reflect.TypeFor[problem]())
 	all.schema(reflect.TypeFor[scanStatus]())
+	all.schema(reflect.TypeFor[queueEvent]())
 	for _, rt := range routes {
 		for _, v := range []any{rt.body, rt.reply} {
 			if v != nil {

@@ -93,6 +93,10 @@ func (s *server) shelfRoutes() []route {
 		send(http.MethodPost, "playlists", "createPlaylist", "playlists", "Make a playlist", lists, (*call).createPlaylist),
 		get("playlists/{id}", "getPlaylist", "playlists", "A playlist with its tracks", member, (*call).playlist),
 		send(http.MethodPut, "playlists/{id}", "replacePlaylist", "playlists", "Replace a playlist", lists, (*call).replacePlaylist),
+		bytesOf("playlists/{id}/m3u", "exportPlaylist", "playlists", "A playlist as a file", m3uType, member, (*call).exportPlaylist).
+			saying("An extended M3U in UTF-8 (.m3u8), whose paths are relative to the tracks' libraries."),
+		send(http.MethodPost, "playlists/import", "importPlaylist", "playlists", "Make a playlist of an M3U file", lists, (*call).importPlaylist).
+			saying("Tracks are found by the end of their paths, else by artist, title and length. What is not found is left out of the list, and said."),
 		act(http.MethodDelete, "playlists/{id}", "deletePlaylist", "playlists", "Delete a playlist", lists, (*call).deletePlaylist),
 
 		get("queue", "getQueue", "shelf", "What the asker plays, to go on with on another player", member, (*call).queue),

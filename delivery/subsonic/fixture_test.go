@@ -43,6 +43,8 @@ var (
 func ptr[T any](v T) *T { return &v }
 
 type library struct {
+	tutti.Catalog // nil: of what is not below, OpenSubsonic asks nothing
+
 	mu        sync.Mutex
 	now       func() time.Time
 	libraries []tutti.Library

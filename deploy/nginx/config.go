@@ -33,7 +33,7 @@ type Config struct {
 	ServerNames    []string // nil: whatever name a listener uses
 
 	BasePath string   // under which delivery shows the server; "" or "/music"
-	Events   []string // paths below BasePath at which delivery tells what happens for as long as somebody listens
+	Events   []string // paths below BasePath at which delivery tells what happens for as long as somebody listens; a star is any one part
 	Writes   []string // endpoints below BasePath's /rest/ that change something though they are asked by GET
 
 	TLSCert, TLSKey string // files in PEM; both or neither
@@ -182,8 +182,8 @@ func (c Config) valid() error {
 		return invalid("the base path %q must look like /music", c.BasePath)
 	}
 	for _, p := range c.Events {
-		if p == "" || !baseForm().MatchString(p) {
-			return invalid("the path %q must look like /api/events", p)
+		if p == "" || !baseForm().MatchString(strings.ReplaceAll(p, "/*/", "/any/")) {
+			return invalid("the path %q must look like /api/events or /api/*/events", p)
 		}
 	}
 	for _, name := range c.Writes {
@@ -343,6 +343,11 @@ func (s settings) Closed() []string {
 
 // Form is a regular expression that matches a text of letters, digits and dots.
 func (settings) Form(text string) string { return regexp.QuoteMeta(text) }
+
+// EventForm is one that matches a path of Events.
+func (s settings) EventForm(path string) string {
+	return strings.ReplaceAll(s.Form(path), `/\*/`, "/[^/]+/")
+}
 
 // BaseForm is one that matches the base path, or nothing.
 func (s settings) BaseForm() string {

@@ -80,6 +80,12 @@ const (
 	CatalogLyricsProcedure = "/tutti.v1.Catalog/Lyrics"
 	// CatalogCoverProcedure is the fully-qualified name of the Catalog's Cover RPC.
 	CatalogCoverProcedure = "/tutti.v1.Catalog/Cover"
+	// CatalogMosaicProcedure is the fully-qualified name of the Catalog's Mosaic RPC.
+	CatalogMosaicProcedure = "/tutti.v1.Catalog/Mosaic"
+	// CatalogFindTracksProcedure is the fully-qualified name of the Catalog's FindTracks RPC.
+	CatalogFindTracksProcedure = "/tutti.v1.Catalog/FindTracks"
+	// CatalogHomeProcedure is the fully-qualified name of the Catalog's Home RPC.
+	CatalogHomeProcedure = "/tutti.v1.Catalog/Home"
 	// CatalogStarProcedure is the fully-qualified name of the Catalog's Star RPC.
 	CatalogStarProcedure = "/tutti.v1.Catalog/Star"
 	// CatalogRateProcedure is the fully-qualified name of the Catalog's Rate RPC.
@@ -130,6 +136,8 @@ const (
 	CatalogScanStatusProcedure = "/tutti.v1.Catalog/ScanStatus"
 	// CatalogWatchScanProcedure is the fully-qualified name of the Catalog's WatchScan RPC.
 	CatalogWatchScanProcedure = "/tutti.v1.Catalog/WatchScan"
+	// CatalogWatchProcedure is the fully-qualified name of the Catalog's Watch RPC.
+	CatalogWatchProcedure = "/tutti.v1.Catalog/Watch"
 	// CatalogPlanProcedure is the fully-qualified name of the Catalog's Plan RPC.
 	CatalogPlanProcedure = "/tutti.v1.Catalog/Plan"
 	// TrackCachePrepareProcedure is the fully-qualified name of the TrackCache's Prepare RPC.
@@ -178,6 +186,9 @@ type CatalogClient interface {
 	TopTracks(context.Context, *LimitRequest) (*TrackList, error)
 	Lyrics(context.Context, *ThingRequest) (*LyricsList, error)
 	Cover(context.Context, *ThingRequest) (*Ref, error)
+	Mosaic(context.Context, *ThingRequest) (*RefList, error)
+	FindTracks(context.Context, *FindRequest) (*IDList, error)
+	Home(context.Context, *LimitRequest) (*HomeShelves, error)
 	Star(context.Context, *StarRequest) (*Nothing, error)
 	Rate(context.Context, *RateRequest) (*Nothing, error)
 	Played(context.Context, *PlayedRequest) (*Nothing, error)
@@ -203,6 +214,7 @@ type CatalogClient interface {
 	Scan(context.Context, *ScanRequest) (*ScanStatus, error)
 	ScanStatus(context.Context, *Nothing) (*ScanStatus, error)
 	WatchScan(context.Context, *Nothing) (*connect.ServerStreamForClient[ScanStatus], error)
+	Watch(context.Context, *ViewerRequest) (*connect.ServerStreamForClient[Event], error)
 	Plan(context.Context, *PlanRequest) (*Plan, error)
 }
 
@@ -323,6 +335,24 @@ func NewCatalogClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			httpClient,
 			baseURL+CatalogCoverProcedure,
 			connect.WithSchema(catalogMethods.ByName("Cover")),
+			connect.WithClientOptions(opts...),
+		),
+		mosaic: connect.NewClient[ThingRequest, RefList](
+			httpClient,
+			baseURL+CatalogMosaicProcedure,
+			connect.WithSchema(catalogMethods.ByName("Mosaic")),
+			connect.WithClientOptions(opts...),
+		),
+		findTracks: connect.NewClient[FindRequest, IDList](
+			httpClient,
+			baseURL+CatalogFindTracksProcedure,
+			connect.WithSchema(catalogMethods.ByName("FindTracks")),
+			connect.WithClientOptions(opts...),
+		),
+		home: connect.NewClient[LimitRequest, HomeShelves](
+			httpClient,
+			baseURL+CatalogHomeProcedure,
+			connect.WithSchema(catalogMethods.ByName("Home")),
 			connect.WithClientOptions(opts...),
 		),
 		star: connect.NewClient[StarRequest, Nothing](
@@ -475,6 +505,12 @@ func NewCatalogClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			connect.WithSchema(catalogMethods.ByName("WatchScan")),
 			connect.WithClientOptions(opts...),
 		),
+		watch: connect.NewClient[ViewerRequest, Event](
+			httpClient,
+			baseURL+CatalogWatchProcedure,
+			connect.WithSchema(catalogMethods.ByName("Watch")),
+			connect.WithClientOptions(opts...),
+		),
 		plan: connect.NewClient[PlanRequest, Plan](
 			httpClient,
 			baseURL+CatalogPlanProcedure,
@@ -504,6 +540,9 @@ type catalogClient struct {
 	topTracks      *connect.Client[LimitRequest, TrackList]
 	lyrics         *connect.Client[ThingRequest, LyricsList]
 	cover          *connect.Client[ThingRequest, Ref]
+	mosaic         *connect.Client[ThingRequest, RefList]
+	findTracks     *connect.Client[FindRequest, IDList]
+	home           *connect.Client[LimitRequest, HomeShelves]
 	star           *connect.Client[StarRequest, Nothing]
 	rate           *connect.Client[RateRequest, Nothing]
 	played         *connect.Client[PlayedRequest, Nothing]
@@ -529,6 +568,7 @@ type catalogClient struct {
 	scan           *connect.Client[ScanRequest, ScanStatus]
 	scanStatus     *connect.Client[Nothing, ScanStatus]
 	watchScan      *connect.Client[Nothing, ScanStatus]
+	watch          *connect.Client[ViewerRequest, Event]
 	plan           *connect.Client[PlanRequest, Plan]
 }
 
@@ -688,6 +728,33 @@ func (c *catalogClient) Lyrics(ctx context.Context, req *ThingRequest) (*LyricsL
 // Cover calls tutti.v1.Catalog.Cover.
 func (c *catalogClient) Cover(ctx context.Context, req *ThingRequest) (*Ref, error) {
 	response, err := c.cover.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Mosaic calls tutti.v1.Catalog.Mosaic.
+func (c *catalogClient) Mosaic(ctx context.Context, req *ThingRequest) (*RefList, error) {
+	response, err := c.mosaic.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// FindTracks calls tutti.v1.Catalog.FindTracks.
+func (c *catalogClient) FindTracks(ctx context.Context, req *FindRequest) (*IDList, error) {
+	response, err := c.findTracks.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// Home calls tutti.v1.Catalog.Home.
+func (c *catalogClient) Home(ctx context.Context, req *LimitRequest) (*HomeShelves, error) {
+	response, err := c.home.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -915,6 +982,11 @@ func (c *catalogClient) WatchScan(ctx context.Context, req *Nothing) (*connect.S
 	return c.watchScan.CallServerStream(ctx, connect.NewRequest(req))
 }
 
+// Watch calls tutti.v1.Catalog.Watch.
+func (c *catalogClient) Watch(ctx context.Context, req *ViewerRequest) (*connect.ServerStreamForClient[Event], error) {
+	return c.watch.CallServerStream(ctx, connect.NewRequest(req))
+}
+
 // Plan calls tutti.v1.Catalog.Plan.
 func (c *catalogClient) Plan(ctx context.Context, req *PlanRequest) (*Plan, error) {
 	response, err := c.plan.CallUnary(ctx, connect.NewRequest(req))
@@ -944,6 +1016,9 @@ type CatalogHandler interface {
 	TopTracks(context.Context, *LimitRequest) (*TrackList, error)
 	Lyrics(context.Context, *ThingRequest) (*LyricsList, error)
 	Cover(context.Context, *ThingRequest) (*Ref, error)
+	Mosaic(context.Context, *ThingRequest) (*RefList, error)
+	FindTracks(context.Context, *FindRequest) (*IDList, error)
+	Home(context.Context, *LimitRequest) (*HomeShelves, error)
 	Star(context.Context, *StarRequest) (*Nothing, error)
 	Rate(context.Context, *RateRequest) (*Nothing, error)
 	Played(context.Context, *PlayedRequest) (*Nothing, error)
@@ -969,6 +1044,7 @@ type CatalogHandler interface {
 	Scan(context.Context, *ScanRequest) (*ScanStatus, error)
 	ScanStatus(context.Context, *Nothing) (*ScanStatus, error)
 	WatchScan(context.Context, *Nothing, *connect.ServerStream[ScanStatus]) error
+	Watch(context.Context, *ViewerRequest, *connect.ServerStream[Event]) error
 	Plan(context.Context, *PlanRequest) (*Plan, error)
 }
 
@@ -1085,6 +1161,24 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 		CatalogCoverProcedure,
 		svc.Cover,
 		connect.WithSchema(catalogMethods.ByName("Cover")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogMosaicHandler := connect.NewUnaryHandlerSimple(
+		CatalogMosaicProcedure,
+		svc.Mosaic,
+		connect.WithSchema(catalogMethods.ByName("Mosaic")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogFindTracksHandler := connect.NewUnaryHandlerSimple(
+		CatalogFindTracksProcedure,
+		svc.FindTracks,
+		connect.WithSchema(catalogMethods.ByName("FindTracks")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogHomeHandler := connect.NewUnaryHandlerSimple(
+		CatalogHomeProcedure,
+		svc.Home,
+		connect.WithSchema(catalogMethods.ByName("Home")),
 		connect.WithHandlerOptions(opts...),
 	)
 	catalogStarHandler := connect.NewUnaryHandlerSimple(
@@ -1237,6 +1331,12 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 		connect.WithSchema(catalogMethods.ByName("WatchScan")),
 		connect.WithHandlerOptions(opts...),
 	)
+	catalogWatchHandler := connect.NewServerStreamHandlerSimple(
+		CatalogWatchProcedure,
+		svc.Watch,
+		connect.WithSchema(catalogMethods.ByName("Watch")),
+		connect.WithHandlerOptions(opts...),
+	)
 	catalogPlanHandler := connect.NewUnaryHandlerSimple(
 		CatalogPlanProcedure,
 		svc.Plan,
@@ -1281,6 +1381,12 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 			catalogLyricsHandler.ServeHTTP(w, r)
 		case CatalogCoverProcedure:
 			catalogCoverHandler.ServeHTTP(w, r)
+		case CatalogMosaicProcedure:
+			catalogMosaicHandler.ServeHTTP(w, r)
+		case CatalogFindTracksProcedure:
+			catalogFindTracksHandler.ServeHTTP(w, r)
+		case CatalogHomeProcedure:
+			catalogHomeHandler.ServeHTTP(w, r)
 		case CatalogStarProcedure:
 			catalogStarHandler.ServeHTTP(w, r)
 		case CatalogRateProcedure:
@@ -1331,6 +1437,8 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 			catalogScanStatusHandler.ServeHTTP(w, r)
 		case CatalogWatchScanProcedure:
 			catalogWatchScanHandler.ServeHTTP(w, r)
+		case CatalogWatchProcedure:
+			catalogWatchHandler.ServeHTTP(w, r)
 		case CatalogPlanProcedure:
 			catalogPlanHandler.ServeHTTP(w, r)
 		default:
@@ -1412,6 +1520,18 @@ func (UnimplementedCatalogHandler) Lyrics(context.Context, *ThingRequest) (*Lyri
 
 func (UnimplementedCatalogHandler) Cover(context.Context, *ThingRequest) (*Ref, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.Cover is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) Mosaic(context.Context, *ThingRequest) (*RefList, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.Mosaic is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) FindTracks(context.Context, *FindRequest) (*IDList, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.FindTracks is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) Home(context.Context, *LimitRequest) (*HomeShelves, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.Home is not implemented"))
 }
 
 func (UnimplementedCatalogHandler) Star(context.Context, *StarRequest) (*Nothing, error) {
@@ -1512,6 +1632,10 @@ func (UnimplementedCatalogHandler) ScanStatus(context.Context, *Nothing) (*ScanS
 
 func (UnimplementedCatalogHandler) WatchScan(context.Context, *Nothing, *connect.ServerStream[ScanStatus]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.WatchScan is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) Watch(context.Context, *ViewerRequest, *connect.ServerStream[Event]) error {
+	return connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.Watch is not implemented"))
 }
 
 func (UnimplementedCatalogHandler) Plan(context.Context, *PlanRequest) (*Plan, error) {

@@ -5427,6 +5427,378 @@ func (x *ShareTracks) GetTracks() []*Track {
 	return nil
 }
 
+type RefList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Refs          []*Ref                 `protobuf:"bytes,1,rep,name=refs,proto3" json:"refs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefList) Reset() {
+	*x = RefList{}
+	mi := &file_tutti_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefList) ProtoMessage() {}
+
+func (x *RefList) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefList.ProtoReflect.Descriptor instead.
+func (*RefList) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *RefList) GetRefs() []*Ref {
+	if x != nil {
+		return x.Refs
+	}
+	return nil
+}
+
+type Sought struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Paths         []string               `protobuf:"bytes,1,rep,name=paths,proto3" json:"paths,omitempty"`
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	DurationNs    int64                  `protobuf:"varint,3,opt,name=duration_ns,json=durationNs,proto3" json:"duration_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sought) Reset() {
+	*x = Sought{}
+	mi := &file_tutti_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sought) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sought) ProtoMessage() {}
+
+func (x *Sought) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sought.ProtoReflect.Descriptor instead.
+func (*Sought) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *Sought) GetPaths() []string {
+	if x != nil {
+		return x.Paths
+	}
+	return nil
+}
+
+func (x *Sought) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Sought) GetDurationNs() int64 {
+	if x != nil {
+		return x.DurationNs
+	}
+	return 0
+}
+
+type FindRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Viewer        *Viewer                `protobuf:"bytes,1,opt,name=viewer,proto3" json:"viewer,omitempty"`
+	Sought        []*Sought              `protobuf:"bytes,2,rep,name=sought,proto3" json:"sought,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindRequest) Reset() {
+	*x = FindRequest{}
+	mi := &file_tutti_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRequest) ProtoMessage() {}
+
+func (x *FindRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
+func (*FindRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *FindRequest) GetViewer() *Viewer {
+	if x != nil {
+		return x.Viewer
+	}
+	return nil
+}
+
+func (x *FindRequest) GetSought() []*Sought {
+	if x != nil {
+		return x.Sought
+	}
+	return nil
+}
+
+type IDList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           []string               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IDList) Reset() {
+	*x = IDList{}
+	mi := &file_tutti_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IDList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IDList) ProtoMessage() {}
+
+func (x *IDList) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IDList.ProtoReflect.Descriptor instead.
+func (*IDList) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *IDList) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+type HomeShelf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Of            string                 `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	Albums        []*Album               `protobuf:"bytes,3,rep,name=albums,proto3" json:"albums,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HomeShelf) Reset() {
+	*x = HomeShelf{}
+	mi := &file_tutti_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HomeShelf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HomeShelf) ProtoMessage() {}
+
+func (x *HomeShelf) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HomeShelf.ProtoReflect.Descriptor instead.
+func (*HomeShelf) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *HomeShelf) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *HomeShelf) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+func (x *HomeShelf) GetAlbums() []*Album {
+	if x != nil {
+		return x.Albums
+	}
+	return nil
+}
+
+type HomeShelves struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Shelves       []*HomeShelf           `protobuf:"bytes,1,rep,name=shelves,proto3" json:"shelves,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HomeShelves) Reset() {
+	*x = HomeShelves{}
+	mi := &file_tutti_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HomeShelves) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HomeShelves) ProtoMessage() {}
+
+func (x *HomeShelves) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HomeShelves.ProtoReflect.Descriptor instead.
+func (*HomeShelves) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *HomeShelves) GetShelves() []*HomeShelf {
+	if x != nil {
+		return x.Shelves
+	}
+	return nil
+}
+
+type Event struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	Scan          *ScanStatus            `protobuf:"bytes,2,opt,name=scan,proto3" json:"scan,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	At            *Time                  `protobuf:"bytes,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_tutti_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetScan() *ScanStatus {
+	if x != nil {
+		return x.Scan
+	}
+	return nil
+}
+
+func (x *Event) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *Event) GetAt() *Time {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 // HeldRequest asks which of an object's first chunks a member holds.
 type HeldRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5438,7 +5810,7 @@ type HeldRequest struct {
 
 func (x *HeldRequest) Reset() {
 	*x = HeldRequest{}
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5450,7 +5822,7 @@ func (x *HeldRequest) String() string {
 func (*HeldRequest) ProtoMessage() {}
 
 func (x *HeldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5463,7 +5835,7 @@ func (x *HeldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldRequest.ProtoReflect.Descriptor instead.
 func (*HeldRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{74}
+	return file_tutti_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *HeldRequest) GetRef() *Ref {
@@ -5490,7 +5862,7 @@ type HeldResponse struct {
 
 func (x *HeldResponse) Reset() {
 	*x = HeldResponse{}
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5502,7 +5874,7 @@ func (x *HeldResponse) String() string {
 func (*HeldResponse) ProtoMessage() {}
 
 func (x *HeldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5515,7 +5887,7 @@ func (x *HeldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldResponse.ProtoReflect.Descriptor instead.
 func (*HeldResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{75}
+	return file_tutti_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *HeldResponse) GetChunks() []byte {
@@ -5537,7 +5909,7 @@ type WarmRequest struct {
 
 func (x *WarmRequest) Reset() {
 	*x = WarmRequest{}
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5549,7 +5921,7 @@ func (x *WarmRequest) String() string {
 func (*WarmRequest) ProtoMessage() {}
 
 func (x *WarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5562,7 +5934,7 @@ func (x *WarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WarmRequest.ProtoReflect.Descriptor instead.
 func (*WarmRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{76}
+	return file_tutti_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *WarmRequest) GetRef() *Ref {
@@ -5596,7 +5968,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5608,7 +5980,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5621,7 +5993,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{77}
+	return file_tutti_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Key) GetPk() string {
@@ -5650,7 +6022,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5662,7 +6034,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5675,7 +6047,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{78}
+	return file_tutti_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Item) GetKey() *Key {
@@ -5716,7 +6088,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5728,7 +6100,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5741,7 +6113,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{79}
+	return file_tutti_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Condition) GetAbsent() bool {
@@ -5768,7 +6140,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5780,7 +6152,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5793,7 +6165,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{80}
+	return file_tutti_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Record) GetSeq() uint64 {
@@ -5819,7 +6191,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5831,7 +6203,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5844,7 +6216,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{81}
+	return file_tutti_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *BatchGetRequest) GetKeys() []*Key {
@@ -5866,7 +6238,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5878,7 +6250,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5891,7 +6263,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{82}
+	return file_tutti_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *BatchGetResponse) GetItems() []*Item {
@@ -5920,7 +6292,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5932,7 +6304,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5945,7 +6317,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{83}
+	return file_tutti_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *PutRequest) GetKey() *Key {
@@ -5985,7 +6357,7 @@ type PutResponse struct {
 
 func (x *PutResponse) Reset() {
 	*x = PutResponse{}
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6369,7 @@ func (x *PutResponse) String() string {
 func (*PutResponse) ProtoMessage() {}
 
 func (x *PutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6382,7 @@ func (x *PutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutResponse.ProtoReflect.Descriptor instead.
 func (*PutResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{84}
+	return file_tutti_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *PutResponse) GetVersion() uint64 {
@@ -6030,7 +6402,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6042,7 +6414,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6055,7 +6427,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{85}
+	return file_tutti_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *DeleteRequest) GetKey() *Key {
@@ -6084,7 +6456,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6096,7 +6468,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6109,7 +6481,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{86}
+	return file_tutti_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *QueryRequest) GetPk() string {
@@ -6150,7 +6522,7 @@ type ItemPage struct {
 
 func (x *ItemPage) Reset() {
 	*x = ItemPage{}
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6162,7 +6534,7 @@ func (x *ItemPage) String() string {
 func (*ItemPage) ProtoMessage() {}
 
 func (x *ItemPage) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6175,7 +6547,7 @@ func (x *ItemPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemPage.ProtoReflect.Descriptor instead.
 func (*ItemPage) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{87}
+	return file_tutti_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ItemPage) GetItems() []*Item {
@@ -6203,7 +6575,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6215,7 +6587,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6228,7 +6600,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{88}
+	return file_tutti_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *AppendRequest) GetLog() string {
@@ -6263,7 +6635,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6275,7 +6647,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6288,7 +6660,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{89}
+	return file_tutti_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ReadLogRequest) GetLog() string {
@@ -6321,7 +6693,7 @@ type RecordList struct {
 
 func (x *RecordList) Reset() {
 	*x = RecordList{}
-	mi := &file_tutti_proto_msgTypes[90]
+	mi := &file_tutti_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6333,7 +6705,7 @@ func (x *RecordList) String() string {
 func (*RecordList) ProtoMessage() {}
 
 func (x *RecordList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[90]
+	mi := &file_tutti_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6346,7 +6718,7 @@ func (x *RecordList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordList.ProtoReflect.Descriptor instead.
 func (*RecordList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{90}
+	return file_tutti_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *RecordList) GetRecords() []*Record {
@@ -6366,7 +6738,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_tutti_proto_msgTypes[91]
+	mi := &file_tutti_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6378,7 +6750,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[91]
+	mi := &file_tutti_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6391,7 +6763,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{91}
+	return file_tutti_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *LogRequest) GetLog() string {
@@ -6417,7 +6789,7 @@ type LastSeqResponse struct {
 
 func (x *LastSeqResponse) Reset() {
 	*x = LastSeqResponse{}
-	mi := &file_tutti_proto_msgTypes[92]
+	mi := &file_tutti_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6429,7 +6801,7 @@ func (x *LastSeqResponse) String() string {
 func (*LastSeqResponse) ProtoMessage() {}
 
 func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[92]
+	mi := &file_tutti_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6442,7 +6814,7 @@ func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastSeqResponse.ProtoReflect.Descriptor instead.
 func (*LastSeqResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{92}
+	return file_tutti_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *LastSeqResponse) GetSeq() uint64 {
@@ -6927,7 +7299,30 @@ const file_tutti_proto_rawDesc = "" +
 	"\x06shares\x18\x01 \x03(\v2\x0f.tutti.v1.ShareR\x06shares\"]\n" +
 	"\vShareTracks\x12%\n" +
 	"\x05share\x18\x01 \x01(\v2\x0f.tutti.v1.ShareR\x05share\x12'\n" +
-	"\x06tracks\x18\x02 \x03(\v2\x0f.tutti.v1.TrackR\x06tracks\"F\n" +
+	"\x06tracks\x18\x02 \x03(\v2\x0f.tutti.v1.TrackR\x06tracks\",\n" +
+	"\aRefList\x12!\n" +
+	"\x04refs\x18\x01 \x03(\v2\r.tutti.v1.RefR\x04refs\"U\n" +
+	"\x06Sought\x12\x14\n" +
+	"\x05paths\x18\x01 \x03(\tR\x05paths\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1f\n" +
+	"\vduration_ns\x18\x03 \x01(\x03R\n" +
+	"durationNs\"a\n" +
+	"\vFindRequest\x12(\n" +
+	"\x06viewer\x18\x01 \x01(\v2\x10.tutti.v1.ViewerR\x06viewer\x12(\n" +
+	"\x06sought\x18\x02 \x03(\v2\x10.tutti.v1.SoughtR\x06sought\"\x1a\n" +
+	"\x06IDList\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\tR\x03ids\"X\n" +
+	"\tHomeShelf\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
+	"\x02of\x18\x02 \x01(\tR\x02of\x12'\n" +
+	"\x06albums\x18\x03 \x03(\v2\x0f.tutti.v1.AlbumR\x06albums\"<\n" +
+	"\vHomeShelves\x12-\n" +
+	"\ashelves\x18\x01 \x03(\v2\x13.tutti.v1.HomeShelfR\ashelves\"u\n" +
+	"\x05Event\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12(\n" +
+	"\x04scan\x18\x02 \x01(\v2\x14.tutti.v1.ScanStatusR\x04scan\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x1e\n" +
+	"\x02at\x18\x04 \x01(\v2\x0e.tutti.v1.TimeR\x02at\"F\n" +
 	"\vHeldRequest\x12\x1f\n" +
 	"\x03ref\x18\x01 \x01(\v2\r.tutti.v1.RefR\x03ref\x12\x16\n" +
 	"\x06chunks\x18\x02 \x01(\x03R\x06chunks\"&\n" +
@@ -6993,7 +7388,7 @@ const file_tutti_proto_rawDesc = "" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x13\n" +
 	"\x05up_to\x18\x02 \x01(\x04R\x04upTo\"#\n" +
 	"\x0fLastSeqResponse\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq2\xe2\x13\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq2\xba\x15\n" +
 	"\aCatalog\x12;\n" +
 	"\tLibraries\x12\x17.tutti.v1.ViewerRequest\x1a\x15.tutti.v1.LibraryList\x123\n" +
 	"\x06Counts\x12\x17.tutti.v1.ViewerRequest\x1a\x10.tutti.v1.Counts\x120\n" +
@@ -7013,7 +7408,11 @@ const file_tutti_proto_rawDesc = "" +
 	"\aSimilar\x12\x16.tutti.v1.LimitRequest\x1a\x13.tutti.v1.TrackList\x128\n" +
 	"\tTopTracks\x12\x16.tutti.v1.LimitRequest\x1a\x13.tutti.v1.TrackList\x126\n" +
 	"\x06Lyrics\x12\x16.tutti.v1.ThingRequest\x1a\x14.tutti.v1.LyricsList\x12.\n" +
-	"\x05Cover\x12\x16.tutti.v1.ThingRequest\x1a\r.tutti.v1.Ref\x120\n" +
+	"\x05Cover\x12\x16.tutti.v1.ThingRequest\x1a\r.tutti.v1.Ref\x123\n" +
+	"\x06Mosaic\x12\x16.tutti.v1.ThingRequest\x1a\x11.tutti.v1.RefList\x125\n" +
+	"\n" +
+	"FindTracks\x12\x15.tutti.v1.FindRequest\x1a\x10.tutti.v1.IDList\x125\n" +
+	"\x04Home\x12\x16.tutti.v1.LimitRequest\x1a\x15.tutti.v1.HomeShelves\x120\n" +
 	"\x04Star\x12\x15.tutti.v1.StarRequest\x1a\x11.tutti.v1.Nothing\x120\n" +
 	"\x04Rate\x12\x15.tutti.v1.RateRequest\x1a\x11.tutti.v1.Nothing\x124\n" +
 	"\x06Played\x12\x17.tutti.v1.PlayedRequest\x1a\x11.tutti.v1.Nothing\x12<\n" +
@@ -7040,7 +7439,8 @@ const file_tutti_proto_rawDesc = "" +
 	"\x04Scan\x12\x15.tutti.v1.ScanRequest\x1a\x14.tutti.v1.ScanStatus\x125\n" +
 	"\n" +
 	"ScanStatus\x12\x11.tutti.v1.Nothing\x1a\x14.tutti.v1.ScanStatus\x126\n" +
-	"\tWatchScan\x12\x11.tutti.v1.Nothing\x1a\x14.tutti.v1.ScanStatus0\x01\x12-\n" +
+	"\tWatchScan\x12\x11.tutti.v1.Nothing\x1a\x14.tutti.v1.ScanStatus0\x01\x123\n" +
+	"\x05Watch\x12\x17.tutti.v1.ViewerRequest\x1a\x0f.tutti.v1.Event0\x01\x12-\n" +
 	"\x04Plan\x12\x15.tutti.v1.PlanRequest\x1a\x0e.tutti.v1.Plan2\xa4\x01\n" +
 	"\n" +
 	"TrackCache\x12-\n" +
@@ -7071,7 +7471,7 @@ func file_tutti_proto_rawDescGZIP() []byte {
 }
 
 var (
-	file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
+	file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
 	file_tutti_proto_goTypes  = []any{
 		(*Failure)(nil),           // 0: tutti.v1.Failure
 		(*Time)(nil),              // 1: tutti.v1.Time
@@ -7147,26 +7547,33 @@ var (
 		(*StationList)(nil),       // 71: tutti.v1.StationList
 		(*ShareList)(nil),         // 72: tutti.v1.ShareList
 		(*ShareTracks)(nil),       // 73: tutti.v1.ShareTracks
-		(*HeldRequest)(nil),       // 74: tutti.v1.HeldRequest
-		(*HeldResponse)(nil),      // 75: tutti.v1.HeldResponse
-		(*WarmRequest)(nil),       // 76: tutti.v1.WarmRequest
-		(*Key)(nil),               // 77: tutti.v1.Key
-		(*Item)(nil),              // 78: tutti.v1.Item
-		(*Condition)(nil),         // 79: tutti.v1.Condition
-		(*Record)(nil),            // 80: tutti.v1.Record
-		(*BatchGetRequest)(nil),   // 81: tutti.v1.BatchGetRequest
-		(*BatchGetResponse)(nil),  // 82: tutti.v1.BatchGetResponse
-		(*PutRequest)(nil),        // 83: tutti.v1.PutRequest
-		(*PutResponse)(nil),       // 84: tutti.v1.PutResponse
-		(*DeleteRequest)(nil),     // 85: tutti.v1.DeleteRequest
-		(*QueryRequest)(nil),      // 86: tutti.v1.QueryRequest
-		(*ItemPage)(nil),          // 87: tutti.v1.ItemPage
-		(*AppendRequest)(nil),     // 88: tutti.v1.AppendRequest
-		(*ReadLogRequest)(nil),    // 89: tutti.v1.ReadLogRequest
-		(*RecordList)(nil),        // 90: tutti.v1.RecordList
-		(*LogRequest)(nil),        // 91: tutti.v1.LogRequest
-		(*LastSeqResponse)(nil),   // 92: tutti.v1.LastSeqResponse
-		nil,                       // 93: tutti.v1.Album.DiscTitlesEntry
+		(*RefList)(nil),           // 74: tutti.v1.RefList
+		(*Sought)(nil),            // 75: tutti.v1.Sought
+		(*FindRequest)(nil),       // 76: tutti.v1.FindRequest
+		(*IDList)(nil),            // 77: tutti.v1.IDList
+		(*HomeShelf)(nil),         // 78: tutti.v1.HomeShelf
+		(*HomeShelves)(nil),       // 79: tutti.v1.HomeShelves
+		(*Event)(nil),             // 80: tutti.v1.Event
+		(*HeldRequest)(nil),       // 81: tutti.v1.HeldRequest
+		(*HeldResponse)(nil),      // 82: tutti.v1.HeldResponse
+		(*WarmRequest)(nil),       // 83: tutti.v1.WarmRequest
+		(*Key)(nil),               // 84: tutti.v1.Key
+		(*Item)(nil),              // 85: tutti.v1.Item
+		(*Condition)(nil),         // 86: tutti.v1.Condition
+		(*Record)(nil),            // 87: tutti.v1.Record
+		(*BatchGetRequest)(nil),   // 88: tutti.v1.BatchGetRequest
+		(*BatchGetResponse)(nil),  // 89: tutti.v1.BatchGetResponse
+		(*PutRequest)(nil),        // 90: tutti.v1.PutRequest
+		(*PutResponse)(nil),       // 91: tutti.v1.PutResponse
+		(*DeleteRequest)(nil),     // 92: tutti.v1.DeleteRequest
+		(*QueryRequest)(nil),      // 93: tutti.v1.QueryRequest
+		(*ItemPage)(nil),          // 94: tutti.v1.ItemPage
+		(*AppendRequest)(nil),     // 95: tutti.v1.AppendRequest
+		(*ReadLogRequest)(nil),    // 96: tutti.v1.ReadLogRequest
+		(*RecordList)(nil),        // 97: tutti.v1.RecordList
+		(*LogRequest)(nil),        // 98: tutti.v1.LogRequest
+		(*LastSeqResponse)(nil),   // 99: tutti.v1.LastSeqResponse
+		nil,                       // 100: tutti.v1.Album.DiscTitlesEntry
 	}
 )
 
@@ -7184,7 +7591,7 @@ var file_tutti_proto_depIdxs = []int32{
 	1,   // 10: tutti.v1.Track.mod_time:type_name -> tutti.v1.Time
 	1,   // 11: tutti.v1.Track.added:type_name -> tutti.v1.Time
 	9,   // 12: tutti.v1.Track.annotation:type_name -> tutti.v1.Annotation
-	93,  // 13: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
+	100, // 13: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
 	7,   // 14: tutti.v1.Album.artists:type_name -> tutti.v1.ArtistRef
 	5,   // 15: tutti.v1.Album.date:type_name -> tutti.v1.Date
 	5,   // 16: tutti.v1.Album.original_date:type_name -> tutti.v1.Date
@@ -7275,136 +7682,151 @@ var file_tutti_proto_depIdxs = []int32{
 	31,  // 101: tutti.v1.ShareList.shares:type_name -> tutti.v1.Share
 	31,  // 102: tutti.v1.ShareTracks.share:type_name -> tutti.v1.Share
 	10,  // 103: tutti.v1.ShareTracks.tracks:type_name -> tutti.v1.Track
-	34,  // 104: tutti.v1.HeldRequest.ref:type_name -> tutti.v1.Ref
-	34,  // 105: tutti.v1.WarmRequest.ref:type_name -> tutti.v1.Ref
-	77,  // 106: tutti.v1.Item.key:type_name -> tutti.v1.Key
-	1,   // 107: tutti.v1.Item.expires:type_name -> tutti.v1.Time
-	77,  // 108: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
-	78,  // 109: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
-	77,  // 110: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
-	1,   // 111: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
-	79,  // 112: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
-	77,  // 113: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
-	79,  // 114: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
-	78,  // 115: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
-	80,  // 116: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
-	39,  // 117: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
-	39,  // 118: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
-	40,  // 119: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
-	41,  // 120: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
-	44,  // 121: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
-	40,  // 122: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
-	45,  // 123: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
-	40,  // 124: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
-	43,  // 125: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
-	39,  // 126: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
-	40,  // 127: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
-	39,  // 128: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
-	46,  // 129: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
-	43,  // 130: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
-	42,  // 131: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
-	42,  // 132: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
-	40,  // 133: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
-	40,  // 134: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
-	47,  // 135: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
-	48,  // 136: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
-	49,  // 137: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
-	50,  // 138: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
-	39,  // 139: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
-	39,  // 140: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
-	40,  // 141: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
-	51,  // 142: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
-	40,  // 143: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
-	39,  // 144: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
-	52,  // 145: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
-	40,  // 146: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
-	39,  // 147: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
-	53,  // 148: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
-	39,  // 149: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
-	54,  // 150: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
-	40,  // 151: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
-	39,  // 152: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
-	55,  // 153: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
-	40,  // 154: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
-	56,  // 155: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
-	56,  // 156: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
-	57,  // 157: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
-	2,   // 158: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
-	2,   // 159: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
-	36,  // 160: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
-	34,  // 161: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
-	74,  // 162: tutti.v1.TrackCache.Held:input_type -> tutti.v1.HeldRequest
-	76,  // 163: tutti.v1.TrackCache.Warm:input_type -> tutti.v1.WarmRequest
-	77,  // 164: tutti.v1.Store.Get:input_type -> tutti.v1.Key
-	81,  // 165: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
-	83,  // 166: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
-	85,  // 167: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
-	86,  // 168: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
-	88,  // 169: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
-	89,  // 170: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
-	91,  // 171: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
-	91,  // 172: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
-	58,  // 173: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
-	24,  // 174: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
-	10,  // 175: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
-	59,  // 176: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
-	59,  // 177: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
-	61,  // 178: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
-	60,  // 179: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
-	62,  // 180: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
-	63,  // 181: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
-	64,  // 182: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
-	15,  // 183: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
-	65,  // 184: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
-	23,  // 185: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
-	66,  // 186: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
-	59,  // 187: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
-	59,  // 188: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
-	67,  // 189: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
-	34,  // 190: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
-	2,   // 191: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
-	2,   // 192: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
-	2,   // 193: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
-	2,   // 194: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
-	68,  // 195: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
-	69,  // 196: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
-	27,  // 197: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
-	27,  // 198: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
-	2,   // 199: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
-	70,  // 200: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
-	2,   // 201: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
-	2,   // 202: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
-	29,  // 203: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
-	2,   // 204: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
-	71,  // 205: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
-	30,  // 206: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
-	2,   // 207: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
-	72,  // 208: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
-	31,  // 209: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
-	2,   // 210: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
-	73,  // 211: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
-	73,  // 212: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
-	32,  // 213: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
-	32,  // 214: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
-	32,  // 215: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
-	37,  // 216: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
-	38,  // 217: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
-	75,  // 218: tutti.v1.TrackCache.Held:output_type -> tutti.v1.HeldResponse
-	2,   // 219: tutti.v1.TrackCache.Warm:output_type -> tutti.v1.Nothing
-	78,  // 220: tutti.v1.Store.Get:output_type -> tutti.v1.Item
-	82,  // 221: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
-	84,  // 222: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
-	2,   // 223: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
-	87,  // 224: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
-	2,   // 225: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
-	90,  // 226: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
-	92,  // 227: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
-	2,   // 228: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
-	173, // [173:229] is the sub-list for method output_type
-	117, // [117:173] is the sub-list for method input_type
-	117, // [117:117] is the sub-list for extension type_name
-	117, // [117:117] is the sub-list for extension extendee
-	0,   // [0:117] is the sub-list for field type_name
+	34,  // 104: tutti.v1.RefList.refs:type_name -> tutti.v1.Ref
+	3,   // 105: tutti.v1.FindRequest.viewer:type_name -> tutti.v1.Viewer
+	75,  // 106: tutti.v1.FindRequest.sought:type_name -> tutti.v1.Sought
+	11,  // 107: tutti.v1.HomeShelf.albums:type_name -> tutti.v1.Album
+	78,  // 108: tutti.v1.HomeShelves.shelves:type_name -> tutti.v1.HomeShelf
+	32,  // 109: tutti.v1.Event.scan:type_name -> tutti.v1.ScanStatus
+	1,   // 110: tutti.v1.Event.at:type_name -> tutti.v1.Time
+	34,  // 111: tutti.v1.HeldRequest.ref:type_name -> tutti.v1.Ref
+	34,  // 112: tutti.v1.WarmRequest.ref:type_name -> tutti.v1.Ref
+	84,  // 113: tutti.v1.Item.key:type_name -> tutti.v1.Key
+	1,   // 114: tutti.v1.Item.expires:type_name -> tutti.v1.Time
+	84,  // 115: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
+	85,  // 116: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
+	84,  // 117: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
+	1,   // 118: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
+	86,  // 119: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
+	84,  // 120: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
+	86,  // 121: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
+	85,  // 122: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
+	87,  // 123: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
+	39,  // 124: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
+	39,  // 125: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
+	40,  // 126: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
+	41,  // 127: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
+	44,  // 128: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
+	40,  // 129: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
+	45,  // 130: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
+	40,  // 131: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
+	43,  // 132: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
+	39,  // 133: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
+	40,  // 134: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
+	39,  // 135: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
+	46,  // 136: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
+	43,  // 137: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
+	42,  // 138: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
+	42,  // 139: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
+	40,  // 140: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
+	40,  // 141: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
+	40,  // 142: tutti.v1.Catalog.Mosaic:input_type -> tutti.v1.ThingRequest
+	76,  // 143: tutti.v1.Catalog.FindTracks:input_type -> tutti.v1.FindRequest
+	42,  // 144: tutti.v1.Catalog.Home:input_type -> tutti.v1.LimitRequest
+	47,  // 145: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
+	48,  // 146: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
+	49,  // 147: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
+	50,  // 148: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
+	39,  // 149: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
+	39,  // 150: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
+	40,  // 151: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
+	51,  // 152: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
+	40,  // 153: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
+	39,  // 154: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
+	52,  // 155: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
+	40,  // 156: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
+	39,  // 157: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
+	53,  // 158: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
+	39,  // 159: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
+	54,  // 160: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
+	40,  // 161: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
+	39,  // 162: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
+	55,  // 163: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
+	40,  // 164: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
+	56,  // 165: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
+	56,  // 166: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
+	57,  // 167: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
+	2,   // 168: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
+	2,   // 169: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
+	39,  // 170: tutti.v1.Catalog.Watch:input_type -> tutti.v1.ViewerRequest
+	36,  // 171: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
+	34,  // 172: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
+	81,  // 173: tutti.v1.TrackCache.Held:input_type -> tutti.v1.HeldRequest
+	83,  // 174: tutti.v1.TrackCache.Warm:input_type -> tutti.v1.WarmRequest
+	84,  // 175: tutti.v1.Store.Get:input_type -> tutti.v1.Key
+	88,  // 176: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
+	90,  // 177: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
+	92,  // 178: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
+	93,  // 179: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
+	95,  // 180: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
+	96,  // 181: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
+	98,  // 182: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
+	98,  // 183: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
+	58,  // 184: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
+	24,  // 185: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
+	10,  // 186: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
+	59,  // 187: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
+	59,  // 188: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
+	61,  // 189: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
+	60,  // 190: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
+	62,  // 191: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
+	63,  // 192: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
+	64,  // 193: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
+	15,  // 194: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
+	65,  // 195: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
+	23,  // 196: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
+	66,  // 197: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
+	59,  // 198: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
+	59,  // 199: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
+	67,  // 200: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
+	34,  // 201: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
+	74,  // 202: tutti.v1.Catalog.Mosaic:output_type -> tutti.v1.RefList
+	77,  // 203: tutti.v1.Catalog.FindTracks:output_type -> tutti.v1.IDList
+	79,  // 204: tutti.v1.Catalog.Home:output_type -> tutti.v1.HomeShelves
+	2,   // 205: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
+	2,   // 206: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
+	2,   // 207: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
+	2,   // 208: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
+	68,  // 209: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
+	69,  // 210: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
+	27,  // 211: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
+	27,  // 212: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
+	2,   // 213: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
+	70,  // 214: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
+	2,   // 215: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
+	2,   // 216: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
+	29,  // 217: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
+	2,   // 218: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
+	71,  // 219: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
+	30,  // 220: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
+	2,   // 221: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
+	72,  // 222: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
+	31,  // 223: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
+	2,   // 224: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
+	73,  // 225: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
+	73,  // 226: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
+	32,  // 227: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
+	32,  // 228: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
+	32,  // 229: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
+	80,  // 230: tutti.v1.Catalog.Watch:output_type -> tutti.v1.Event
+	37,  // 231: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
+	38,  // 232: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
+	82,  // 233: tutti.v1.TrackCache.Held:output_type -> tutti.v1.HeldResponse
+	2,   // 234: tutti.v1.TrackCache.Warm:output_type -> tutti.v1.Nothing
+	85,  // 235: tutti.v1.Store.Get:output_type -> tutti.v1.Item
+	89,  // 236: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
+	91,  // 237: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
+	2,   // 238: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
+	94,  // 239: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
+	2,   // 240: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
+	97,  // 241: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
+	99,  // 242: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
+	2,   // 243: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
+	184, // [184:244] is the sub-list for method output_type
+	124, // [124:184] is the sub-list for method input_type
+	124, // [124:124] is the sub-list for extension type_name
+	124, // [124:124] is the sub-list for extension extendee
+	0,   // [0:124] is the sub-list for field type_name
 }
 
 func init() { file_tutti_proto_init() }
@@ -7413,14 +7835,14 @@ func file_tutti_proto_init() {
 		return
 	}
 	file_tutti_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tutti_proto_msgTypes[79].OneofWrappers = []any{}
+	file_tutti_proto_msgTypes[86].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_proto_rawDesc), len(file_tutti_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   94,
+			NumMessages:   101,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -297,6 +297,12 @@ export interface GenreItems {
   items: Genre[];
 }
 
+export interface ImportReply {
+  playlist: PlaylistReply;
+  /** The entries for which no track was found, in order. */
+  missing: NotFound[];
+}
+
 export interface Library {
   id: string;
   name: string;
@@ -382,6 +388,15 @@ export interface NewUser {
   scrobbling?: boolean;
 }
 
+export interface NotFound {
+  /** Which entry of the file, from 1. */
+  line: number;
+  /** As the file has it. */
+  path: string;
+  /** Likewise. */
+  title?: string;
+}
+
 export interface Peaks {
   /** The largest sample of each part of the track, from 0 to 1, which is full scale. */
   points: number[];
@@ -465,6 +480,15 @@ export interface PlaylistEdit {
   version?: number;
 }
 
+export interface PlaylistImport {
+  /** Left out, what the file calls itself. */
+  name?: string;
+  comment?: string;
+  public?: boolean;
+  /** The file's text. */
+  m3u: string;
+}
+
 export interface PlaylistItems {
   items: Playlist[];
 }
@@ -516,6 +540,13 @@ export interface QueueEdit {
   positionMs?: number;
   /** The app's name. */
   player?: string;
+}
+
+export interface QueueEvent {
+  /** When; left out where it is not known. */
+  changed?: string;
+  /** By which app, as it named itself in saveQueue. */
+  changedBy?: string;
 }
 
 export interface QueueReply {
@@ -628,6 +659,18 @@ export interface ShareEdit {
 
 export interface ShareItems {
   items: Share[];
+}
+
+export interface Shelf {
+  /** played: last played first. added: what came last. frequent: most played. forgotten: liked, and not played for three months. genre and decade: of those that the asker plays most, what they never played first. starred: latest first. random: any. */
+  kind: "played" | "added" | "frequent" | "forgotten" | "genre" | "decade" | "starred" | "random";
+  /** The genre's name, or the decade's first year. */
+  of?: string;
+  albums: Album[];
+}
+
+export interface ShelfItems {
+  items: Shelf[];
 }
 
 export interface SignIn {
