@@ -55,7 +55,7 @@ export function Menu(props: { label: string; items: readonly MenuItem[] | (() =>
   return (
     <button
       type="button"
-      class={`icon-button more ${props.class ?? ""}`}
+      class={`icon-button menu-button ${props.class ?? ""}`}
       aria-label={props.label}
       title={props.label}
       aria-haspopup="menu"

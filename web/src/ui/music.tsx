@@ -107,6 +107,8 @@ export interface TrackListProps {
   extra?: (track: Track) => string;
   inAlbum?: boolean;
   inArtist?: string;
+  /** What pressing a track plays, where that is more than this list: an album of which this is one disc. */
+  queue?: readonly Track[];
 }
 
 /**
@@ -134,11 +136,8 @@ export function TrackList(props: TrackListProps): JSX.Element {
     if (one === undefined || one.missing) return;
     const { paged } = props;
     if (paged === undefined) {
-      const all = props.tracks ?? [];
-      player.play(
-        all.filter((x) => !x.missing),
-        all.slice(0, index).filter((x) => !x.missing).length,
-      );
+      const all = (props.queue ?? props.tracks ?? []).filter((x) => !x.missing);
+      player.play(all, Math.max(0, all.indexOf(one)));
       return;
     }
     // At once what is here; the rest follows while that begins.
@@ -233,7 +232,7 @@ export function TrackList(props: TrackListProps): JSX.Element {
       classList={{ choosing: chosen().size > 0, wide: props.showAlbum ?? false, "with-extra": props.extra !== undefined }}
       onPointerEnter={warmMenus}
     >
-      <VirtualList items={list()} {...(props.listKey === undefined ? {} : { listKey: props.listKey })} rowHeight={3.8} label={props.label} ref={(h) => (handle = h)} onKeyDown={onKeyDown} onClick={onClick}>
+      <VirtualList items={list()} {...(props.listKey === undefined ? {} : { listKey: props.listKey })} rowHeight={props.numbered ? 3.4 : 3.8} label={props.label} ref={(h) => (handle = h)} onKeyDown={onKeyDown} onClick={onClick}>
         {(x, row) => {
           const playsNow = () => player.current()?.track.id === x.id;
           const stop = () => (row.active() ? 0 : -1);
