@@ -12,6 +12,8 @@ import { isCharacter, keyReader } from "./shortcuts";
 import { Chunked, chunk } from "./ui/chunk";
 import { Icon, type IconName } from "./ui/icons";
 import { complain, Failed, Message, Toasts, Waiting } from "./ui/parts";
+import { prefetchLinks } from "./ui/prefetch";
+import { restoreScroll } from "./ui/restore";
 import { viewTitle } from "./ui/title";
 import { PlayerBar } from "./views/bar";
 import { ScanProgress } from "./views/scan";
@@ -129,6 +131,7 @@ function House(): JSX.Element {
 
   onMount(() => {
     interceptLinks(root);
+    onCleanup(prefetchLinks(root));
     player.restore().catch(complain);
     fetchViewsWhenIdle();
     startWorker().catch(complain);
@@ -158,7 +161,7 @@ function House(): JSX.Element {
       (p, before) => {
         if (before === undefined || (before.path === p.path && p.path === "/search")) return;
         sheet.close();
-        requestAnimationFrame(() => scrollTo(0, p.scroll));
+        restoreScroll(p.scroll);
         if (before.path !== p.path && document.activeElement !== field) main.focus({ preventScroll: true });
       },
     ),

@@ -59,6 +59,9 @@ export async function read<T>(path: string, query: Query = {}, signal?: AbortSig
 
 const known = (path: string, query: Query = {}): unknown => answers.get(keyOf(path, query));
 
+/** What was read before, or else reads: for parts of a list, and for what somebody is about to look at. */
+export const readOnce = async <T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> => (known(path, query) as T | undefined) ?? read<T>(path, query, signal);
+
 export interface Loaded<T> {
   value: () => T | undefined;
   error: () => Error | undefined;

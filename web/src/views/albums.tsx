@@ -1,5 +1,5 @@
 import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
-import { load, read } from "../api/state";
+import { load, readOnce } from "../api/state";
 import type { AlbumWindow, GenreItems } from "../api/wire";
 import { go, place } from "../router";
 import { EmptyLibrary, GridWaiting } from "../ui/empty";
@@ -94,7 +94,7 @@ export function Albums(): JSX.Element {
               key: JSON.stringify(query()),
               // A random order is a new one for every page, so it has only the first.
               first: order() === "random" ? { items: w().items, total: w().items.length } : w(),
-              fetch: (offset, limit, signal) => read<AlbumWindow>("albums", { ...query(), offset, limit }, signal),
+              fetch: (offset, limit, signal) => readOnce<AlbumWindow>("albums", { ...query(), offset, limit }, signal),
             }),
             complain,
           );

@@ -1,6 +1,6 @@
 import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
 import { get } from "../api/client";
-import { load, read } from "../api/state";
+import { load, readOnce } from "../api/state";
 import type { AlbumWindow, GenreItems, TrackWindow } from "../api/wire";
 import { usePlayer } from "../player/context";
 import { href } from "../router";
@@ -106,7 +106,7 @@ export function GenreView(props: { id: string }): JSX.Element {
       <Await value={first.value()} error={first.error()} retry={first.retry}>
         {(w) => {
           const paged = createPaged(
-            () => ({ key: props.id, first: w(), fetch: (offset, limit, signal) => read<TrackWindow>("tracks", { genre: props.id, offset, limit }, signal) }),
+            () => ({ key: props.id, first: w(), fetch: (offset, limit, signal) => readOnce<TrackWindow>("tracks", { genre: props.id, offset, limit }, signal) }),
             complain,
           );
           return (

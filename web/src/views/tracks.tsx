@@ -1,6 +1,6 @@
 import { createMemo, type JSX, Show } from "solid-js";
 import { get } from "../api/client";
-import { load, read } from "../api/state";
+import { load, readOnce } from "../api/state";
 import type { TrackWindow } from "../api/wire";
 import { usePlayer } from "../player/context";
 import { place } from "../router";
@@ -39,7 +39,7 @@ export function Tracks(): JSX.Element {
             () => ({
               key: JSON.stringify(query()),
               first: w(),
-              fetch: (offset, limit, signal) => read<TrackWindow>("tracks", { ...query(), offset, limit }, signal),
+              fetch: (offset, limit, signal) => readOnce<TrackWindow>("tracks", { ...query(), offset, limit }, signal),
             }),
             complain,
           );
