@@ -1,4 +1,4 @@
-import { createSignal, For, type JSX, onMount, Show } from "solid-js";
+import { createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js";
 import { render } from "solid-js/web";
 import { go, href } from "../router";
 import { t } from "../words";
@@ -14,7 +14,8 @@ export function show(options: MenuOptions): Promise<void> {
   close?.();
   return new Promise((resolve) => {
     const host = document.createElement("div");
-    document.body.append(host);
+    // Inside the landmark, so that those who go by landmarks find it where it belongs.
+    (document.getElementById("main") ?? document.body).append(host);
     let gone = false;
     const dispose = render(
       () => (
@@ -55,12 +56,43 @@ function Popup(props: MenuOptions & { onClose: () => void }): JSX.Element {
     const to = all[at];
     (to?.querySelector<HTMLElement>('[aria-checked="true"]') ?? to?.querySelector<HTMLElement>("button") ?? to)?.focus();
   };
-  const shut = () => menu.hidePopover();
+  const before = document.activeElement;
+  const shut = () => {
+    // The focus goes back to where it was, unless it has gone elsewhere by itself.
+    const mine = menu.contains(document.activeElement);
+    menu.hidePopover();
+    if (mine && before instanceof HTMLElement) before.focus({ preventScroll: true });
+  };
   const choose = (item: MenuItem) => {
     shut();
     if (item.to !== undefined) go(item.to);
     else Promise.resolve(item.run?.()).catch(complain);
   };
+
+  /**
+   * A press beside the menu closes it, and does nothing else. (popover="auto" would close it by the end of the very press
+   * that opened it, where that was a finger that stayed.)
+   */
+  const outside = (e: PointerEvent) => {
+    if (e.target instanceof Node && menu.contains(e.target)) return;
+    shut();
+    const swallow = (click: Event) => {
+      click.preventDefault();
+      click.stopPropagation();
+    };
+    addEventListener("click", swallow, { capture: true, once: true });
+    addEventListener("pointerup", () => setTimeout(() => removeEventListener("click", swallow, { capture: true })), { once: true });
+  };
+  onMount(() => {
+    addEventListener("pointerdown", outside, { capture: true });
+    addEventListener("blur", shut);
+    addEventListener("popstate", shut);
+    onCleanup(() => {
+      removeEventListener("pointerdown", outside, { capture: true });
+      removeEventListener("blur", shut);
+      removeEventListener("popstate", shut);
+    });
+  });
 
   onMount(() => {
     const { at } = props;
@@ -100,6 +132,7 @@ function Popup(props: MenuOptions & { onClose: () => void }): JSX.Element {
       Home: () => focusLine(0),
       End: () => focusLine(-1),
       Tab: shut,
+      Escape: shut,
       ArrowRight: () => besides(1),
       ArrowLeft: () => besides(-1),
     };
@@ -134,7 +167,7 @@ function Popup(props: MenuOptions & { onClose: () => void }): JSX.Element {
   return (
     <div
       ref={menu}
-      popover="auto"
+      popover="manual"
       class="menu"
       role="menu"
       aria-label={props.label}
