@@ -1,4 +1,4 @@
-import { createEffect, createMemo, createSelector, createSignal, For, type JSX, on, Show } from "solid-js";
+import { createEffect, createMemo, createSelector, createSignal, type JSX, mapArray, on, Show } from "solid-js";
 import "./list.css";
 import type { Paged } from "./paging";
 import { createScrolled, rem } from "./scrolled";
@@ -101,15 +101,21 @@ export function VirtualList<T>(props: {
     if (active() >= total()) setActive(Math.max(0, total() - 1));
   });
 
+  /** What has the focus stays what it is, even where the page of the list that it is of is no longer kept. */
+  const itemAt = (i: number) => createMemo<T | undefined>((before) => props.items.at(i) ?? (focused() && isActive(i) ? before : undefined));
+
   const rowOf = (index: number) => box.querySelector<HTMLElement>(`:scope > [data-index="${index}"]`);
   const indexOf = (target: EventTarget | null): number | undefined => {
     const row = target instanceof Element ? target.closest<HTMLElement>("[data-index]") : null;
     return row !== null && box.contains(row) ? Number(row.dataset.index) : undefined;
   };
 
+  /** The focus is on its way from one row to another: the one that it leaves may go before the other has it. */
+  let moving = false;
   function focus(index: number): void {
     const at = Math.min(Math.max(0, index), total() - 1);
     if (at < 0) return;
+    moving = true;
     setFocused(true);
     setActive(at);
     const style = getComputedStyle(document.documentElement);
@@ -123,6 +129,7 @@ export function VirtualList<T>(props: {
     if (by !== 0) scrollBy({ top: by / scale(), behavior: "instant" });
     const row = rowOf(at);
     (row?.querySelector<HTMLElement>("[data-row]") ?? row)?.focus({ preventScroll: true });
+    moving = false;
   }
   const handle: ListHandle = { focus, indexOf };
   createEffect(() => props.ref?.(handle));
@@ -142,6 +149,42 @@ export function VirtualList<T>(props: {
     focus(next);
   };
 
+  const rows = createMemo(
+    mapArray(shown, (i) => {
+      const item = itemAt(i);
+      return (
+        <li
+          ref={(li) => {
+            // A row that took the focus before it was here gives it on to what it holds.
+            createEffect(() => {
+              if (item() !== undefined && document.activeElement === li) queueMicrotask(() => li.querySelector<HTMLElement>("[data-row]")?.focus({ preventScroll: true }));
+            });
+          }}
+          data-index={i}
+          tabindex="-1"
+          aria-setsize={total()}
+          aria-posinset={i + 1}
+          style={{ height: `${rowHeight()}px`, "inset-block-start": `${i * rowHeight() - shift()}px` }}
+        >
+          <Show when={item()} keyed fallback={<div class="skeleton-row" aria-hidden="true" />}>
+            {(one) => props.children(one, { index: i, active: () => isActive(i) })}
+          </Show>
+        </li>
+      ) as HTMLElement;
+    }),
+  );
+  // Not by <For>, which may take a row that stays out of the document and put it back elsewhere: that would cost the focus.
+  createEffect(() => {
+    const now = rows();
+    const stays = new Set<Element>(now);
+    for (const row of [...box.children]) if (!stays.has(row)) row.remove();
+    let at = box.firstElementChild;
+    for (const row of now) {
+      if (row === at) at = at.nextElementSibling;
+      else box.insertBefore(row, at);
+    }
+  });
+
   return (
     <ul
       ref={box}
@@ -158,30 +201,8 @@ export function VirtualList<T>(props: {
         setFocused(true);
       }}
       onFocusOut={(e) => {
-        if (!(e.relatedTarget instanceof Node && box.contains(e.relatedTarget))) setFocused(false);
+        if (!moving && !(e.relatedTarget instanceof Node && box.contains(e.relatedTarget))) setFocused(false);
       }}
-    >
-      <For each={shown()}>
-        {(i) => (
-          <li
-            ref={(li) => {
-              // A row that took the focus before it was here gives it on to what it holds.
-              createEffect(() => {
-                if (props.items.at(i) !== undefined && document.activeElement === li) queueMicrotask(() => li.querySelector<HTMLElement>("[data-row]")?.focus({ preventScroll: true }));
-              });
-            }}
-            data-index={i}
-            tabindex="-1"
-            aria-setsize={total()}
-            aria-posinset={i + 1}
-            style={{ height: `${rowHeight()}px`, "inset-block-start": `${i * rowHeight() - shift()}px` }}
-          >
-            <Show when={props.items.at(i)} keyed fallback={<div class="skeleton-row" aria-hidden="true" />}>
-              {(item) => props.children(item, { index: i, active: () => isActive(i) })}
-            </Show>
-          </li>
-        )}
-      </For>
-    </ul>
+    />
   );
 }

@@ -12,6 +12,7 @@ let close: (() => void) | undefined;
 /** Shows a menu above everything; resolves when it is gone. */
 export function show(options: MenuOptions): Promise<void> {
   close?.();
+  close = undefined;
   return new Promise((resolve) => {
     const host = document.createElement("div");
     // Inside the landmark, so that those who go by landmarks find it where it belongs.
@@ -24,7 +25,6 @@ export function show(options: MenuOptions): Promise<void> {
           onClose={() => {
             if (gone) return;
             gone = true;
-            close = undefined;
             // Not while Solid is still in this menu's own event.
             queueMicrotask(() => {
               dispose();
@@ -85,11 +85,9 @@ function Popup(props: MenuOptions & { onClose: () => void }): JSX.Element {
   };
   onMount(() => {
     addEventListener("pointerdown", outside, { capture: true });
-    addEventListener("blur", shut);
     addEventListener("popstate", shut);
     onCleanup(() => {
       removeEventListener("pointerdown", outside, { capture: true });
-      removeEventListener("blur", shut);
       removeEventListener("popstate", shut);
     });
   });

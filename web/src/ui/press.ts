@@ -20,6 +20,7 @@ export function onMenu(element: HTMLElement, open: (at: { x: number; y: number }
     from = { x: e.clientX, y: e.clientY };
     timer = setTimeout(() => {
       fired = true;
+      swallowClick();
       open(from, target);
     }, longMs);
   });
@@ -27,16 +28,6 @@ export function onMenu(element: HTMLElement, open: (at: { x: number; y: number }
     if (Math.hypot(e.clientX - from.x, e.clientY - from.y) > trembles) stop();
   });
   for (const name of ["pointerup", "pointercancel", "pointerleave"]) element.addEventListener(name, stop);
-  element.addEventListener(
-    "click",
-    (e) => {
-      if (!fired) return;
-      fired = false;
-      e.preventDefault();
-      e.stopPropagation();
-    },
-    true,
-  );
   element.addEventListener("contextmenu", (e) => {
     // The browser's own menu stays for text fields, and for whoever asks for it by holding Shift.
     if (!(e.target instanceof Element) || e.target instanceof HTMLInputElement || (e.shiftKey && e.button === 2)) return;
@@ -46,4 +37,17 @@ export function onMenu(element: HTMLElement, open: (at: { x: number; y: number }
     const byKey = e.button !== 2 && !("pointerType" in e && e.pointerType !== "");
     open(byKey ? e.target : { x: e.clientX, y: e.clientY }, e.target);
   });
+}
+
+/**
+ * Swallows the click that comes when the finger is lifted: it may be over the menu by now, and mean none of its items. What
+ * is pressed after that counts.
+ */
+function swallowClick(): void {
+  const swallow = (e: Event) => {
+    e.preventDefault();
+    e.stopPropagation();
+  };
+  addEventListener("click", swallow, { capture: true });
+  addEventListener("pointerdown", () => removeEventListener("click", swallow, { capture: true }), { capture: true, once: true });
 }
