@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Demuxed, type Demuxer, openDemuxer, type Packet } from "./index";
-import { Bench, type Made, seeded } from "./reference";
+import { Bench, type Made, md5, seeded } from "./reference";
 
-const md5 = (b: Uint8Array): string => createHash("md5").update(b).digest("hex");
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 function open(type: string, file: Uint8Array): Demuxer {
   const d = openDemuxer(type, file.subarray(0, 16384));
@@ -110,7 +109,7 @@ const cases: Case[] = [
 ];
 
 const bench = new Bench(cases);
-beforeAll(() => bench.make(), 60_000);
+beforeAll(() => bench.make());
 afterAll(() => bench.close());
 
 describe.each(cases)("$name", ({ name, type, codec, rate, channels = 2, ...only }) => {

@@ -78,6 +78,8 @@ export interface FrameHeader {
   blockSize: number;
   /** The number of its first sample. */
   sample: number;
+  /** Of the header, in bytes. */
+  length: number;
 }
 
 /**
@@ -122,7 +124,19 @@ export function frameHeader(b: Uint8Array, i: number, end: number, info: StreamI
   for (let k = i; k < at; k++) crc = crc8[crc ^ (b[k] as number)] as number;
   if (crc !== b[at]) return undefined;
   // Frames of a fixed size are numbered; only the last may be shorter than the size that STREAMINFO gives.
-  return { blockSize, sample: variable ? number : number * info.maxBlock };
+  return { blockSize, sample: variable ? number : number * info.maxBlock, length: at + 1 - i };
+}
+
+/** A frame as long as another, and silent: its header, a constant zero for every channel, which is all zeros, and the CRC. */
+function silent(header: Uint8Array, info: StreamInfo): Uint8Array {
+  // A side channel is one bit wider.
+  const side = (header[3] as number) >> 4 >= 8 ? 1 : 0;
+  const end = header.length + Math.ceil((info.channels * (8 + info.bits) + side) / 8);
+  const frame = new Uint8Array(end + 2);
+  frame.set(header);
+  const crc = crc16Of(frame, 0, end, 0);
+  frame.set([crc >> 8, crc & 0xff], end);
+  return frame;
 }
 
 /** False starts of a frame that are looked at for its end before it is given up. */
@@ -130,7 +144,7 @@ const mostCandidates = 64;
 
 /**
  * FLAC as a file of its own (RFC 9639). A frame does not say how long it is: it ends where the next begins, and its
- * CRC-16 says whether that was right. A frame that is damaged is left out, so that its time stays silent.
+ * CRC-16 says whether that was right. In place of a frame that is damaged comes a silent one.
  */
 export class Flac extends Stream {
   private stage: "signature" | "blocks" | "frames" = "signature";
@@ -219,7 +233,9 @@ export class Flac extends Stream {
         this.leave(1, false);
         continue;
       }
-      if (end.good && !this.emit(info, frame, end.length, out)) continue;
+      const { buf, head } = w;
+      const data = end.good ? buf.slice(head, head + end.length) : silent(buf.subarray(head, head + frame.length), info);
+      if (!this.emit(info, frame, data, out)) continue;
       this.leave(end.length, true);
       if (w.length === 0) return;
     }
@@ -317,7 +333,7 @@ export class Flac extends Stream {
   }
 
   /** False where a search goes on elsewhere. */
-  private emit(info: StreamInfo, frame: FrameHeader, length: number, out: Packet[]): boolean {
+  private emit(info: StreamInfo, frame: FrameHeader, data: Uint8Array, out: Packet[]): boolean {
     const offset = this.w.at;
     if (this.search !== undefined) {
       if (!this.search.landed({ sample: frame.sample, offset })) {
@@ -331,7 +347,7 @@ export class Flac extends Stream {
     }
     this.index.add(frame.sample, offset);
     out.push({
-      data: this.w.buf.slice(this.w.head, this.w.head + length),
+      data,
       timestampUs: Math.round((frame.sample * 1e6) / info.sampleRate),
       samples: frame.blockSize,
     });

@@ -128,7 +128,15 @@ export class Mp3 extends Framed {
       this.trimStart = (gaps >> 12) + decoderDelay;
       this.trimEnd = Math.max(0, (gaps & 0xfff) - decoderDelay);
     }
-    if (toc === 0 || frames === 0 || bytes === 0) return;
+    if (frames === 0 || bytes === 0) return;
+    // "Info" says that the bit rate is constant: a straight line is exact, the table is rounded.
+    if (toc === 0 || is(b, at, "Info")) {
+      this.table = [
+        { sample: 0, offset: this.w.at + b.length },
+        { sample: this.announced, offset: this.w.at + bytes },
+      ];
+      return;
+    }
     // Hundredths of the time against 256ths of the bytes, both from this frame on.
     const start = this.w.at;
     this.table = [{ sample: 0, offset: start + b.length }];

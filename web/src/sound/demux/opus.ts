@@ -3,8 +3,11 @@ import { is, le16 } from "./bytes";
 /** What an Opus stream's times count in, whatever was encoded (RFC 7845, 4). */
 export const opusRate = 48000;
 
-/** What a decoder has to be given before a place so that it is exact there (RFC 7845, 4.6): 80 ms. */
-export const opusWarmUp = 3840;
+/**
+ * What a decoder is given before a place so that it is exact there: 320 ms. RFC 7845, 4.6 asks for 80 at least; measured
+ * against decoding in order, 80 leave differences of 4 % of full scale, 320 less than a 16-bit step in music.
+ */
+export const opusWarmUp = 15360;
 
 /** How many samples a packet decodes to (RFC 6716, 3.1 and 3.2); 0 where it is none. */
 export function opusSamples(b: Uint8Array): number {

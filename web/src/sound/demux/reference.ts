@@ -1,10 +1,13 @@
 // What ffmpeg makes and says, for the tests to compare with. Not part of the page.
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const ffmpeg = (args: string[]) => execFileSync("ffmpeg", ["-hide_banner", "-loglevel", "error", "-nostdin", "-y", ...args]);
+
+export const md5 = (b: Uint8Array): string => createHash("md5").update(b).digest("hex");
 
 export interface Music {
   seconds: number;
@@ -40,6 +43,8 @@ export interface Made {
   /** ffmpeg's options for the output. */
   options: string[];
   input?: Music;
+  /** Which of ffmpeg's decoders is the reference, where it has several. */
+  decoder?: string;
 }
 
 export const usual: Music = { seconds: 1.5, rate: 44100, channels: 2 };
@@ -69,7 +74,7 @@ export class Bench {
     });
     ffmpeg([...inputs, ...outputs]);
     ffmpeg([
-      ...this.files.flatMap(({ name }) => ["-i", this.path(name)]),
+      ...this.files.flatMap(({ name, decoder }) => [...(decoder === undefined ? [] : ["-c:a", decoder]), "-i", this.path(name)]),
       ...this.files.flatMap(({ name }, i) => ["-map", `${i}:a:0`, "-f", "f32le", this.path(`${name}.decoded`)]),
     ]);
   }
