@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tutti"
@@ -543,7 +544,7 @@ func (r rivals) prices(ctx context.Context, o options, s *section, big string) e
 	// What the track caches take for a GB: nginx's cache emptied, everything on their disks, second copies made.
 	var c map[string]time.Duration
 	for range 2 {
-		if err := k.emptyEdge(); err != nil {
+		if err := k.emptyEdge(ctx); err != nil {
 			return err
 		}
 		if err := k.settle(ctx); err != nil {
@@ -601,21 +602,49 @@ func (k *cluster) units() (map[string]float64, error) {
 	return k.counters("tutti_dynamodb_consumed_units_total")
 }
 
-// emptyEdge makes nginx forget the slices that it keeps.
-func (k *cluster) emptyEdge() error {
-	var removed int
+// emptyEdge makes nginx forget the slices that it keeps: on its disk, and the open files of its workers.
+func (k *cluster) emptyEdge(ctx context.Context) error {
+	var removed, master int
 	err := filepath.WalkDir(k.Nginx().Data, func(path string, d os.DirEntry, err error) error {
-		// A cached slice is a file named by the MD5 of its key.
-		if err == nil && d.Type().IsRegular() && len(d.Name()) == 32 && strings.Trim(d.Name(), "0123456789abcdef") == "" {
+		switch {
+		case err != nil || !d.Type().IsRegular():
+		case d.Name() == "nginx.pid":
+			var b []byte
+			if b, err = os.ReadFile(path); err == nil {
+				master, err = strconv.Atoi(strings.TrimSpace(string(b)))
+			}
+		case len(d.Name()) == 32 && strings.Trim(d.Name(), "0123456789abcdef") == "": // the MD5 of a slice's key
 			removed++
-			return os.Remove(path)
+			err = os.Remove(path)
 		}
 		return err
 	})
-	if err == nil && removed == 0 {
+	if err == nil && (removed == 0 || master == 0) {
 		err = errors.New("nginx had nothing in its cache")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	old, err := children(master)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(master, syscall.SIGHUP); err != nil {
+		return err
+	}
+	for {
+		now, err := children(master)
+		if err != nil {
+			return err
+		}
+		// The cache manager is replaced with the workers.
+		if len(now) >= len(old) && !slices.ContainsFunc(now, func(pid int) bool { return slices.Contains(old, pid) }) {
+			return nil
+		}
+		if err := clock.Sleep(ctx, clock.System, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 // spike is ten times the listeners within a second.
