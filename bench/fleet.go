@@ -755,6 +755,9 @@ func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err er
 	if err != nil {
 		return nil, err
 	}
+	if err := k.emptyEdge(ctx); err != nil {
+		return nil, err
+	}
 	for _, p := range k.Role(fleet.RoleTrackCache) {
 		if err := p.Terminate(ctx); err != nil {
 			return nil, err
