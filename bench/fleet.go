@@ -816,7 +816,7 @@ func benchCold(ctx context.Context, o options, _, _ string) (_ []section, err er
 	if err != nil {
 		return nil, err
 	}
-	s.add("heads", fmt.Sprintf("%.0f written, %.0f read", written["written"], read["read"]), fmt.Sprintf("%d tracks", heads), "", "")
+	s.add("heads", fmt.Sprintf("%.0f written, %.0f read, %.0f that the store did not send within 50 ms", written["written"], read["read"], read["failed"]), fmt.Sprintf("%d tracks", heads), "", "")
 	a, b := percentile(with, .5), percentile(without, .5)
 	s.add("first byte, cold, p50", ms(a)+" with a head", ms(b)+" without", fmt.Sprintf("%.3f ×", float64(a)/float64(b)), "≤ 0.1 ×")
 	a, b = percentile(with, .9), percentile(without, .9)
