@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { admin, checkAccessibility, expect, password, returning, shots, signIn, test, visit } from "./fixtures";
+import { admin, checkAccessibility, expect, password, playAlbum, player, queueSaved, returning, shots, signIn, test, visit } from "./fixtures";
 
 test("settings: theme, language and letters are kept", async ({ page, context, account }) => {
   await returning(context, account);
@@ -121,3 +121,79 @@ test("a part of the page that is gone from the server says so", async ({ page, c
   await page.getByRole("button", { name: "Load the new page" }).click();
   await expect(page.getByRole("heading", { name: "Settings", level: 1 })).toBeVisible();
 });
+
+test("a paused page that is seen runs no timers and asks for nothing", async ({ page, context, account }) => {
+  await returning(context, account);
+  await playAlbum(page, "Elevation");
+  const saved = queueSaved(page);
+  await player(page).getByRole("button", { name: "Pause" }).click();
+  await saved;
+  await expect(page.locator(".toast")).toHaveCount(0);
+  await page.waitForLoadState("networkidle");
+  const asked: string[] = [];
+  page.on("request", (r) => asked.push(r.url()));
+  const ran = await page.evaluate(
+    () =>
+      new Promise<Record<string, number>>((done) => {
+        const n: Record<string, number> = { setTimeout: 0, setInterval: 0, requestAnimationFrame: 0 };
+        const later = window.setTimeout.bind(window);
+        for (const name of ["setTimeout", "setInterval", "requestAnimationFrame"] as const) {
+          const real = window[name].bind(window) as (...args: unknown[]) => number;
+          Object.assign(window, { [name]: (...args: unknown[]) => { n[name] = (n[name] ?? 0) + 1; return real(...args); } });
+        }
+        later(() => done(n), 3_000);
+      }),
+  );
+  expect(ran).toEqual({ setTimeout: 0, setInterval: 0, requestAnimationFrame: 0 });
+  expect(asked).toEqual([]);
+});
+
+test("at twice the size nothing is cut off", async ({ page, context, account }) => {
+  await returning(context, account);
+  // A browser's zoom of 200 % on a desk is this many of the page's pixels; text alone at 200 % is a larger root size.
+  await page.setViewportSize({ width: 640, height: 400 });
+  for (const path of ["/", "/albums", "/settings", "/settings/account", "/playing", "/offline"]) {
+    await page.goto(path);
+    await expect(page.getByRole("heading", { level: 1 }).first()).toBeVisible();
+    for (const size of ["100%", "200%"]) {
+      await page.evaluate((s) => (document.documentElement.style.fontSize = s), size);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${path} at ${size}`).toBeLessThanOrEqual(0);
+    }
+  }
+});
+
+test("forced colours leave what is chosen and what is focused to be seen", async ({ page, context, account }) => {
+  await page.emulateMedia({ forcedColors: "active" });
+  await returning(context, account);
+  await page.goto("/settings");
+  await expect(page.getByRole("radio", { name: "Original" })).toBeChecked();
+  await checkAccessibility(page, "forced colours");
+  await page.screenshot({ path: join(shots, "forced-colours.png") });
+});
+
+/** Every address of the page that needs nothing but the library. */
+const everywhere = ["/", "/albums", "/artists", "/tracks", "/genres", "/folders", "/search", "/search?q=a", "/starred", "/playlists", "/radio", "/shares", "/playing", "/offline", "/settings", "/settings/account", "/settings/library", "/settings/people", "/nowhere"];
+
+for (const screen of [{ name: "desktop", viewport: { width: 1440, height: 900 } }, { name: "phone", viewport: { width: 390, height: 844 } }]) {
+  for (const [colorScheme, locale] of [["dark", "en"], ["light", "en"], ["dark", "ar"], ["light", "de"]] as const) {
+    test.describe(`${screen.name}, ${colorScheme}, ${locale}`, () => {
+      test.use({ viewport: screen.viewport, colorScheme, locale, hasTouch: screen.name === "phone", isMobile: screen.name === "phone", contextOptions: { reducedMotion: "reduce" } });
+
+      test("every view is accessible, fits, and says nothing in another language", async ({ page, context, account }) => {
+        test.setTimeout(240_000);
+        await returning(context, account);
+        for (const path of everywhere) {
+          await page.goto(path);
+          await expect(page.getByRole("heading", { level: 1 }).first(), path).toBeVisible();
+          await page.waitForLoadState("networkidle");
+          await expect(page.locator("[aria-busy=true]"), path).toHaveCount(0);
+          await expect(page.locator("html")).toHaveAttribute("dir", locale === "ar" ? "rtl" : "ltr");
+          const name = path === "/" ? "home" : path.slice(1).replaceAll(/[/?=]/g, "-");
+          await page.screenshot({ path: join(shots, `${locale}-${name}-${screen.name}-${colorScheme}.png`) });
+          await checkAccessibility(page, `${path} in ${locale}`);
+          expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${path} is wider than the screen`).toBeLessThanOrEqual(0);
+        }
+      });
+    });
+  }
+}
