@@ -134,7 +134,8 @@ function House(): JSX.Element {
     onCleanup(prefetchLinks(root));
     player.restore().catch(complain);
     fetchViewsWhenIdle();
-    startWorker().catch(complain);
+    // A browser may refuse, as in a private window: then nothing can be kept, and nothing else is missing.
+    startWorker().catch(() => undefined);
     const online = () => setOffline(!navigator.onLine);
     const keys = (e: KeyboardEvent) => key(e);
     onCleanup(() => (document.title = "tutti"));

@@ -34,7 +34,7 @@ export function NowPlaying(): JSX.Element {
         <Show
           when={player.current()}
           fallback={
-            <Message icon="queue" title={t("lists.queue.empty")} action={<a class="button primary" href={href("/")}>{t("lists.queue.toMusic")}</a>}>
+            <Message whole icon="queue" title={t("lists.queue.empty")} action={<a class="button primary" href={href("/")}>{t("lists.queue.toMusic")}</a>}>
               <p>{t("lists.queue.empty.text")}</p>
             </Message>
           }
