@@ -295,7 +295,7 @@ function House(): JSX.Element {
             <ScanProgress />
           </div>
         </nav>
-        <dialog ref={sheet} class="more" aria-label={t("house.more")} onClick={(e) => e.target === sheet && sheet.close()}>
+        <dialog ref={sheet} class="more-sheet" aria-label={t("house.more")} onClick={(e) => e.target === sheet && sheet.close()}>
           <ul onClick={(e) => e.target !== e.currentTarget && sheet.close()}>
             <For each={[...behindMore, settingsPlace]}>
               {(p) => (
