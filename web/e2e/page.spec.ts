@@ -175,7 +175,7 @@ test("names the view in the window's title, and knows what is not there", async 
   await page.goto("/album/al-0");
   await expect(page.getByRole("heading", { name: "Not here" })).toBeVisible();
   await page.getByRole("link", { name: "Go to the beginning" }).click();
-  await expect(page).toHaveTitle("Albums · tutti");
+  await expect(page).toHaveTitle("Home · tutti");
 });
 
 test("works without a mouse", async ({ page, context, account }) => {
@@ -349,7 +349,7 @@ for (const screen of screens) {
         }
         await page.keyboard.press("/");
         await page.getByLabel("Search the library").fill("a");
-        await expect(page.getByRole("heading", { name: "Tracks" })).toBeVisible();
+        await expect(page.getByRole("heading", { name: "Tracks", exact: true })).toBeVisible();
         await look("search");
         await page.getByRole("link", { name: "Queue", exact: true }).click();
         await expect(page.getByRole("region", { name: "Now playing" })).toBeVisible();
