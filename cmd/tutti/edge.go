@@ -12,6 +12,7 @@ import (
 	"tutti/clock"
 	"tutti/delivery"
 	"tutti/delivery/api"
+	"tutti/delivery/radio"
 	"tutti/delivery/subsonic"
 	"tutti/deploy/nginx"
 	"tutti/web"
@@ -47,6 +48,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	})
 	native := api.New(api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
+		Radio:   radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
 		Version: version,
 	})
 	certificate, err := loadTLS(s.HTTP)

@@ -41,6 +41,8 @@ type settings struct {
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`
 	Transcode transcodeSettings `embed:"" prefix:"transcode-" group:"Cache and transcoding"`
 
+	Radio radioSettings `embed:"" prefix:"radio-" group:"Server"`
+
 	Log   logSettings   `embed:"" prefix:"log-" group:"Operations"`
 	Trace traceSettings `embed:"" prefix:"trace-" group:"Operations"`
 }
@@ -164,6 +166,10 @@ type transcodeSettings struct {
 	Wait     time.Duration `help:"How long one may wait its turn." default:"20s" env:"TUTTI_TRANSCODE_WAIT"`
 	FFmpeg   string        `name:"ffmpeg" help:"The ffmpeg program." default:"ffmpeg" env:"TUTTI_TRANSCODE_FFMPEG"`
 	FFprobe  string        `name:"ffprobe" help:"The ffprobe program." default:"ffprobe" env:"TUTTI_TRANSCODE_FFPROBE"`
+}
+
+type radioSettings struct {
+	Private bool `help:"Relay radio stations on this machine and in private networks, too." env:"TUTTI_RADIO_PRIVATE"`
 }
 
 type logSettings struct {
@@ -359,7 +365,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "fleet", "clock", "cache", "transcode", "log", "trace"}
+var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

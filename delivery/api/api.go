@@ -12,6 +12,7 @@
 package api
 
 import (
+	"context"
 	_ "embed"
 	"encoding/json"
 	"log/slog"
@@ -44,9 +45,18 @@ type Config struct {
 	Door      tutti.Door
 	Bytes     delivery.Bytes
 	Waveforms delivery.Waveforms
+	Radio     Radio
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Version   string // of the program, shown to those who are signed in
+}
+
+// Radio relays internet radio; delivery/radio does.
+type Radio interface {
+	// Relay passes a station's sound on until the listener leaves. An error means that nothing has been written.
+	Relay(w http.ResponseWriter, r *http.Request, station tutti.ID, address string) error
+	// Titles calls fn with what the station says it plays, and again when that changes, until ctx ends or fn fails.
+	Titles(ctx context.Context, station tutti.ID, address string, fn func(title string) error) error
 }
 
 type server struct {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -248,6 +249,57 @@ func TestShelves(t *testing.T) {
 	}
 	if want := []string{"played ", "added ", "frequent ", "genre Folk", "decade 1970", "random "}; !slices.Equal(kinds, want) {
 		t.Errorf("%q, want %q", kinds, want)
+	}
+}
+
+func TestRadio(t *testing.T) {
+	h := open(t)
+	away := make(chan struct{})
+	live := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "audio/mpeg")
+		w.Header().Set("Icy-Metaint", "4")
+		_, _ = w.Write([]byte("soun\x02StreamTitle='A - B';StreamUrl=''"[:4+1+32]))
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(away)
+	}))
+	defer live.Close()
+	made := decode[station](t, h.ask(admin, "POST stations", `{"name":"Harbour FM","streamUrl":"`+live.URL+`"}`))
+	path := "stations/" + string(made.ID)
+	srv := httptest.NewServer(h.handler)
+	defer srv.Close()
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+Prefix+path+"/stream", nil)
+	must(t, err)
+	req.Header.Set("Authorization", "Bearer "+h.key(listener))
+	client := srv.Client()
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	must(t, err)
+	var sound [4]byte
+	if _, err := io.ReadFull(resp.Body, sound[:]); err != nil || string(sound[:]) != "soun" || resp.Header.Get("Content-Type") != "audio/mpeg" {
+		t.Errorf("%q, %v, %v", sound, resp.Header, err)
+	}
+	next := h.listen(t, listener, path+"/events")
+	for { // the title comes between the sound, so perhaps a little later
+		name, data := next()
+		if name != "title" {
+			t.Fatalf("an event %q", name)
+		}
+		if data == `{"title":"A - B"}` {
+			break
+		}
+	}
+	leave()
+	_ = resp.Body.Close() // it was cancelled
+	<-away                // the station is left with the listener
+	for line, want := range map[string]int{
+		"GET stations/rs-0000000000099/stream": http.StatusNotFound, "GET stations/rs-0000000000099/events": http.StatusNotFound,
+	} {
+		if w := h.ask(listener, line, ""); w.Code != want {
+			t.Errorf("%s: %d, want %d", line, w.Code, want)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"tutti/clock"
 	"tutti/delivery"
 	"tutti/delivery/accounts"
+	"tutti/delivery/radio"
 	folders "tutti/origin/folder"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
@@ -102,7 +103,8 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 		Catalog: h.catalog, Cache: cache, Clock: clock.System, Logger: quiet, Metrics: delivery.NewMetrics(prometheus.NewRegistry()),
 	})
 	h.handler = New(Config{
-		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Clock: h.clock, Logger: quiet, Version: "1.2.3",
+		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Clock: h.clock,
+		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})
 	return h
 }

@@ -105,6 +105,10 @@ func (s *server) shelfRoutes() []route {
 		put(http.MethodPut, "bookmarks/{id}", "saveBookmark", "shelf", "Mark a place in a track", comment, (*call).saveBookmark),
 		act(http.MethodDelete, "bookmarks/{id}", "deleteBookmark", "shelf", "Forget the place in a track", comment, (*call).deleteBookmark),
 		get("stations", "listStations", "shelf", "Internet radio stations", member, (*call).stations),
+		bytesOf("stations/{id}/stream", "streamStation", "shelf", "A radio station's sound", "audio/*", holder(tutti.RoleStream), (*call).streamStation).
+			saying("Relayed as it comes, without the titles between. Stations that send segments (HLS) are not relayed."),
+		bytesOf(titlesPath, "watchStation", "shelf", "What a radio station plays, as it says so", "text/event-stream", holder(tutti.RoleStream), (*call).watchStation).
+			saying("Server-sent events named title, whose data is a stationTitle: one at once, with an empty title until one is known, then one whenever it changes."),
 		send(http.MethodPost, "stations", "createStation", "shelf", "Add a radio station", admin, (*call).createStation),
 		send(http.MethodPut, "stations/{id}", "replaceStation", "shelf", "Change a radio station", admin, (*call).replaceStation),
 		act(http.MethodDelete, "stations/{id}", "deleteStation", "shelf", "Remove a radio station", admin, (*call).deleteStation),
@@ -297,6 +301,43 @@ func (c *call) saveStation(id tutti.ID, b stationEdit) (station, error) {
 func (c *call) createStation(b stationEdit) (station, error) { return c.saveStation("", b) }
 
 func (c *call) replaceStation(b stationEdit) (station, error) { return c.saveStation(c.id(), b) }
+
+// stationTitle is what a station plays.
+type stationTitle struct {
+	Title string `json:"title" doc:"As the station says it, mostly the artist, a dash and the title; empty where it says nothing."`
+}
+
+// station finds the station that the request names.
+func (c *call) station() (tutti.Station, error) {
+	list, err := c.Catalog.Stations(c.r.Context(), c.viewer)
+	for _, s := range list {
+		if s.ID == c.id() {
+			return s, nil
+		}
+	}
+	if err == nil {
+		err = tutti.Errorf(tutti.KindNotFound, "api.station", "there is no such radio station")
+	}
+	return tutti.Station{}, err
+}
+
+func (c *call) streamStation() error {
+	s, err := c.station()
+	if err != nil {
+		return err
+	}
+	return c.Radio.Relay(c.w, c.r, s.ID, s.StreamURL)
+}
+
+func (c *call) watchStation() error {
+	s, err := c.station()
+	if err != nil {
+		return err
+	}
+	return c.events(func(ctx context.Context, tell func(string, any) error) error {
+		return c.Radio.Titles(ctx, s.ID, s.StreamURL, func(title string) error { return tell("title", stationTitle{title}) })
+	})
+}
 
 func (c *call) deleteStation() error {
 	return c.Catalog.DeleteStation(c.r.Context(), c.viewer, c.id())

@@ -704,6 +704,11 @@ export interface StationItems {
   items: Station[];
 }
 
+export interface StationTitle {
+  /** As the station says it, mostly the artist, a dash and the title; empty where it says nothing. */
+  title: string;
+}
+
 export interface Track {
   id: string;
   title: string;
