@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Locator, Page } from "@playwright/test";
 import { checkAccessibility, expect, playAlbum, player, position, queueSaved, returning, shots, test } from "./fixtures";
@@ -170,6 +171,27 @@ test("says so when somebody else changed the playlist meanwhile", async ({ page,
   await page.getByRole("button", { name: "Remove Roof from the playlist" }).press("Enter");
   await expect(page.getByText("This playlist was changed elsewhere.")).toBeVisible();
   await expect(rows(page.getByRole("list", { name: `Tracks of ${name}` }))).toHaveCount(1);
+});
+
+test("takes a playlist out as M3U and in again, and names what is missing", async ({ page, context, account }) => {
+  await returning(context, account);
+  const { id, name } = await makePlaylist(page, "Out and in", ["Root System"]);
+  await page.goto(`/playlist/${id}`);
+  await page.getByRole("button", { name: `More for ${name}` }).click();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("menuitem", { name: "Export M3U" }).click();
+  const file = await saved;
+  expect(file.suggestedFilename()).toBe("Out and in.m3u8");
+  const text = await readFile(await file.path(), "utf8");
+  expect(text).toContain("Mycelium");
+
+  await page.goto("/playlists");
+  await page.getByLabel("Import M3U").setInputFiles({ name: "Road.m3u8", mimeType: "audio/x-mpegurl", buffer: Buffer.from(`${text}#EXTINF:10,Nobody - Nothing\nnowhere/nothing.mp3\n`) });
+  const missing = page.getByRole("dialog", { name: "1 entry of “Road” is not in the library" });
+  await expect(missing.getByRole("listitem")).toHaveText("Nobody - Nothing (nowhere/nothing.mp3)");
+  await missing.getByRole("button", { name: "Close" }).last().click();
+  await expect(page.getByRole("heading", { name: "Road", level: 1 })).toBeVisible();
+  expect(await titles(page.getByRole("list", { name: "Tracks of Road" }))).toEqual(["Mycelium", "Taproot"]);
 });
 
 test("adds to a playlist, and warns of what is in it already", async ({ page, context, account }) => {
@@ -395,7 +417,10 @@ for (const screen of [
         await expect(player(page).getByRole("button", { name: "Pause" })).toBeVisible();
         await page.goto("/playing");
         await expect(page.locator(".waveform path.heard")).toBeAttached();
+        await player(page).getByRole("button", { name: "Next" }).click();
+        await expect(player(page)).toContainText("Lanterns on the Quay");
         await look("playing-queue");
+        await player(page).getByRole("button", { name: "Previous" }).click();
         for (const panel of ["Lyrics", "Details"]) {
           await page.getByRole("tab", { name: panel }).click();
           await look(`playing-${panel.toLowerCase()}`);

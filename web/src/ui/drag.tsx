@@ -273,9 +273,14 @@ export function SortableList<T extends object>(props: {
       title={t("lists.move.title")}
       aria-describedby={hint}
       aria-pressed={lift()?.from === index() && lift()?.top === undefined}
-      onPointerDown={(e) => {
+      // Heard at the handle itself, so that a finger that rests on it before it drags opens no menu of the row.
+      on:pointerdown={(e) => {
         e.stopPropagation();
         press(e, index(), true);
+      }}
+      on:contextmenu={(e) => {
+        e.preventDefault();
+        e.stopPropagation();
       }}
       onClick={(e) => {
         e.stopPropagation();
