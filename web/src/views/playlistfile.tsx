@@ -1,15 +1,9 @@
 import { For } from "solid-js";
 import { base, send } from "../api/client";
-import type { PlaylistReply } from "../api/wire";
+import type { ImportReply, PlaylistReply } from "../api/wire";
 import { openDialog } from "../ui/dialog";
 import { say } from "../ui/parts";
 import { t } from "../words";
-
-/** What came of a playlist file: the playlist, and the lines that named nothing of the library. */
-export interface ImportReply {
-  playlist: PlaylistReply;
-  missing: { line: number; path: string; title?: string }[];
-}
 
 /** Above this a file is no playlist, in bytes. */
 const largest = 4_000_000;
