@@ -19,12 +19,15 @@ type Scenario struct {
 // Bitrate is that of the music in all scenarios, in kbit/s.
 const Bitrate = 256
 
+// edgeBytes is nginx's cache: the default of --nginx-cache-size, most of which stays in the memory of the plan's machines.
+const edgeBytes = 10 << 30
+
 // usual is a fleet of the machines that a plan for so many listeners asks for. Its track caches hold six tenths of the
 // catalogue, twice, which is less than the plan's disks do, so that there is something to be missed; and the music lies
 // under as many prefixes of the object store as that takes.
 //
 // All scenarios can be played at a share of their size: listeners, tracks, machines and the object store's rate are all
-// divided by the same number. Hit ratios of a sample of the objects in a cache as much smaller are those of the whole
+// divided by the same number, and so is each nginx's cache, because any of them may be asked for any track. Hit ratios of a sample of the objects in a cache as much smaller are those of the whole
 // (Waldspurger, Park, Garthwaite and Ahmad, "Efficient MRC construction with SHARDS", FAST 2015).
 func usual(m, a capacity.Figures, seed uint64, listeners, tracks, by int) (Config, error) {
 	rate := 5500 * math.Ceil(float64(listeners)/1e6) / float64(by)
@@ -38,7 +41,7 @@ func usual(m, a capacity.Figures, seed uint64, listeners, tracks, by int) (Confi
 		Traffic:   traffic.Config{Seed: seed, Catalogue: cat, Seats: listeners, AlbumRun: 0.5, Skip: 0.25, Sitting: 8},
 		Plan:      p,
 		DiskShare: 1.2,
-		EdgeBytes: 4 << 30,
+		EdgeBytes: edgeBytes / int64(by),
 		Zones:     3,
 		Warm:      true,
 		Origin:    Origin{Median: 60 * time.Millisecond, Spread: 0.5, Rate: rate},
