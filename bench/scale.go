@@ -234,7 +234,8 @@ throttles. A lost zone answers nothing: no connection is refused, each runs into
 **What it found.** An earlier one had players draw their next address from eight of 56, and a lost zone of the fleet for ten
 million did not heal: a third of the listeners stood before a seventh of the machines. The players' names were to blame, and not the fleet; with a
 name that gives each of them all addresses it heals as below. Putting the fleet's own code in place of its rules, stated again, showed one that
-was not kept: what had been fetched ahead never got its second copy.
+was not kept: what had been fetched ahead never got its second copy. And a part of a fleet is a fair one only with nginx's cache cut as
+small: with that, nginx answers one request in seven and not three in ten, and plans have a fifth more track caches.
 
 `, by, m.Made, m.Where, size)
 }
