@@ -39,6 +39,9 @@ test("albums are ordered and filtered in the address", async ({ page, context, a
   await page.getByRole("button", { name: "Synthpop" }).click();
   await expect(page).toHaveURL(/genre=Synthpop/);
   await expect(cards).toHaveCount(2);
+  await page.getByRole("button", { name: "MP3" }).click();
+  await expect(page.getByText("No album fits")).toBeVisible();
+  await page.getByRole("button", { name: "No longer only MP3" }).click();
   await checkAccessibility(page, "album filters");
   await page.reload();
   await expect(cards).toHaveCount(2);
@@ -156,6 +159,21 @@ test("search goes through everything, by keyboard, and remembers", async ({ page
   await page.getByLabel("Search the library").fill("");
   await page.getByRole("button", { name: "Forget “velvet”" }).click();
   await expect(page.getByRole("list", { name: "Recent searches" })).toBeHidden();
+});
+
+test("tracks are ordered and found in the address", async ({ page, context, account }) => {
+  await returning(context, account);
+  await page.goto("/tracks?order=year&reverse=true");
+  const rows = page.getByRole("list", { name: "Tracks", exact: true }).getByRole("listitem");
+  await expect(rows.first()).toContainText("2024");
+  await page.getByLabel("Order").selectOption("Title");
+  await expect(page).toHaveURL(/order=title$/);
+  await expect(rows.first()).toContainText("Attract Mode");
+  await page.getByLabel("Find a track").fill("harbour ferr");
+  await expect(rows).toHaveCount(1);
+  await expect(rows.first()).toContainText("The Last Ferry");
+  await page.getByLabel("Find a track").fill("zzz");
+  await expect(page.getByText("Nothing found")).toBeVisible();
 });
 
 test("folders lead from the library's root to a track", async ({ page, context, account }) => {

@@ -42,7 +42,7 @@ function libraryChanged(): void {
 
 const keyOf = (path: string, query: Query): string => `${path}?${JSON.stringify(query)}`;
 
-type Query = Record<string, string | number | boolean | undefined>;
+type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 /** Reads and keeps. */
 export async function read<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {

@@ -40,18 +40,8 @@ export function queueLast(player: Player, tracks: readonly Track[], what: string
   say(t("library.queued", { what }));
 }
 
-/** Dialogs that other views bring, where they are part of the page. */
-const dialogs = import.meta.glob<{ openAddToPlaylist?: (tracks: readonly Track[]) => void; openShare?: (ids: readonly string[]) => void }>([
-  "../views/addtoplaylist.tsx",
-  "../views/sharedialog.tsx",
-]);
-const addToPlaylist = dialogs["../views/addtoplaylist.tsx"];
-const shareDialog = dialogs["../views/sharedialog.tsx"];
-
-export const canAddToPlaylist = (): boolean => addToPlaylist !== undefined && can("playlist");
-export const openAddToPlaylist = async (tracks: readonly Track[]): Promise<void> => (await addToPlaylist?.())?.openAddToPlaylist?.(tracks);
-export const canShare = (): boolean => shareDialog !== undefined && can("share");
-export const openShare = async (ids: readonly string[]): Promise<void> => (await shareDialog?.())?.openShare?.(ids);
+const openAddToPlaylist = async (tracks: readonly Track[]): Promise<void> => (await import("../views/addtoplaylist")).openAddToPlaylist(tracks);
+const openShare = async (ids: readonly string[], name: string): Promise<void> => (await import("../views/sharedialog")).openShare(ids, name);
 
 /** Saves originals as files; the browser asks once before it saves several. */
 export function download(tracks: readonly Track[]): void {
@@ -103,7 +93,7 @@ export function trackItems(player: Player, tracks: readonly Track[], options: Tr
     { label: t("library.playNext"), icon: "playnext", run: () => queueNext(player, tracks, what) },
     { label: t("library.addToQueue"), icon: "queue", run: () => queueLast(player, tracks, what) },
   ];
-  if (canAddToPlaylist()) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: () => openAddToPlaylist(tracks) });
+  if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: () => openAddToPlaylist(tracks) });
   if (one !== undefined) items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, one.id, one) });
   if (can("comment")) {
     items.push({ label: t(tracks.every(isStarred) ? "library.unstar" : "library.star"), icon: "star", apart: true, run: () => starAll(tracks) });
@@ -120,7 +110,7 @@ export function trackItems(player: Player, tracks: readonly Track[], options: Tr
   }
   const last: MenuItem[] = [];
   if (options.select !== undefined) last.push({ label: t("library.select"), icon: "check", run: options.select });
-  if (canShare()) last.push({ label: t("library.share"), icon: "share", run: () => openShare(tracks.map((x) => x.id)) });
+  if (can("share")) last.push({ label: t("library.share"), icon: "share", run: () => openShare(tracks.map((x) => x.id), one?.title ?? "") });
   if (can("download") && tracks.length <= mostDownloads) last.push({ label: t("library.download"), icon: "download", run: () => download(tracks) });
   last.push(...(options.more ?? []));
   items.push(...last.map((p, i) => ({ ...p, apart: i === 0 })));
@@ -142,7 +132,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
     { label: t("library.playNext"), icon: "playnext", run: async () => queueNext(player, await tracks(), what) },
     { label: t("library.addToQueue"), icon: "queue", run: async () => queueLast(player, await tracks(), what) },
   );
-  if (canAddToPlaylist()) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
+  if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
   items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, album.id) });
   if (can("comment") && !here) {
     items.push({ label: t(isStarred(album) ? "library.unstar" : "library.star"), icon: "star", apart: true, run: () => toggleStar(album) }, rating(album));
@@ -152,7 +142,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
   for (const a of album.artists.slice(0, 3)) {
     last.push({ label: album.artists.length > 1 ? t("library.goTo", { name: a.name }) : t("library.goToArtist"), icon: "artists", to: artistPath(a.id) });
   }
-  if (canShare()) last.push({ label: t("library.share"), icon: "share", run: () => openShare([album.id]) });
+  if (can("share")) last.push({ label: t("library.share"), icon: "share", run: () => openShare([album.id], album.name) });
   if (can("download") && album.trackCount <= mostDownloads) last.push({ label: t("library.download"), icon: "download", run: async () => download(await tracks()) });
   items.push(...last.map((p, i) => ({ ...p, apart: i === 0 })));
   return items;
@@ -166,7 +156,7 @@ export function artistItems(player: Player, artist: { id: string; name: string; 
     { label: t("library.shuffle"), icon: "shuffle", run: async () => player.playShuffled(playable(await tracks())) },
     { label: t("library.addToQueue"), icon: "queue", run: async () => queueLast(player, await tracks(), artist.name) },
   ];
-  if (canAddToPlaylist()) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
+  if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
   items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, artist.id) });
   if (can("comment")) items.push({ label: t(isStarred(artist) ? "library.unstar" : "library.star"), icon: "star", apart: true, run: () => toggleStar(artist) }, rating(artist));
   return items;

@@ -104,7 +104,7 @@ export interface TrackListProps {
   /** Of whom the list is: a track by just them does not say so again. */
   albumArtist?: string;
   /** One more column, on wide screens: what the list is in order of. */
-  extra?: (track: Track) => string;
+  extra?: ((track: Track) => string) | undefined;
   inAlbum?: boolean;
   inArtist?: string;
   /** What pressing a track plays, where that is more than this list: an album of which this is one disc. */

@@ -5,7 +5,7 @@ export interface AlbumFilter {
   /** Years, both included; 0 is no bound. */
   from: number;
   to: number;
-  /** Codecs, in lower case. */
+  /** Suffixes of files, in lower case. */
   formats: readonly string[];
 }
 
@@ -36,9 +36,9 @@ export function queryOf(f: AlbumFilter): string {
 }
 
 /** What the server is asked. */
-export function albumQuery(f: AlbumFilter): Record<string, string | number | undefined> {
+export function albumQuery(f: AlbumFilter): Record<string, string | number | readonly string[] | undefined> {
   // Newest year first: the API counts down where the first year is the later one.
   const years: { fromYear?: number | undefined; toYear?: number | undefined } =
     f.order === "byYear" ? { fromYear: f.to || 9999, toYear: f.from || 1 } : { fromYear: f.from || undefined, toYear: f.to || undefined };
-  return { order: f.order, genre: f.genres[0], ...years };
+  return { order: f.order, genre: f.genres, format: f.formats, ...years };
 }

@@ -126,7 +126,8 @@ function ActiveChip(props: { name: string; onRemove: () => void }): JSX.Element 
   );
 }
 
-const formats = ["flac", "alac", "mp3", "aac", "opus", "vorbis"];
+/** The kinds of file that libraries are mostly made of, by suffix. */
+const formats = ["flac", "mp3", "m4a", "opus", "ogg", "wav", "aiff"];
 
 function Filters(props: { filter: AlbumFilter; set: (change: Partial<AlbumFilter>) => void }): JSX.Element {
   const genres = load<GenreItems>(() => ({ path: "genres" }));

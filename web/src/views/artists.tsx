@@ -15,7 +15,9 @@ import { roleName } from "../ui/roles";
 import { createScrolled, rem } from "../ui/scrolled";
 import { useTitle } from "../ui/title";
 import { t } from "../words";
+import "./albums.css";
 import "./artists.css";
+import "./genres.css";
 import { letterOf } from "./letters";
 import { fold } from "./matching";
 

@@ -8,7 +8,7 @@ import { EmptyLibrary } from "../ui/empty";
 import { Icon } from "../ui/icons";
 import { AlbumCard, TrackList } from "../ui/music";
 import { createPaged, pageSize } from "../ui/paging";
-import { Await, complain, hue, Message } from "../ui/parts";
+import { Await, complain, Cover, hue, Message } from "../ui/parts";
 import { genrePath } from "../ui/paths";
 import { Shelf } from "../ui/shelf";
 import { useTitle } from "../ui/title";
@@ -56,6 +56,7 @@ export function Genres(): JSX.Element {
                     <li>
                       <a class="genre-tile" style={{ "--hue": String(hue(g.name)) }} href={href(genrePath(g.name))}>
                         <strong dir="auto">{g.name}</strong>
+                        <Show when={g.covers[0]}>{(id) => <Cover id={id()} has name={g.name} size={96} />}</Show>
                         <small>
                           {t("library.albums", { count: g.albumCount })} · {t("lists.tracks", { count: g.trackCount })}
                         </small>

@@ -165,6 +165,7 @@ function GenreTile(props: { genre: Genre }): JSX.Element {
     <li>
       <a class="genre-tile" data-hit style={{ "--hue": String(hue(props.genre.name)) }} href={href(genrePath(props.genre.name))}>
         <strong dir="auto">{props.genre.name}</strong>
+        <Show when={props.genre.covers[0]}>{(id) => <Cover id={id()} has name={props.genre.name} size={96} />}</Show>
         <small>{t("lists.tracks", { count: props.genre.trackCount })}</small>
       </a>
     </li>
