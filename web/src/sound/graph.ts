@@ -66,6 +66,14 @@ export function graphEngine(on: Listener): Engine {
   function outputFor(item: Item, there: Output | undefined): Output {
     const { sampleRate, channels } = shapeOf(item);
     if (there !== undefined && there.sampleRate === sampleRate && there.channels === channels) return there;
+    const ready = warm;
+    warm = undefined;
+    if (ready !== undefined && ready.sampleRate === sampleRate && ready.channels === channels) return ready;
+    if (ready !== undefined) close(ready);
+    return makeOutput(sampleRate, channels);
+  }
+
+  function makeOutput(sampleRate: number, channels: number): Output {
     const number = ++lastOutput;
     const output: Output = new Output(
       number,
@@ -81,6 +89,20 @@ export function graphEngine(on: Listener): Engine {
     tell({ do: "output", output: number, port: port2 }, [port2]);
     return output;
   }
+
+  /**
+   * A context and its worklet take a while to make, and a browser lets a page have one that may sound only after a
+   * gesture: so the first gesture makes one of the usual shape, asleep, for the press of "play" that follows.
+   */
+  let warm: Output | undefined;
+  const gestures = ["pointerdown", "keydown"] as const;
+  function warmUp(): void {
+    for (const g of gestures) removeEventListener(g, warmUp, true);
+    if (now !== undefined || warm !== undefined) return;
+    warm = makeOutput(rates.usual, 2);
+    warm.pause();
+  }
+  for (const g of gestures) addEventListener(g, warmUp, true);
 
   function close(output: Output): void {
     tell({ do: "close", output: output.number });
