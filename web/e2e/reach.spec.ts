@@ -116,9 +116,10 @@ test("a part of the page that is gone from the server says so", async ({ page, c
   await expect(page.getByRole("heading", { name: "tutti was renewed" })).toBeVisible();
   await checkAccessibility(page, "renewed");
   await page.screenshot({ path: join(shots, "renewed.png") });
+  await Promise.all([page.waitForEvent("load"), page.getByRole("button", { name: "Load the new page" }).click()]);
   await page.unroute("**/assets/settings-*.js");
   await page.unroute("**/");
-  await page.getByRole("button", { name: "Load the new page" }).click();
+  await page.reload();
   await expect(page.getByRole("heading", { name: "Settings", level: 1 })).toBeVisible();
 });
 
