@@ -35,8 +35,6 @@ export function about(ms: number): string {
   return h > 0 ? `${measure(h, "hour", "short")} ${measure(minutes % 60, "minute", "short")}` : measure(minutes, "minute", "short");
 }
 
-export const count = (n: number, one: string): string => `${n.toLocaleString(tag())} ${one}${n === 1 ? "" : "s"}`;
-
 /** "1.4 GB", in powers of a thousand as disks are sold. */
 export function bytes(n: number): string {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
