@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"."},
 	{"clock"},
 	{"store", "origin", "audio"},
-	{"delivery", "catalog", "trackcache", "peer", "web", "deploy"},
+	{"delivery", "catalog", "trackcache", "rooms", "peer", "web", "deploy"},
 	{"cmd"},
 }
 

@@ -1,0 +1,93 @@
+package tutti
+
+import (
+	"context"
+	"time"
+)
+
+// Room is a queue that several players play together, the same sample at the same instant.
+type Room struct {
+	ID       ID
+	Name     string
+	Playing  bool
+	Tracks   []ID
+	Current  int           // index into Tracks; -1 when empty
+	Position time.Duration // in the current track, of what is to be heard now
+	Repeat   Repeat
+	Volume   int // 0 to 100; each player's own volume is a part of it
+	Muted    bool
+	Players  []RoomPlayer
+	Problem  string // why it does not play, for a person; "" where it does
+}
+
+// Repeat says what follows a room's last track.
+type Repeat string
+
+// The ways to repeat.
+const (
+	RepeatOff Repeat = "off"
+	RepeatAll Repeat = "all"
+	RepeatOne Repeat = "one"
+)
+
+// RoomPlayer is something that makes sound in a room.
+type RoomPlayer struct {
+	ID        string // what it calls itself: an address of its network card, or a random name it keeps
+	Name      string
+	Kind      string // "snapcast"
+	Room      ID
+	Connected bool
+	Address   string // where it connected from
+	Volume    int    // 0 to 100
+	Muted     bool
+	Latency   time.Duration // what it takes from the stamp to the sound, besides what it knows itself; 0 to 10 s, or less than 0
+	Seen      time.Time     // when it was last connected
+}
+
+// RoomPlay is what a room is to play.
+type RoomPlay struct {
+	Tracks   []ID
+	Current  int
+	Position time.Duration
+	Paused   bool
+}
+
+// RoomChange changes what is not nil.
+type RoomChange struct {
+	Name   *string
+	Volume *int
+	Muted  *bool
+	Repeat *Repeat
+}
+
+// RoomPlayerChange changes what is not nil.
+type RoomPlayerChange struct {
+	Name    *string
+	Room    *ID
+	Volume  *int
+	Muted   *bool
+	Latency *time.Duration
+}
+
+// Rooms plays music in step. Everybody who may stream may use every room: a room belongs to a household, not to a person.
+// What does not exist is KindNotFound, a value out of its range KindInvalid. What is acknowledged outlives the process.
+type Rooms interface {
+	Rooms(ctx context.Context, v Viewer) ([]Room, error)
+	Room(ctx context.Context, v Viewer, id ID) (Room, error)
+	CreateRoom(ctx context.Context, v Viewer, name string) (Room, error)
+	ChangeRoom(ctx context.Context, v Viewer, id ID, c RoomChange) (Room, error)
+	// DeleteRoom moves its players to the first of the other rooms; the last room is KindConflict.
+	DeleteRoom(ctx context.Context, v Viewer, id ID) error
+	// PlayRoom replaces the room's queue. Tracks are heard by everybody there, so v must see them: others are KindNotFound.
+	PlayRoom(ctx context.Context, v Viewer, id ID, p RoomPlay) (Room, error)
+	// PauseRoom and ResumeRoom are no error where there is nothing to do.
+	PauseRoom(ctx context.Context, v Viewer, id ID) (Room, error)
+	ResumeRoom(ctx context.Context, v Viewer, id ID) (Room, error)
+	// SeekRoom goes to a place in an entry of the queue, playing or not as before.
+	SeekRoom(ctx context.Context, v Viewer, id ID, current int, position time.Duration) (Room, error)
+	// AppendRoom adds to the end of the queue.
+	AppendRoom(ctx context.Context, v Viewer, id ID, tracks []ID) (Room, error)
+	ChangeRoomPlayer(ctx context.Context, v Viewer, player string, c RoomPlayerChange) (RoomPlayer, error)
+	// ForgetRoomPlayer removes one that is not connected; KindConflict for one that is.
+	ForgetRoomPlayer(ctx context.Context, v Viewer, player string) error
+}

@@ -1,0 +1,132 @@
+package rooms
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"tutti"
+)
+
+// Every room plays in one format, so that tracks follow one another without a gap whatever they are made of, and every
+// protocol can carry it.
+const (
+	// Rate is in samples a second, per channel.
+	Rate = 48000
+	// Channels of a sample.
+	Channels = 2
+	// BitDepth of a sample of one channel.
+	BitDepth = 16
+	// FrameSize is the bytes of one sample of all channels: little-endian, interleaved.
+	FrameSize = Channels * BitDepth / 8
+)
+
+// profile is what the track cache is asked for. It makes each track's once, and gives any part of it from then on.
+var profile = tutti.Profile{Format: "wav", Rate: Rate, Channels: Channels, BitDepth: BitDepth}
+
+// recording is a track's sound, opened.
+type recording struct {
+	object tutti.Object
+	start  int64 // of the samples in the file
+	track  tutti.Track
+}
+
+// open plans and opens a track for a listener.
+func (h *House) open(ctx context.Context, v tutti.Viewer, id tutti.ID) (*recording, error) {
+	plan, err := h.c.Planner.Plan(ctx, tutti.PlanRequest{Viewer: v, Track: id, Want: tutti.Want{Exact: &profile}})
+	if err != nil {
+		return nil, err
+	}
+	object, err := h.c.Source.Open(ctx, plan.Ref)
+	if err != nil {
+		return nil, err
+	}
+	start, err := samplesStart(ctx, object)
+	if err != nil {
+		return nil, errors.Join(err, object.Close())
+	}
+	return &recording{object, start, plan.Track}, nil
+}
+
+// maxHeader is more than any header of the files that are made for us takes.
+const maxHeader = 4096
+
+// samplesStart finds the samples of a WAVE file (RIFF: "Multimedia Programming Interface and Data Specifications 1.0",
+// 1991) and makes sure of their format.
+func samplesStart(ctx context.Context, o tutti.Object) (int64, error) {
+	const op = "rooms.open"
+	var header bytes.Buffer
+	if _, err := o.CopyRange(ctx, &header, 0, maxHeader); err != nil && !errors.Is(err, io.EOF) {
+		return 0, tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	start, err := parseHeader(header.Bytes())
+	if err != nil {
+		return 0, tutti.Errorf(tutti.KindInternal, op, "the sound that was made is no WAVE file: %v", err)
+	}
+	return start, nil
+}
+
+// parseHeader returns where the samples begin.
+func parseHeader(b []byte) (int64, error) {
+	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
+		return 0, errors.New("it does not begin as one")
+	}
+	known := false
+	for at := 12; at+8 <= len(b); {
+		size := int64(binary.LittleEndian.Uint32(b[at+4:]))
+		body := b[at+8:]
+		switch string(b[at : at+4]) {
+		case "fmt ":
+			if size < 16 || len(body) < 16 {
+				return 0, errors.New("its format is cut short")
+			}
+			channels, rate, depth := binary.LittleEndian.Uint16(body[2:]), binary.LittleEndian.Uint32(body[4:]), binary.LittleEndian.Uint16(body[14:])
+			if channels != Channels || rate != Rate || depth != BitDepth {
+				return 0, fmt.Errorf("it has %d channels of %d bits at %d Hz", channels, depth, rate)
+			}
+			known = true
+		case "data":
+			if !known {
+				return 0, errors.New("its samples come before their format")
+			}
+			return int64(at + 8), nil
+		}
+		next := int64(at) + 8 + size + size&1
+		if next > int64(len(b)) {
+			break
+		}
+		at = int(next)
+	}
+	return 0, errors.New("its samples are not found")
+}
+
+// read fills as much of p as the track has from a sample on: whole samples, fewer than asked for only at its end. It waits
+// for what is still being made.
+func (r *recording) read(ctx context.Context, p []byte, sample int64) (int, error) {
+	w := &filler{p: p}
+	_, err := r.object.CopyRange(ctx, w, r.start+sample*FrameSize, int64(len(p)))
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, err
+	}
+	return w.n - w.n%FrameSize, nil
+}
+
+func (r *recording) close() error { return r.object.Close() }
+
+// filler is a writer into a slice.
+type filler struct {
+	p []byte
+	n int
+}
+
+func (f *filler) Write(b []byte) (int, error) {
+	n := copy(f.p[f.n:], b)
+	f.n += n
+	if n < len(b) {
+		return n, io.ErrShortWrite
+	}
+	return n, nil
+}
