@@ -16,6 +16,7 @@ const (
 	PrefixPlaylist = "pl-"
 	PrefixShare    = "sh-"
 	PrefixStation  = "rs-"
+	PrefixRoom     = "ro-"
 	PrefixUser     = "us-"
 )
 

@@ -82,7 +82,6 @@ const (
 	partition    = "rooms"
 	roomPrefix   = "room#"
 	playerPrefix = "player#"
-	idPrefix     = "ro"
 
 	maxRooms   = 64
 	maxPlayers = 512
@@ -309,7 +308,7 @@ func (h *House) create(ctx context.Context, name string) (tutti.Room, error) {
 	for _, v := range b {
 		n = n<<8 | uint64(v)
 	}
-	r := h.newRoom(record{ID: tutti.NewID(idPrefix, n), Name: name, Current: -1, Repeat: tutti.RepeatOff, Volume: 100, All: true})
+	r := h.newRoom(record{ID: tutti.NewID(tutti.PrefixRoom, n), Name: name, Current: -1, Repeat: tutti.RepeatOff, Volume: 100, All: true})
 	if err := h.save(ctx, r); err != nil {
 		return tutti.Room{}, err
 	}

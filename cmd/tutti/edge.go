@@ -46,11 +46,17 @@ func (n *node) makeEdge(ctx context.Context) error {
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger,
 		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: s.Scan.IgnoredArticles,
 	})
-	native := api.New(api.Config{
+	config := api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
 		Radio:   radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
 		Version: version,
-	})
+	}
+	if n.rooms != nil {
+		config.Rooms = n.rooms
+		if err := n.makeControl(ctx, config); err != nil {
+			return err
+		}
+	}
 	certificate, err := loadTLS(s.HTTP)
 	if err == nil && certificate == nil {
 		certificate, err = s.memberTLS() // nginx comes as a member does
@@ -60,7 +66,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	}
 	return n.makeServer([]delivery.Mount{
 		{Path: "/rest/", Name: "subsonic", Handler: rest, AnyOrigin: true, MaxBody: 8 << 20}, // play queues of 100,000 songs
-		{Path: api.Prefix, Name: "api", Handler: native},
+		{Path: api.Prefix, Name: "api", Handler: api.New(config)},
 		share,
 		{Path: "/", Name: "page", Handler: page, CSP: delivery.CSPPage},
 	}, certificate)

@@ -32,6 +32,7 @@ type program struct {
 	Doctor     doctorCmd                 `cmd:"" help:"Say what is wrong with this installation and how to mend it."`
 	User       userCmd                   `cmd:"" help:"List, make, change and remove accounts."`
 	Time       clockCmd                  `cmd:"" name:"clock" help:"Say how good this server's time is, and where it comes from."`
+	Room       roomCmd                   `cmd:"" help:"Play music on several players in step: list rooms, play, pause, seek, set volumes, move players."`
 	Backup     backupCmd                 `cmd:"" help:"Write a consistent copy of the data folder, also while the server runs."`
 	Restore    restoreCmd                `cmd:"" help:"Put a backup back; what it replaces is kept beside it."`
 	Demo       demoCmd                   `cmd:"" help:"Compose a small demo album into a folder."`
@@ -100,7 +101,7 @@ func newParser(p *program, std *streams) (*kong.Kong, error) {
 		p,
 		kong.Name("tutti"),
 		kong.Description(description),
-		kong.Vars{"data": defaultData(), "roles": strings.Join(roles, ",")},
+		kong.Vars{"data": defaultData(), "snapcast": defaultSnapcast, "roles": strings.Join(roles, ",")},
 		kong.Writers(std.out, std.err),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: true}),

@@ -28,6 +28,7 @@ import (
 	"tutti/origin/s3"
 	"tutti/peer"
 	"tutti/peer/members"
+	"tutti/rooms"
 	"tutti/store"
 	"tutti/store/dynamo"
 	"tutti/store/sqlite"
@@ -60,6 +61,8 @@ type node struct {
 	ownCatalog *catalog.Catalog
 	scanner    *scan.Scanner
 
+	rooms *rooms.House // nil where there are none
+
 	metrics *delivery.Metrics
 	tracing *tracing
 	server  *delivery.Server
@@ -79,7 +82,7 @@ type part struct {
 // architecture says what there is and what stands on what. A role is a part like any other, and says of each service
 // whether it is here or with other members of the fleet. Two shapes only: all in one process, or one each.
 var architecture = map[string]part{
-	"all":        {[]string{"trackcache here", "accounts", "catalog here", "edge"}, nil},
+	"all":        {[]string{"trackcache here", "accounts", "catalog here", "rooms", "edge"}, nil},
 	"delivery":   {[]string{"trackcache there", "catalog there", "edge"}, nil},
 	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
@@ -91,6 +94,7 @@ var architecture = map[string]part{
 	"edge":             {[]string{"store", "accounts"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 
+	"rooms":    {[]string{"catalog here"}, (*node).makeRooms},
 	"fleet":    {[]string{"store"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
 	"origin":   {[]string{"store"}, (*node).makeOrigin},

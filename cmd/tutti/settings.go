@@ -36,6 +36,8 @@ type settings struct {
 	Store storeAddress  `help:"Where the shared state lies: sqlite (in the data folder), dynamodb://TABLE?region=…, or http://HOST:PORT of a catalogue process that shares its own." default:"sqlite" env:"TUTTI_STORE" placeholder:"ADDRESS" group:"Fleet"`
 	Fleet fleetSettings `embed:"" prefix:"fleet-" group:"Fleet"`
 
+	Snapcast string `help:"Address on which Snapcast clients join rooms; off for none." default:"${snapcast}" env:"TUTTI_SNAPCAST" placeholder:"HOST:PORT" group:"Rooms"`
+
 	Clock clockSettings `embed:"" prefix:"clock-" group:"Clock"`
 
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`

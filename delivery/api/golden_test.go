@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"tutti/rooms"
 )
 
 // chance replaces what differs from run to run: random ids and secrets.
@@ -22,8 +24,9 @@ var chance = []struct {
 }{
 	{regexp.MustCompile(`"(secret)": "[^"]+"`), `"$1": "(chance)"`},
 	{regexp.MustCompile(`/share/[^"]+"`), `/share/(chance)"`},
-	{regexp.MustCompile(`"(id|mine)": "(us-|pl-|sh-|rs-)\w+"`), `"$1": "$2(chance)"`},
+	{regexp.MustCompile(`"(id|mine)": "(us-|pl-|sh-|rs-|ro-)\w+"`), `"$1": "$2(chance)"`},
 	{regexp.MustCompile(`"id": "[^"-]{2}[^"-][^"]*"`), `"id": "(chance)"`},
+	{regexp.MustCompile(`"room": "ro-\w+"`), `"room": "ro-(chance)"`},
 	{regexp.MustCompile(`"requestId": "[^"]+"`), `"requestId": "(chance)"`},
 }
 
@@ -37,6 +40,10 @@ func TestAnswers(t *testing.T) {
 	h.key(admin)
 	h.key(listener)
 	h.clock.Advance(time.Minute)
+
+	seat, err := h.rooms.Sit(t.Context(), rooms.Arrival{ID: "radio-1", Name: "Radio", Kind: "snapcast", Address: "192.0.2.9"})
+	must(t, err)
+	seat.Leave()
 
 	made := map[string]string{} // ids that the server chose, for the requests that follow
 	for _, step := range []struct {
@@ -124,6 +131,23 @@ func TestAnswers(t *testing.T) {
 		{user: admin, line: "PUT shares/sh-0000000000099", body: `{}`, name: "updateShare-none"},
 		{user: admin, line: "GET shares"},
 		{user: admin, line: "DELETE shares/$share"},
+		{user: listener, line: "GET rooms", keep: "room"},
+		{user: listener, line: "POST rooms", body: `{"name":"Kitchen"}`, keep: "kitchen"},
+		{user: listener, line: "POST rooms", body: `{"name":"kitchen"}`, name: "createRoom-taken"},
+		{user: listener, line: "PUT rooms/$kitchen", body: `{"name":"Bath","volume":40,"repeat":"all"}`},
+		{user: listener, line: "PUT rooms/$kitchen", body: `{"volume":101}`, name: "changeRoom-volume"},
+		{user: listener, line: "PUT rooms/$kitchen/queue", body: `{"tracks":["` + string(waltz) + `","` + string(solo) + `"],"current":1,"positionMs":2500,"paused":true}`},
+		{user: listener, line: "PUT rooms/$kitchen/queue", body: `{"tracks":["tr-0000000000099"]}`, name: "playRoom-none"},
+		{user: listener, line: "POST rooms/$kitchen/queue", body: `{"tracks":["` + string(polka) + `"]}`},
+		{user: listener, line: "PUT rooms/$kitchen/place", body: `{"current":2,"positionMs":1000}`},
+		{user: listener, line: "POST rooms/$kitchen/pause"},
+		{user: listener, line: "POST rooms/$room/resume"},
+		{user: listener, line: "PUT room-players/radio-1", body: `{"name":"Kitchen radio","room":"$kitchen","volume":80,"latencyMs":-20}`},
+		{user: listener, line: "PUT room-players/nobody", body: `{"volume":1}`, name: "changeRoomPlayer-none"},
+		{user: listener, line: "GET rooms/$kitchen"},
+		{user: listener, line: "DELETE rooms/$kitchen"},
+		{user: listener, line: "DELETE rooms/$room", name: "deleteRoom-last"},
+		{user: listener, line: "DELETE room-players/radio-1"},
 		{user: admin, line: "GET scan"},
 		{user: admin, line: "POST nothing", body: `{}`, name: "no-such-address"},
 		{user: admin, line: "PATCH albums", body: `{}`, name: "no-such-method"},
@@ -132,8 +156,10 @@ func TestAnswers(t *testing.T) {
 		{line: "GET openapi.json"},
 		{line: "DELETE session"},
 	} {
-		line := regexp.MustCompile(`\$\w+`).ReplaceAllStringFunc(step.line, func(v string) string { return made[v[1:]] })
-		w := h.ask(step.user, line, step.body)
+		fill := func(s string) string {
+			return regexp.MustCompile(`\$[a-z]+`).ReplaceAllStringFunc(s, func(v string) string { return made[v[1:]] })
+		}
+		w := h.ask(step.user, fill(step.line), fill(step.body))
 		id := rules.check(t, step.line, w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
 		if step.keep != "" {
 			var v struct {

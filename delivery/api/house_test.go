@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"net/http"
@@ -25,6 +26,7 @@ import (
 	"tutti/delivery/accounts"
 	"tutti/delivery/radio"
 	folders "tutti/origin/folder"
+	"tutti/rooms"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
 )
@@ -46,6 +48,7 @@ type house struct {
 	clock    *clock.Fake
 	accounts *accounts.Accounts
 	catalog  *catalog.Catalog
+	rooms    *rooms.House
 	keys     map[string]string // app keys by user
 	music    string
 }
@@ -88,13 +91,17 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 			return scan.New(scan.Config{Origin: origin, Book: book, Clock: scanning, Logger: quiet, Workers: 1})
 		},
 	}))(t)
+	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, Clock: h.clock, Logger: quiet}))(t)
 	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
+	done := make(chan error, 2)
 	go func() { done <- h.catalog.Run(running) }()
+	go func() { done <- h.rooms.Run(running) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-done; err != nil && running.Err() == nil {
-			t.Error(err)
+		for range 2 {
+			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
 		}
 		must(t, cache.Close())
 		must(t, st.Close())
@@ -103,7 +110,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 		Catalog: h.catalog, Cache: cache, Clock: clock.System, Logger: quiet, Metrics: delivery.NewMetrics(prometheus.NewRegistry()),
 	})
 	h.handler = New(Config{
-		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Clock: h.clock,
+		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})
 	return h

@@ -367,6 +367,10 @@ export interface NewPassword {
   password: string;
 }
 
+export interface NewRoom {
+  name: string;
+}
+
 export interface NewShare {
   /** Tracks, albums or playlists, by id. */
   entries: string[];
@@ -572,6 +576,90 @@ export interface Report {
   rate?: number;
   /** The app's name. */
   player?: string;
+}
+
+export interface Room {
+  id: string;
+  name: string;
+  playing: boolean;
+  /** The queue. Tracks that the asker may not see are left out. */
+  tracks: Track[];
+  /** Which of them plays, from 0; -1 for an empty queue, and for a track that the asker may not see. */
+  current: number;
+  /** In the current track, of what is heard at this moment. */
+  positionMs: number;
+  /** off, all or one. */
+  repeat: string;
+  /** 0 to 100; every player's own volume is a part of it. */
+  volume: number;
+  muted?: boolean;
+  /** Why it does not play, for a person. */
+  problem?: string;
+  players: RoomPlayer[];
+}
+
+export interface RoomAppend {
+  /** By id. */
+  tracks: string[];
+}
+
+export interface RoomChange {
+  name?: string;
+  /** 0 to 100. */
+  volume?: number;
+  muted?: boolean;
+  /** off, all or one. */
+  repeat?: string;
+}
+
+export interface RoomItems {
+  items: Room[];
+}
+
+export interface RoomPlace {
+  /** Which track of the queue, from 0. */
+  current: number;
+  positionMs: number;
+}
+
+export interface RoomPlay {
+  /** By id, up to 5,000. */
+  tracks: string[];
+  /** Which of them to begin with, from 0. */
+  current?: number;
+  positionMs?: number;
+  /** Do not begin to play. */
+  paused?: boolean;
+}
+
+export interface RoomPlayer {
+  /** What the player calls itself. */
+  id: string;
+  name: string;
+  /** snapcast. */
+  kind: string;
+  room: string;
+  connected?: boolean;
+  /** Where it connected from. */
+  address: string;
+  /** 0 to 100. */
+  volume: number;
+  muted?: boolean;
+  /** What the player takes to make sound, besides what it knows itself: -10,000 to 10,000. */
+  latencyMs: number;
+  /** When it was last connected. */
+  seen?: string;
+}
+
+export interface RoomPlayerChange {
+  name?: string;
+  /** The room to move it to. */
+  room?: string;
+  /** 0 to 100. */
+  volume?: number;
+  muted?: boolean;
+  /** -10,000 to 10,000. */
+  latencyMs?: number;
 }
 
 export interface ScanRequest {
