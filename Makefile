@@ -75,7 +75,7 @@ page: bin/tutti ## the page's own tests, in Chromium against the real binary
 	@cd web && npm run --silent test:unit && npm run --silent test:e2e
 
 e2e: bin/tutti ## real clients against the real binary
-	@./need.sh $(TEST_NEEDS) mpv=mpv node=nodejs chromium=chromium systemd-analyze=systemd strawberry=strawberry Xvfb=xvfb xdotool=xdotool dbus-run-session=dbus-daemon sqlite3=sqlite3 chronyd=chrony /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
+	@./need.sh $(TEST_NEEDS) mpv=mpv node=nodejs chromium=chromium systemd-analyze=systemd strawberry=strawberry Xvfb=xvfb xdotool=xdotool dbus-run-session=dbus-daemon sqlite3=sqlite3 chronyd=chrony snapclient=snapclient /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
 	@cd e2e/clients && [ -d node_modules/subsonic-api ] || npm ci --loglevel=error
 	TUTTI_BIN=$(CURDIR)/bin/tutti go test -count=1 -p 1 -timeout 20m ./e2e/... # one package at a time: they measure
 

@@ -63,10 +63,14 @@ func newProgram() *program {
 // kept is how long blocks are kept after they were heard, so that who is a moment behind finds them.
 const kept = 250 * time.Millisecond
 
-// add appends a block and forgets those that everybody has heard.
+// add appends a block and forgets those that everybody has heard. A program that has ended takes no more: whoever
+// ended it did not wait for the pump.
 func (p *program) add(at time.Time, samples []byte, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
 	for len(p.blocks) > 0 && p.blocks[0].at.Add(kept).Before(now) {
 		p.blocks = p.blocks[1:]
 		p.first++

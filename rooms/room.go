@@ -111,12 +111,12 @@ func (r *room) begin(after <-chan struct{}) {
 		if r.done != done {
 			return // somebody else has taken over
 		}
-		now := r.house.c.Clock.Now()
-		r.Current, r.Position = r.place(now)
+		told := ctx.Err() != nil
+		r.Current, r.Position = r.place(r.house.c.Clock.Now())
 		r.done, r.playing = nil, false
 		stop()
 		p.end()
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !told {
 			r.problem = tutti.Message(err)
 			r.house.c.Logger.Warn("a room stopped", "room", r.Name, "err", err)
 			r.replace()
