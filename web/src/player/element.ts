@@ -203,15 +203,8 @@ export function elementEngine(on: Listener): ElementEngine {
       apply();
     },
     levels: () => undefined,
-    unload() {
-      wanted = false;
-      next = undefined;
-      endless = false;
-      clearInterval(ramp);
-      live.audio.pause();
-      empty(live);
-      empty(spare);
-    },
+    unload,
+    dispose: unload,
     playLive(url) {
       wanted = false;
       live.audio.pause();
@@ -226,4 +219,14 @@ export function elementEngine(on: Listener): ElementEngine {
       void begin();
     },
   };
+
+  function unload(): void {
+    wanted = false;
+    next = undefined;
+    endless = false;
+    clearInterval(ramp);
+    live.audio.pause();
+    empty(live);
+    empty(spare);
+  }
 }

@@ -50,6 +50,8 @@ export interface Engine {
   setSpeed(speed: number): void;
   /** The spectrum of this moment, 0 to 255 a band from low to high; undefined where nothing sounds or it cannot be told. */
   levels(): Uint8Array | undefined;
-  /** Stops and lets go of everything. */
+  /** Stops and lets go of what it plays. */
   unload(): void;
+  /** Ends it for good. */
+  dispose(): void;
 }

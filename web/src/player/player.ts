@@ -601,6 +601,9 @@ export function createPlayer() {
       set("queue", { ...empty });
       set("sleep", undefined);
       start(false);
+      graph?.dispose();
+      graph = undefined;
+      engine = element;
     },
     save,
   };

@@ -49,7 +49,8 @@ export function graphEngine(on: Listener): Engine {
 
   worker.onmessage = (event: MessageEvent<FromWorker>) => heard(event.data);
   worker.onerror = () => now !== undefined && on.failed(now.item.key, "format");
-  document.addEventListener("visibilitychange", () => now?.output.say({ do: "every", seconds: every() }));
+  const seen = () => now?.output.say({ do: "every", seconds: every() });
+  document.addEventListener("visibilitychange", seen);
   const every = () => (document.hidden ? hiddenEvery : seenEvery);
 
   function shapeOf(item: Item): { sampleRate: number; channels: number } {
@@ -293,14 +294,24 @@ export function graphEngine(on: Listener): Engine {
     // Other speeds are the elements', which keep the pitch.
     setSpeed: () => undefined,
     levels: () => (now === undefined ? undefined : now.output.levels()),
-    unload() {
-      wanted = false;
-      silence.pause();
-      tell({ do: "stop" });
-      if (next !== undefined && next.output !== now?.output) close(next.output);
-      if (now !== undefined) close(now.output);
-      now = next = undefined;
-      told = { ms: 0, at: 0, bufferedMs: 0 };
+    unload,
+    dispose() {
+      unload();
+      if (warm !== undefined) close(warm);
+      for (const g of gestures) removeEventListener(g, warmUp, true);
+      document.removeEventListener("visibilitychange", seen);
+      silence.dispose();
+      worker.terminate();
     },
   };
+
+  function unload(): void {
+    wanted = false;
+    silence.pause();
+    tell({ do: "stop" });
+    if (next !== undefined && next.output !== now?.output) close(next.output);
+    if (now !== undefined) close(now.output);
+    now = next = undefined;
+    told = { ms: 0, at: 0, bufferedMs: 0 };
+  }
 }

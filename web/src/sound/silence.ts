@@ -6,6 +6,7 @@
 export interface Silence {
   play(): void;
   pause(): void;
+  dispose(): void;
 }
 
 const rate = 8_000;
@@ -36,7 +37,8 @@ export function silentWav(): Uint8Array<ArrayBuffer> {
 export function makeSilence(onInterrupted: () => void): Silence {
   const audio = new Audio();
   audio.loop = true;
-  audio.src = URL.createObjectURL(new Blob([silentWav()], { type: "audio/wav" }));
+  const url = URL.createObjectURL(new Blob([silentWav()], { type: "audio/wav" }));
+  audio.src = url;
   let wanted = false;
   audio.addEventListener("pause", () => {
     if (!wanted) return;
@@ -52,6 +54,12 @@ export function makeSilence(onInterrupted: () => void): Silence {
     pause() {
       wanted = false;
       audio.pause();
+    },
+    dispose() {
+      wanted = false;
+      audio.removeAttribute("src");
+      audio.load();
+      URL.revokeObjectURL(url);
     },
   };
 }
