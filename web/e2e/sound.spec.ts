@@ -79,6 +79,10 @@ function tap(): void {
         connect.call(node, to);
       });
       recording.catch(() => undefined); // the page may close it before
+      // What plays is loaded when what records is in place.
+      const { audioWorklet } = context;
+      const load = audioWorklet.addModule.bind(audioWorklet);
+      audioWorklet.addModule = (url) => recording.then(() => load(url));
     }
     return connect.call(this, to, ...rest);
   } as typeof AudioNode.prototype.connect;
