@@ -101,7 +101,7 @@ func TestVisitsKept(t *testing.T) {
 		a.link.back()
 		f.within(11*time.Second, "those meanwhile are counted", func() bool { return counted() == 50 })
 		visit(a)
-		f.within(time.Second, "a visit is counted", func() bool { return counted() == 51 })
+		f.within(2*time.Second, "a visit is counted", func() bool { return counted() == 51 })
 		visit(a) // within a second of the write
 		a.stop(t)
 		if n := counted(); n != 52 {
