@@ -340,18 +340,20 @@ func (d *Disciplined) State() State {
 	return s
 }
 
-// take adds what a source answered and sets the clock by it. trouble says why there is nothing, or not all.
-func (d *Disciplined) take(n int, asked int, answers []Exchange, trouble string) {
+// take adds what a source answered and sets the clock by it. epoch is how often the machine had been suspended when the
+// first question was asked; trouble says why there is nothing, or not all.
+func (d *Disciplined) take(n int, epoch int64, asked int, answers []Exchange, trouble string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := d.sources[n]
 	f.asked += int64(asked)
 	f.trouble = trouble
-	now := d.c.Oscillator.Elapsed().Seconds()
-	if b, ok := d.c.Oscillator.(interface{ Breaks() int64 }); ok && b.Breaks() != d.breaks {
-		d.breaks = b.Breaks()
-		d.forget()
+	d.woke()
+	if epoch != d.breaks {
+		answers = nil // their timestamps lie on either side of a suspension
 	}
+	now := d.c.Oscillator.Elapsed().Seconds()
+	d.leapSecond(now)
 	before, foreseen := f.filter.estimate(now)
 	fresh := 0
 	for _, e := range answers {
@@ -371,8 +373,19 @@ func (d *Disciplined) take(n int, asked int, answers []Exchange, trouble string)
 	} else if !f.gone && f.heard >= 0 {
 		f.poll = min(max(f.poll, f.minPoll)+1, f.maxPoll) // who does not answer is asked less
 	}
-	d.leapSecond(now)
 	d.update(now)
+}
+
+// woke starts anew where the machine was suspended since the last call. The caller holds mu.
+func (d *Disciplined) woke() {
+	b, ok := d.c.Oscillator.(interface{ Breaks() int64 })
+	if !ok {
+		return
+	}
+	if n := b.Breaks(); n != d.breaks {
+		d.breaks = n
+		d.forget()
+	}
 }
 
 // kissed does what a kiss-o'-death asks for (RFC 5905 §7.4).
@@ -420,6 +433,9 @@ func (d *Disciplined) forget() {
 	}
 	d.set = false
 	d.clash = -1
+	v := *d.view.Load()
+	v.candidates, v.prior, v.status, v.reason = nil, nil, Unsynchronised, "the machine was suspended, and nobody has been heard since"
+	d.view.Store(&v)
 }
 
 // leapSecond follows the announcement of the majority, and takes the second in or out of everything that was

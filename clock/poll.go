@@ -21,7 +21,7 @@ func (d *Disciplined) Run(ctx context.Context) error {
 	for n := range d.sources {
 		g.Go(func() error {
 			for ctx.Err() == nil {
-				if wait(ctx, d.ask(ctx, n, wait)) != nil {
+				if d.rest(ctx, d.ask(ctx, n, wait)) != nil {
 					break
 				}
 			}
@@ -31,10 +31,37 @@ func (d *Disciplined) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// glance is how often who waits looks whether the machine was suspended meanwhile, and then waits no longer.
+const glance = time.Minute
+
+// rest waits until it is time to ask again.
+func (d *Disciplined) rest(ctx context.Context, t time.Duration) error {
+	d.mu.Lock()
+	epoch := d.breaks
+	d.mu.Unlock()
+	for t > 0 {
+		step := min(t, glance)
+		if err := Sleep(ctx, d.c.Timers, step); err != nil {
+			return err
+		}
+		t -= step
+		d.mu.Lock()
+		d.woke()
+		slept := d.breaks != epoch
+		d.mu.Unlock()
+		if slept {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
 // ask asks one source a burst of questions and returns when to ask it again.
 func (d *Disciplined) ask(ctx context.Context, n int, wait func(context.Context, time.Duration) error) time.Duration {
 	d.mu.Lock()
 	f := d.sources[n]
+	d.woke()
+	epoch := d.breaks
 	gone, questions, interval := f.gone, f.pace.Burst, time.Duration(1<<f.poll)*time.Second
 	if f.poll < f.minPoll {
 		questions = f.pace.Learning
@@ -70,7 +97,7 @@ func (d *Disciplined) ask(ctx context.Context, n int, wait func(context.Context,
 			break
 		}
 	}
-	d.take(n, asked, answers, trouble)
+	d.take(n, epoch, asked, answers, trouble)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return time.Duration(1<<f.poll) * time.Second

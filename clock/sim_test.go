@@ -19,6 +19,17 @@ type world struct {
 	d     *Disciplined
 	hosts []*host
 	next  []float64
+	naps  int64 // suspensions that the oscillator has noticed
+}
+
+// Breaks makes world an oscillator that knows of suspensions.
+func (w *world) Breaks() int64 { return w.naps }
+
+// suspend lets time pass while the oscillator stands, which finds out roughly when it is asked next.
+func (w *world) suspend(seconds, error float64) {
+	w.now += seconds
+	w.shown += seconds + error
+	w.naps++
 }
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -340,6 +351,27 @@ func TestNeverBackwardsAndNeverFasterThanAllowed(t *testing.T) {
 			}
 			last, lastAt = now, w.now
 		})
+	}
+}
+
+// TestSuspension: after the machine was suspended the clock knows that it knows nothing, until the servers have told it
+// again; and then it is right.
+func TestSuspension(t *testing.T) {
+	w := newWorld(12, constant(30), Config{}, &host{name: "lan", base: 100e-6, jitter: 20e-6})
+	w.run(1800, 1, nil)
+	w.suspend(8*3600, 0.4)
+	w.d.mu.Lock()
+	w.d.woke()
+	w.d.mu.Unlock()
+	if s := w.d.State(); s.Status != Unsynchronised || s.Bound != Unbounded {
+		t.Errorf("right after: %s, bound %v", s.Status, s.Bound)
+	}
+	w.run(w.now+120, 1, nil)
+	// What was shown before it is not taken back, but slewed over.
+	w.run(w.now+1200, 1, nil)
+	wrong, _, held := w.off()
+	if s := w.d.State(); s.Status != Synchronised || !held || math.Abs(wrong) > 20e3 {
+		t.Errorf("later: %s (%s), %.1f µs wrong, within its bound: %v", s.Status, s.Reason, wrong/1e3, held)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"tutti"
@@ -20,6 +19,8 @@ const (
 	startDelay = 400 * time.Millisecond
 	// nearEnd is how long before its end the next track is opened, so that it is made when it is needed.
 	nearEnd = 15 * time.Second
+	// keeping is how long the store may take when nobody waits for it.
+	keeping = 5 * time.Second
 	// lateBy is how far behind a room may come before it starts a new program: the blocks until then would reach players
 	// too late.
 	lateBy = lead - 200*time.Millisecond
@@ -28,7 +29,6 @@ const (
 // room is a room at work. Its fields belong to House.mu, but for what run owns.
 type room struct {
 	record
-	version uint64 // of the stored record
 	house   *House
 	program *program
 	stop    context.CancelFunc
@@ -52,8 +52,8 @@ func (r *room) place(now time.Time) (current int, position time.Duration) {
 	if !r.playing || len(r.parts) == 0 {
 		return r.Current, r.Position
 	}
-	n := r.timeline.Sample(now)
 	p := r.parts[0]
+	n := max(r.timeline.Sample(now), p.first) // the first sample may still be to come
 	for _, next := range r.parts[1:] {
 		if next.first > n {
 			break
@@ -93,7 +93,7 @@ func (r *room) replace() {
 
 // begin starts a program at the record's place. The caller holds House.mu.
 func (r *room) begin(after <-chan struct{}) {
-	if r.Current < 0 || r.Current >= len(r.Tracks) {
+	if r.Current < 0 || r.Current >= len(r.Tracks) || r.house.running.Err() != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(r.house.running)
@@ -123,7 +123,11 @@ func (r *room) begin(after <-chan struct{}) {
 		} else if err == nil {
 			r.Current, r.Position = 0, 0 // the queue has been heard
 		}
-		r.house.changed()
+		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeping)
+		defer cancel()
+		if err := r.house.save(keep, r); err != nil {
+			r.house.c.Logger.Warn("a room's place could not be kept", "room", r.Name, "err", err)
+		}
 	})
 }
 
@@ -131,11 +135,19 @@ func (r *room) begin(after <-chan struct{}) {
 func (r *room) pump(ctx context.Context, p *program) (err error) {
 	c := r.house.c.Clock
 	r.house.mu.Lock()
+	if err := ctx.Err(); err != nil { // halted before it began, and the queue may be another by now
+		r.house.mu.Unlock()
+		return err
+	}
 	current, offset := r.Current, int64(r.Position)*Rate/int64(time.Second)
-	tracks, viewer := slices.Clone(r.Tracks), r.viewer()
+	first, user, name := r.Tracks[current], r.User, r.Name
 	r.house.mu.Unlock()
 
-	sound, err := r.house.open(ctx, viewer, tracks[current])
+	viewer, err := r.house.viewer(ctx, user)
+	if err != nil {
+		return err
+	}
+	sound, err := r.house.open(ctx, viewer, first)
 	if err != nil {
 		return err
 	}
@@ -149,6 +161,7 @@ func (r *room) pump(ctx context.Context, p *program) (err error) {
 	t := Timeline{First: 0, At: c.Now().Add(startDelay), Rate: Rate}
 	r.anchor(p, t, part{0, current, offset})
 	wanted := -1 // index of following
+	silent := 0  // tracks in a row that had no sample
 	for sample := int64(0); ; sample += blockSamples {
 		at := t.Time(sample)
 		switch ahead := at.Add(-lead).Sub(c.Now()); {
@@ -170,6 +183,11 @@ func (r *room) pump(ctx context.Context, p *program) (err error) {
 			offset += int64(n / FrameSize)
 			if filled == len(block) {
 				break
+			}
+			if silent++; n > 0 {
+				silent = 0
+			} else if silent > maxQueue {
+				return tutti.Errorf(tutti.KindInvalid, "rooms.pump", "nothing in the queue has any sound")
 			}
 			// The track is at its end: the next one follows in the same block.
 			next, more := r.following(current)
@@ -193,7 +211,7 @@ func (r *room) pump(ctx context.Context, p *program) (err error) {
 			if next, more := r.following(current); more {
 				if following, err = r.reopen(ctx, viewer, nil, next); err != nil {
 					// It is tried again when it is needed, and is a failure only then.
-					r.house.c.Logger.Warn("a room's next track cannot be opened yet", "room", r.Name, "err", err)
+					r.house.c.Logger.Warn("a room's next track cannot be opened yet", "room", name, "err", err)
 					following = nil
 				}
 				wanted = next
@@ -245,7 +263,6 @@ func (r *room) anchor(p *program, t Timeline, first part) {
 	defer r.house.mu.Unlock()
 	if r.program == p {
 		r.timeline, r.parts = t, []part{first}
-		r.house.changed()
 	}
 }
 
@@ -258,7 +275,6 @@ func (r *room) join(p *program, next part) {
 		if len(r.parts) > 16 { // a second holds no more tracks than that
 			r.parts = r.parts[1:]
 		}
-		r.house.changed()
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -29,8 +30,10 @@ type Config struct {
 	Planner tutti.Planner
 	Browser tutti.Browser
 	Source  tutti.Source // of the track cache
-	Clock   clock.Clock  // the disciplined one: players are stamped by it
-	Logger  *slog.Logger
+	// User returns an account: what may be heard in a room is what whoever chose it may see, at the time it is played.
+	User   func(ctx context.Context, id tutti.ID) (tutti.User, error)
+	Clock  clock.Clock // the disciplined one: players are stamped by it
+	Logger *slog.Logger
 }
 
 // House has all rooms and players. It implements tutti.Rooms. Run it; it stops playing when Run's context ends.
@@ -43,7 +46,6 @@ type House struct {
 	mu      sync.Mutex
 	rooms   []*room // in the order of their names
 	players map[string]*player
-	watch   chan struct{} // closed when anything has changed
 }
 
 // record is what is kept of a room.
@@ -56,10 +58,8 @@ type record struct {
 	Repeat   tutti.Repeat  `json:"repeat"`
 	Volume   int           `json:"volume"`
 	Muted    bool          `json:"muted"`
-	// Libraries is what whoever chose the music may see; nil is everything.
-	Libraries []string `json:"libraries"`
-	All       bool     `json:"all"`
-	User      tutti.ID `json:"user"`
+	// User is who chose the music; "" is whoever commands this machine.
+	User tutti.ID `json:"user"`
 }
 
 // player is what is kept of a player, and its seat while it is connected.
@@ -74,8 +74,7 @@ type player struct {
 	Latency time.Duration `json:"latency"`
 	Seen    time.Time     `json:"seen"`
 
-	version uint64
-	seat    *Seat
+	seat *Seat
 }
 
 const (
@@ -94,7 +93,7 @@ const (
 // New reads the rooms that there are, and makes one where there is none. The caller runs the House and closes the store
 // after it.
 func New(ctx context.Context, c Config) (*House, error) {
-	h := &House{c: c, players: map[string]*player{}, watch: make(chan struct{})}
+	h := &House{c: c, players: map[string]*player{}}
 	h.running, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.load(ctx); err != nil {
 		return nil, err
@@ -121,14 +120,12 @@ func (h *House) load(ctx context.Context) error {
 				if err := json.Unmarshal(item.Value, &r.record); err != nil {
 					return tutti.Errorf(tutti.KindInternal, op, "the record of room %s cannot be read: %v", item.SK, err)
 				}
-				r.version = item.Version
 				h.rooms = append(h.rooms, r)
 			case strings.HasPrefix(item.SK, playerPrefix):
 				p := &player{}
 				if err := json.Unmarshal(item.Value, p); err != nil {
 					return tutti.Errorf(tutti.KindInternal, op, "the record of player %s cannot be read: %v", item.SK, err)
 				}
-				p.version = item.Version
 				h.players[p.ID] = p
 			}
 		}
@@ -162,7 +159,7 @@ func (h *House) Run(ctx context.Context) error {
 	h.stop()
 	h.mu.Unlock()
 	h.pumps.Wait()
-	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeping)
 	defer cancel()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -174,26 +171,16 @@ func (h *House) Run(ctx context.Context) error {
 	return nil
 }
 
-// changed tells everybody who watches. The caller holds mu.
-func (h *House) changed() {
-	close(h.watch)
-	h.watch = make(chan struct{})
-}
-
-// Changed is closed when a room or player has changed since the call.
-func (h *House) Changed() <-chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.watch
-}
-
-// viewer is who the room's music was chosen by: they decide what may be heard there.
-func (r *room) viewer() tutti.Viewer {
-	v := tutti.Viewer{User: r.User, Libraries: r.Libraries}
-	if r.All {
-		v.Libraries = nil
+// viewer is what somebody may hear now.
+func (h *House) viewer(ctx context.Context, user tutti.ID) (tutti.Viewer, error) {
+	if user == "" {
+		return tutti.Viewer{Admin: true}, nil
 	}
-	return v
+	u, err := h.c.User(ctx, user)
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return tutti.Viewer{}, tutti.Errorf(tutti.KindForbidden, "rooms.viewer", "who chose this music has no account any more; choose again")
+	}
+	return u.Viewer(), err
 }
 
 // save writes a room's record. The caller holds mu.
@@ -202,12 +189,8 @@ func (h *House) save(ctx context.Context, r *room) error {
 	if err != nil {
 		return tutti.Errorf(tutti.KindInternal, "rooms.save", "%v", err)
 	}
-	version, err := h.c.Store.Put(ctx, store.Key{PK: partition, SK: roomPrefix + string(r.ID)}, value, time.Time{}, store.Always)
-	if err != nil {
-		return tutti.Wrap(tutti.KindOf(err), "rooms.save", err)
-	}
-	r.version = version
-	return nil
+	_, err = h.c.Store.Put(ctx, store.Key{PK: partition, SK: roomPrefix + string(r.ID)}, value, time.Time{}, store.Always)
+	return tutti.Wrap(tutti.KindOf(err), "rooms.save", err)
 }
 
 // savePlayer writes a player's record. The caller holds mu.
@@ -216,12 +199,8 @@ func (h *House) savePlayer(ctx context.Context, p *player) error {
 	if err != nil {
 		return tutti.Errorf(tutti.KindInternal, "rooms.savePlayer", "%v", err)
 	}
-	version, err := h.c.Store.Put(ctx, store.Key{PK: partition, SK: playerPrefix + p.ID}, value, time.Time{}, store.Always)
-	if err != nil {
-		return tutti.Wrap(tutti.KindOf(err), "rooms.savePlayer", err)
-	}
-	p.version = version
-	return nil
+	_, err = h.c.Store.Put(ctx, store.Key{PK: partition, SK: playerPrefix + p.ID}, value, time.Time{}, store.Always)
+	return tutti.Wrap(tutti.KindOf(err), "rooms.savePlayer", err)
 }
 
 func (h *House) find(op string, id tutti.ID) (*room, error) {
@@ -308,13 +287,12 @@ func (h *House) create(ctx context.Context, name string) (tutti.Room, error) {
 	for _, v := range b {
 		n = n<<8 | uint64(v)
 	}
-	r := h.newRoom(record{ID: tutti.NewID(tutti.PrefixRoom, n), Name: name, Current: -1, Repeat: tutti.RepeatOff, Volume: 100, All: true})
+	r := h.newRoom(record{ID: tutti.NewID(tutti.PrefixRoom, n), Name: name, Current: -1, Repeat: tutti.RepeatOff, Volume: 100})
 	if err := h.save(ctx, r); err != nil {
 		return tutti.Room{}, err
 	}
 	h.rooms = append(h.rooms, r)
 	h.sort()
-	h.changed()
 	return h.show(r), nil
 }
 
@@ -379,7 +357,6 @@ func (h *House) store(ctx context.Context, r *room, next record) (tutti.Room, er
 	}
 	h.sort()
 	h.settings(r.ID)
-	h.changed()
 	return h.show(r), nil
 }
 
@@ -412,13 +389,10 @@ func (h *House) DeleteRoom(ctx context.Context, _ tutti.Viewer, id tutti.ID) err
 	for _, p := range h.players {
 		if p.Room == id {
 			h.move(p, h.rooms[0])
-			if err := h.savePlayer(ctx, p); err != nil {
-				return err // the others are moved when they are next looked for
-			}
+			err = errors.Join(err, h.savePlayer(ctx, p)) // who could not be moved for good is moved again when it comes next
 		}
 	}
-	h.changed()
-	return nil
+	return err
 }
 
 // move puts a player into a room. The caller holds mu.
@@ -450,7 +424,7 @@ func (h *House) PlayRoom(ctx context.Context, v tutti.Viewer, id tutti.ID, p tut
 	after := r.halt(h.c.Clock.Now())
 	next := r.record
 	next.Tracks, next.Current, next.Position = slices.Clone(p.Tracks), p.Current, p.Position
-	next.User, next.Libraries, next.All = v.User, v.Libraries, v.Libraries == nil
+	next.User = v.User
 	if len(p.Tracks) == 0 {
 		next.Current, next.Position = -1, 0
 	}
@@ -460,7 +434,6 @@ func (h *House) PlayRoom(ctx context.Context, v tutti.Viewer, id tutti.ID, p tut
 	if !p.Paused {
 		r.begin(after)
 	}
-	h.changed()
 	return h.show(r), nil
 }
 
@@ -509,7 +482,6 @@ func (h *House) ResumeRoom(_ context.Context, _ tutti.Viewer, id tutti.ID) (tutt
 	}
 	if !r.playing {
 		r.begin(closed)
-		h.changed()
 	}
 	return h.show(r), nil
 }
@@ -535,7 +507,6 @@ func (h *House) SeekRoom(ctx context.Context, _ tutti.Viewer, id tutti.ID, curre
 	}
 	if was {
 		r.begin(after)
-		h.changed()
 	}
 	return h.show(r), nil
 }
@@ -558,8 +529,9 @@ func (h *House) AppendRoom(ctx context.Context, v tutti.Viewer, id tutti.ID, tra
 	}
 	if !r.playing {
 		next.Current = max(next.Current, 0)
-		// Somebody who sees less now decides what may be heard, unless nothing is added that the others could not see.
-		next.User, next.Libraries, next.All = v.User, v.Libraries, v.Libraries == nil
+	}
+	if len(r.Tracks) == 0 {
+		next.User = v.User
 	}
 	return h.store(ctx, r, next)
 }
@@ -599,6 +571,9 @@ func (h *House) ChangeRoomPlayer(ctx context.Context, _ tutti.Viewer, id string,
 	if err == nil && (p.Volume < 0 || p.Volume > 100 || p.Latency > maxLatency || p.Latency < -maxLatency) {
 		err = tutti.Errorf(tutti.KindInvalid, op, "a volume is from 0 to 100, a latency from -10 s to 10 s")
 	}
+	if err == nil && *p == before {
+		return p.show(), nil
+	}
 	if err == nil {
 		err = h.savePlayer(ctx, p)
 	}
@@ -612,7 +587,6 @@ func (h *House) ChangeRoomPlayer(ctx context.Context, _ tutti.Viewer, id string,
 		}
 		p.seat.tell()
 	}
-	h.changed()
 	return p.show(), nil
 }
 
@@ -632,6 +606,5 @@ func (h *House) ForgetRoomPlayer(ctx context.Context, _ tutti.Viewer, id string)
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	delete(h.players, id)
-	h.changed()
 	return nil
 }

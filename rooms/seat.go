@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tutti"
+	"tutti/store"
 )
 
 // Arrival is a player that connects.
@@ -41,8 +42,8 @@ func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 	defer h.mu.Unlock()
 	p := h.players[a.ID]
 	if p == nil {
-		if len(h.players) >= maxPlayers {
-			return nil, tutti.Errorf(tutti.KindExhausted, op, "there are %d players already; forget one first", maxPlayers)
+		if err := h.makeRoomForOne(ctx); err != nil {
+			return nil, err
 		}
 		p = &player{ID: a.ID, Name: name, Volume: 100}
 	}
@@ -61,8 +62,29 @@ func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 		close(p.seat.expelled)
 	}
 	p.seat = &Seat{house: h, player: p, room: r, moved: make(chan struct{}), told: make(chan struct{}), expelled: make(chan struct{})}
-	h.changed()
 	return p.seat, nil
+}
+
+// makeRoomForOne forgets who was away the longest where there are as many players as can be. The caller holds mu.
+func (h *House) makeRoomForOne(ctx context.Context) error {
+	const op = "rooms.Sit"
+	if len(h.players) < maxPlayers {
+		return nil
+	}
+	var oldest *player
+	for _, p := range h.players {
+		if p.seat == nil && (oldest == nil || p.Seen.Before(oldest.Seen)) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return tutti.Errorf(tutti.KindExhausted, op, "%d players are connected, and no more can be", maxPlayers)
+	}
+	if err := h.c.Store.Delete(ctx, store.Key{PK: partition, SK: playerPrefix + oldest.ID}, store.Always); err != nil {
+		return tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	delete(h.players, oldest.ID)
+	return nil
 }
 
 func goodPlayerID(id string) bool {
@@ -85,7 +107,6 @@ func (s *Seat) Leave() {
 	if s.player.seat == s {
 		s.player.seat = nil
 		s.player.Seen = h.c.Clock.Now().UTC()
-		h.changed()
 	}
 }
 
@@ -139,10 +160,23 @@ func (s *Seat) program() (*program, <-chan struct{}) {
 // Feed is the seat's way through its room's sound. One at a time.
 func (s *Seat) Feed(f Format) *Feed { return &Feed{seat: s, format: f} }
 
-// SetVolume takes a volume that was set at the player itself; nil leaves as it is.
+// SetVolume takes a volume that was set at the player itself, where people hear it with the room's taken in: what is
+// kept is the player's part. nil leaves as it is, and so does what the room alone decides.
 func (s *Seat) SetVolume(ctx context.Context, volume *int, muted *bool) error {
-	if _, err := s.house.ChangeRoomPlayer(ctx, tutti.Viewer{}, s.player.ID, tutti.RoomPlayerChange{Volume: volume, Muted: muted}); err != nil {
-		return err
+	s.house.mu.Lock()
+	whole, silenced := s.room.Volume, s.room.Muted
+	s.house.mu.Unlock()
+	if silenced {
+		muted = nil
 	}
-	return nil
+	if volume != nil && *volume >= 0 && *volume <= 100 {
+		if whole == 0 {
+			volume = nil
+		} else {
+			own := min(100, (*volume*100+whole/2)/whole)
+			volume = &own
+		}
+	}
+	_, err := s.house.ChangeRoomPlayer(ctx, tutti.Viewer{}, s.player.ID, tutti.RoomPlayerChange{Volume: volume, Muted: muted})
+	return err
 }

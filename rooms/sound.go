@@ -106,8 +106,11 @@ func parseHeader(b []byte) (int64, error) {
 // read fills as much of p as the track has from a sample on: whole samples, fewer than asked for only at its end. It waits
 // for what is still being made.
 func (r *recording) read(ctx context.Context, p []byte, sample int64) (int, error) {
-	w := &filler{p: p}
-	_, err := r.object.CopyRange(ctx, w, r.start+sample*FrameSize, int64(len(p)))
+	w, from := &filler{p: p}, r.start+sample*FrameSize
+	if size := r.object.Size(); size >= 0 && from >= size {
+		return 0, nil
+	}
+	_, err := r.object.CopyRange(ctx, w, from, int64(len(p)))
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0, err
 	}

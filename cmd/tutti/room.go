@@ -17,8 +17,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"tutti"
 	"tutti/delivery/api"
 	"tutti/rooms"
@@ -33,7 +31,7 @@ func (n *node) makeRooms(ctx context.Context) error {
 	if n.settings.fleet() {
 		return nil // a room is led by one process, and a fleet's do not agree on which
 	}
-	house, err := rooms.New(ctx, rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, Clock: n.clock, Logger: n.logger})
+	house, err := rooms.New(ctx, rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, User: n.accounts.UserByID, Clock: n.clock, Logger: n.logger})
 	if err != nil {
 		return err
 	}
@@ -43,7 +41,7 @@ func (n *node) makeRooms(ctx context.Context) error {
 	if address == noSnapcast {
 		return nil
 	}
-	server, err := snapcast.Listen(ctx, address, snapcast.Config{House: house, Clock: n.clock, Logger: n.logger})
+	server, err := snapcast.Listen(ctx, address, snapcast.Config{House: house, Clock: n.clock, Logger: n.logger, Format: rooms.Format(n.settings.SnapcastFormat)})
 	if err != nil {
 		if address != defaultSnapcast {
 			return err
@@ -57,7 +55,7 @@ func (n *node) makeRooms(ctx context.Context) error {
 
 const defaultSnapcast = "127.0.0.1:1704"
 
-// controlPath is the socket by which this machine's user commands a running server: whoever may read the data folder.
+// controlPath is the socket by which the user that the server runs as commands it, and nobody else.
 func controlPath(data string) string { return filepath.Join(data, "control.sock") }
 
 // makeControl lets commands such as `tutti room` reach the running server, with all rights.
@@ -68,7 +66,9 @@ func (n *node) makeControl(ctx context.Context, c api.Config) error {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
 	if err != nil {
-		return fmt.Errorf("make the control socket: %w", err)
+		// A path of more than 107 bytes, or a file system without sockets: music does not depend on it.
+		n.logger.Warn("tutti room will not reach this server", "err", err)
+		return nil
 	}
 	n.closers = append(n.closers, func() error {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
@@ -82,15 +82,11 @@ func (n *node) makeControl(ctx context.Context, c api.Config) error {
 	c.Door = trusting{c.Door}
 	server := &http.Server{Handler: api.New(c), ReadHeaderTimeout: 10 * time.Second}
 	n.runners = append(n.runners, func(ctx context.Context) error {
-		var g errgroup.Group
-		g.Go(func() error {
-			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-		<-ctx.Done()
-		return errors.Join(server.Close(), g.Wait())
+		defer context.AfterFunc(ctx, func() { _ = server.Close() })() // ends Serve; commands under way are told by their own context
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the control socket: %w", err)
+		}
+		return nil
 	})
 	return nil
 }
@@ -134,7 +130,7 @@ func (s *settings) control(ctx context.Context, method, path string, body, reply
 		return fmt.Errorf("no server runs on the data folder %s (--data names another): %w", s.Data, err)
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 16<<20))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 256<<20))
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,8 @@ type settings struct {
 
 	Snapcast string `help:"Address on which Snapcast clients join rooms; off for none." default:"${snapcast}" env:"TUTTI_SNAPCAST" placeholder:"HOST:PORT" group:"Rooms"`
 
+	SnapcastFormat string `help:"What Snapcast clients are sent: flac, which takes about half of the network that pcm does, or pcm, which costs the smallest of clients less." default:"flac" enum:"flac,pcm" env:"TUTTI_SNAPCAST_FORMAT" group:"Rooms"`
+
 	Clock clockSettings `embed:"" prefix:"clock-" group:"Clock"`
 
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`

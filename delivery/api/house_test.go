@@ -91,7 +91,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 			return scan.New(scan.Config{Origin: origin, Book: book, Clock: scanning, Logger: quiet, Workers: 1})
 		},
 	}))(t)
-	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, Clock: h.clock, Logger: quiet}))(t)
+	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, User: h.accounts.UserByID, Clock: h.clock, Logger: quiet}))(t)
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 2)
 	go func() { done <- h.catalog.Run(running) }()

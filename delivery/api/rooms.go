@@ -207,8 +207,34 @@ func (c *call) seekRoom(b roomPlace) (room, error) {
 		return room{}, err
 	}
 	return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
-		return h.SeekRoom(c.r.Context(), c.viewer, c.id(), b.Current, milliseconds(b.PositionMs))
+		r, err := h.Room(c.r.Context(), c.viewer, c.id())
+		if err != nil {
+			return tutti.Room{}, err
+		}
+		current, err := c.placeOf(r, b.Current)
+		if err != nil {
+			return tutti.Room{}, err
+		}
+		return h.SeekRoom(c.r.Context(), c.viewer, c.id(), current, milliseconds(b.PositionMs))
 	})
+}
+
+// placeOf turns an index into the tracks that the asker sees into one into all of them; -1 where there is none.
+func (c *call) placeOf(r tutti.Room, seen int) (int, error) {
+	known, err := c.tracksOf(c.r.Context(), r.Tracks)
+	if err != nil {
+		return 0, err
+	}
+	for i, id := range r.Tracks {
+		if _, ok := known[id]; !ok {
+			continue
+		}
+		if seen == 0 {
+			return i, nil
+		}
+		seen--
+	}
+	return -1, nil
 }
 
 func (c *call) pauseRoom() error {

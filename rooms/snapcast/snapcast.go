@@ -34,6 +34,10 @@ const (
 	stall = 5 * time.Second
 	// unsent bounds what may lie in the kernel unsent, so that an answer about the time does not wait behind sound.
 	unsent = 16 << 10
+	// breath is how long to wait after a connection that could not be taken.
+	breath = 100 * time.Millisecond
+	// maxShown bounds what is logged of what a client says of itself.
+	maxShown = 80
 	// maxClients bounds the connections.
 	maxClients = 256
 )
@@ -84,8 +88,15 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 			return nil
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return fmt.Errorf("take Snapcast clients: %w", err)
+		}
+		if err != nil { // such as too many open files, which passes
+			s.logger.Warn("a Snapcast client could not be taken", "err", err)
+			if clock.Sleep(ctx, s.clock, breath) != nil {
+				return nil
+			}
+			continue
 		}
 		select {
 		case places <- struct{}{}:
@@ -140,7 +151,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) (err error) {
 		return err
 	}
 	defer seat.Leave()
-	s.logger.Info("a Snapcast client joined", "name", g.HostName, "id", id, "from", host, "version", g.Version)
+	s.logger.Info("a Snapcast client joined", "name", g.HostName[:min(len(g.HostName), maxShown)], "id", id, "from", host, "version", g.Version[:min(len(g.Version), maxShown)])
 
 	c := &client{s: s, conn: conn, seat: seat, urgent: make(chan []byte, 8)}
 	var writer sync.WaitGroup

@@ -143,12 +143,14 @@ func TestAClientsHour(t *testing.T) {
 		}
 	}
 	// The device's own knob.
-	changed := house.Changed()
-	c.send(base{kind: clientInfo, id: 11}, counted([]byte(`{"volume":80,"muted":true}`)))
-	<-changed
+	c.send(base{kind: clientInfo, id: 11}, counted([]byte(`{"volume":40,"muted":true}`)))
+	m, body = c.read()
+	if got := settingsIn(t, m, body); got.Volume != 40 || !got.Muted {
+		t.Errorf("after the knob was turned, the client is told %+v", got)
+	}
 	all, err = house.Rooms(t.Context(), tutti.Viewer{})
 	must(t, err)
-	if p := all[0].Players[0]; p.Volume != 80 || !p.Muted {
+	if p := all[0].Players[0]; p.Volume != 80 || !p.Muted { // of a room at 50
 		t.Errorf("%+v", p)
 	}
 	// The same client from elsewhere: it has lost this connection without knowing.
