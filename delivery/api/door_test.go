@@ -1,11 +1,16 @@
 package api
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+
+	"tutti"
 )
 
 // signedIn signs in and returns the cookie.
@@ -174,4 +179,38 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("%s %s %q: %d %s", method, path, rest, w.Code, w.Body)
 		}
 	})
+}
+
+// TestEventsEndWithTheAccount: who is let in no more hears no more, though nothing was asked since.
+func TestEventsEndWithTheAccount(t *testing.T) {
+	h := open(t)
+	server := httptest.NewServer(h.handler)
+	defer server.Close()
+	for _, path := range []string{"events", "scan/events"} {
+		u := made(h.accounts.CreateUser(context.Background(), tutti.User{Name: "passing", Roles: []tutti.Role{tutti.RoleStream}}, secret))(t)
+		r := made(http.NewRequest(http.MethodGet, server.URL+Prefix+path, nil))(t)
+		r.Header.Set("Authorization", "Bearer "+h.key(u.Name))
+		w := made(server.Client().Do(r))(t)
+		first := make([]byte, 1)
+		_, err := io.ReadFull(w.Body, first)
+		must(t, err)
+		must(t, h.accounts.DeleteUser(context.Background(), u.Name))
+		delete(h.keys, u.Name)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, w.Body)
+			ended <- err
+		}()
+		for over := false; !over; {
+			select {
+			case err := <-ended:
+				must(t, err)
+				over = true
+			default:
+				h.clock.Advance(beat)
+				runtime.Gosched()
+			}
+		}
+		must(t, w.Body.Close())
+	}
 }

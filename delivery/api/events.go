@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"tutti"
@@ -17,10 +18,10 @@ const (
 	titlesPath     = "stations/{id}/events"
 )
 
-// EventPaths are where events are told for as long as somebody listens, a star standing for one part of the path. Nothing
-// is said for 25 s at a time, which a proxy in front has to bear.
+// EventPaths are where an answer goes on for as long as somebody listens, a star standing for one part of the path: events,
+// and the sound of radio stations. Nothing is said for 25 s at a time, which a proxy in front has to bear.
 func EventPaths() []string {
-	return []string{Prefix + eventsPath, Prefix + scanEventsPath, Prefix + "stations/*/events"}
+	return []string{Prefix + eventsPath, Prefix + scanEventsPath, Prefix + "stations/*/events", Prefix + "stations/*/stream"}
 }
 
 // queueEvent says that the asker's queue was saved.
@@ -56,6 +57,43 @@ func (c *call) watch() error {
 		})
 	})
 }
+
+// stillAdmitted reports whether who asked would be let in again and sees what they saw: an answer that goes on for days
+// must not outlive an account, a session, a key or a right. Where that cannot be found out now, it goes on.
+func (c *call) stillAdmitted() bool {
+	again := *c
+	again.w = unheard{}
+	if err := c.admit(&again, member); err != nil {
+		return tutti.IsKind(err, tutti.KindUnavailable)
+	}
+	return slices.Equal(again.viewer.Libraries, c.viewer.Libraries)
+}
+
+// whileAdmitted gives the request a context that ends when stillAdmitted no longer holds, seen a beat later at most. The
+// caller calls stop.
+func (c *call) whileAdmitted() (r *http.Request, stop func()) {
+	ctx, cancel := context.WithCancel(c.r.Context())
+	done := make(chan struct{})
+	go func() { // ends with ctx, which stop ends
+		defer close(done)
+		for clock.Sleep(ctx, c.Clock, beat) == nil {
+			if !c.stillAdmitted() {
+				cancel()
+			}
+		}
+	}()
+	return c.r.WithContext(ctx), func() {
+		cancel()
+		<-done
+	}
+}
+
+// unheard is a ResponseWriter for what is asked in passing.
+type unheard http.Header
+
+func (u unheard) Header() http.Header       { return http.Header(u) }
+func (unheard) Write(b []byte) (int, error) { return len(b), nil }
+func (unheard) WriteHeader(int)             {}
 
 // Timing of an event stream. The beat is shorter than the minute after which common proxies drop a silent connection.
 const (
@@ -98,6 +136,9 @@ func (c *call) events(source func(ctx context.Context, tell func(name string, da
 		select {
 		case event = <-events:
 		case <-timer.C():
+			if !c.stillAdmitted() {
+				return nil
+			}
 			event = []byte(":\n\n") // a comment, so that proxies see life
 		case err := <-ended:
 			if !started && ctx.Err() == nil {

@@ -326,7 +326,9 @@ func (c *call) streamStation() error {
 	if err != nil {
 		return err
 	}
-	return c.Radio.Relay(c.w, c.r, s.ID, s.StreamURL)
+	r, stop := c.whileAdmitted()
+	defer stop()
+	return c.Radio.Relay(c.w, r, s.ID, s.StreamURL)
 }
 
 func (c *call) watchStation() error {
