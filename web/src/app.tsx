@@ -140,17 +140,23 @@ function House(): JSX.Element {
     const keys = (e: KeyboardEvent) => key(e);
     onCleanup(() => (document.title = "tutti"));
     const leave = () => {
-      if (document.hidden && player.current()) player.save(true);
+      if (player.current()) player.save(true);
+    };
+    const hide = () => {
+      if (document.hidden) leave();
     };
     addEventListener("online", online);
     addEventListener("offline", online);
     addEventListener("keydown", keys);
-    document.addEventListener("visibilitychange", leave);
+    document.addEventListener("visibilitychange", hide);
+    // Not every browser hides a page that is closed first.
+    addEventListener("pagehide", leave);
     onCleanup(() => {
       removeEventListener("online", online);
       removeEventListener("offline", online);
       removeEventListener("keydown", keys);
-      document.removeEventListener("visibilitychange", leave);
+      document.removeEventListener("visibilitychange", hide);
+      removeEventListener("pagehide", leave);
       player.stop();
     });
   });

@@ -58,8 +58,8 @@ export function elementEngine(on: Listener): ElementEngine {
       if (mine() && wanted) on.waiting();
     });
     audio.addEventListener("pause", () => {
-      // A track that ends pauses, too.
-      if (mine() && !audio.ended && wanted && audio.readyState > 1) {
+      // A track that ends pauses, too; and the event of a pause of ours may come when it plays again.
+      if (mine() && audio.paused && !audio.ended && wanted && audio.readyState > 1) {
         wanted = false;
         on.interrupted();
       }

@@ -107,8 +107,10 @@ export function createPlayer() {
   let queue: Queue<Track> = empty;
   /** Which entry the engine has loaded; 0 for none. */
   let loaded = 0;
-  /** The queue entry whose play has been counted. */
-  let counted = 0;
+  /** How much was heard of an entry, wherever in it, up to which place, and whether its play has been counted. */
+  let heard = { key: 0, ms: 0, upToMs: 0, counted: false };
+  /** There is something to save that this page did: another may have gone on with the queue since. */
+  let touched = false;
   let saveTimer: ReturnType<typeof setTimeout> | undefined;
   let sleepTimer: ReturnType<typeof setTimeout> | undefined;
   const before: { queue: Queue<Track>; positionMs: number }[] = [];
@@ -126,6 +128,7 @@ export function createPlayer() {
     ended: () => mine() && ended(),
     interrupted() {
       if (!mine() || !state.playing) return;
+      tellPosition();
       set({ playing: false, waiting: false });
       arm();
       report("paused");
@@ -204,6 +207,7 @@ export function createPlayer() {
     // The same entries stay the same objects, so a row on the page stays the same row.
     set("queue", { entries: q.entries, current: q.current });
     queue = q;
+    touched = true;
     saveSoon();
     plan();
   }
@@ -228,6 +232,15 @@ export function createPlayer() {
 
   const position = () => (loaded !== 0 && loaded === here()?.key ? engine.position() : state.positionMs);
 
+  /** Brings the state up to date with what a hidden page left out. */
+  function tellPosition(): void {
+    if (state.station === undefined) set("positionMs", position());
+  }
+  const seen = () => {
+    if (!document.hidden) tellPosition();
+  };
+  document.addEventListener("visibilitychange", seen);
+
   /** Makes the current entry the one that is loaded, from its beginning or from fromMs. */
   function start(play: boolean, fromMs = 0): void {
     leaveStation();
@@ -246,7 +259,7 @@ export function createPlayer() {
       set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, problem: "" });
       void loadGraph().then(() => {
         graphTried = true;
-        if (here()?.key === e.key && loaded === 0) start(state.playing, state.positionMs);
+        if (here()?.key === e.key && loaded === 0 && state.station === undefined) start(state.playing, state.positionMs);
       });
       return;
     }
@@ -256,7 +269,8 @@ export function createPlayer() {
       engine = wanted;
       engine.setSpeed(state.speed);
     }
-    counted = 0;
+    if (fromMs === 0 || heard.key !== e.key) heard = { key: e.key, ms: 0, upToMs: 0, counted: false };
+    heard.upToMs = fromMs;
     loaded = e.key;
     set({ playing: play, waiting: play, positionMs: fromMs, durationMs: e.track.durationMs, bufferedMs: 0, problem: "" });
     applyVolume();
@@ -270,9 +284,13 @@ export function createPlayer() {
     // Nobody sees the seek bar of a hidden page.
     if (!document.hidden) set({ positionMs: state.station === undefined ? ms : 0, bufferedMs });
     const e = here();
-    if (state.station !== undefined || e === undefined || counted === e.key || loaded !== e.key) return;
-    if (ms < Math.min(state.durationMs * playedShare, playedMs)) return;
-    counted = e.key;
+    if (state.station !== undefined || e === undefined || loaded !== e.key) return;
+    touched = true;
+    // Only what went by counts, not what was jumped over: a jump sets the place anew.
+    heard.ms += Math.max(0, ms - heard.upToMs);
+    heard.upToMs = ms;
+    if (heard.counted || heard.ms < Math.min(state.durationMs * playedShare, playedMs)) return;
+    heard.counted = true;
     send("POST", "plays", { plays: [{ track: e.track.id }] }).catch(quietly);
   }
 
@@ -285,7 +303,7 @@ export function createPlayer() {
     const at = queue.entries.findIndex((e) => e.key === key);
     const e = queue.entries[at];
     if (e === undefined) return;
-    counted = 0;
+    heard = { key, ms: 0, upToMs: 0, counted: false };
     loaded = key;
     set({ positionMs: 0, durationMs: e.track.durationMs, problem: "" });
     setQueue(jump(queue, at));
@@ -356,6 +374,7 @@ export function createPlayer() {
     if (e === undefined || state.station !== undefined) return;
     const rate = state.speed === 1 ? {} : { rate: state.speed };
     send("PUT", "now-playing", { track: e.track.id, state: what, positionMs: Math.max(0, Math.round(position())), player: playerName, ...rate }).catch(quietly);
+    touched = true;
     if (what !== "playing") save();
   }
 
@@ -367,10 +386,12 @@ export function createPlayer() {
 
   function save(keepalive = false): void {
     clearTimeout(saveTimer);
+    if (!touched) return;
+    touched = false;
     const tracks = queue.entries.map((e) => e.track.id);
     const size = tracks.reduce((sum, id) => sum + id.length + 3, 0);
     const body = { tracks, current: queue.current, positionMs: Math.max(0, Math.round(position())), player: playerName };
-    send("PUT", "queue", body, keepalive && size < keepaliveBytes).catch(quietly);
+    send("PUT", "queue", body, keepalive && size < keepaliveBytes).catch(() => (touched = true));
   }
 
   // ---- Volume, sleep ----
@@ -427,6 +448,7 @@ export function createPlayer() {
     current,
     /** Plays a list from one of its tracks. */
     play(tracks: readonly Track[], at = 0): void {
+      if (tracks.length === 0) return;
       remember();
       setQueue(make(tracks, at));
       start(true);
@@ -500,6 +522,7 @@ export function createPlayer() {
       const e = here();
       if (e === undefined) return;
       if (state.playing) {
+        tellPosition();
         set({ playing: false, waiting: false });
         engine.pause();
         arm();
@@ -535,6 +558,8 @@ export function createPlayer() {
       if (e === undefined || state.station !== undefined) return;
       const to = Math.min(Math.max(0, ms), state.durationMs);
       set("positionMs", to);
+      touched = true;
+      heard.upToMs = to;
       if (loaded === e.key) engine.seek(to);
       saveSoon();
     },
@@ -595,6 +620,7 @@ export function createPlayer() {
     /** Stops and forgets, as when signing out. The saved queue stays. */
     stop(): void {
       clearTimeout(saveTimer);
+      document.removeEventListener("visibilitychange", seen);
       disposeSettings();
       before.length = 0;
       queue = empty;
@@ -606,6 +632,8 @@ export function createPlayer() {
       engine = element;
     },
     save,
+    /** Where the music is, in ms: state.positionMs stands still while nobody sees the page. */
+    position,
   };
 
   return api;

@@ -19,8 +19,8 @@ export function connectMediaSession(player: Player): { update: () => void; posit
     ["nexttrack", () => player.next()],
     ["previoustrack", () => player.previous()],
     ["seekto", (d) => d.seekTime !== undefined && player.seek(d.seekTime * 1000)],
-    ["seekforward", (d) => player.seek(state.positionMs + (d.seekOffset ?? 10) * 1000)],
-    ["seekbackward", (d) => player.seek(state.positionMs - (d.seekOffset ?? 10) * 1000)],
+    ["seekforward", (d) => player.seek(player.position() + (d.seekOffset ?? 10) * 1000)],
+    ["seekbackward", (d) => player.seek(player.position() - (d.seekOffset ?? 10) * 1000)],
   ];
   for (const [action, handler] of actions) {
     try {
@@ -31,9 +31,9 @@ export function connectMediaSession(player: Player): { update: () => void; posit
   }
   const position = () => {
     if (session === undefined) return;
-    const { positionMs, durationMs, speed, station } = state;
+    const { durationMs, speed, station } = state;
     if (station !== undefined || durationMs <= 0) session.setPositionState();
-    else session.setPositionState({ duration: durationMs / 1000, position: Math.min(positionMs, durationMs) / 1000, playbackRate: speed });
+    else session.setPositionState({ duration: durationMs / 1000, position: Math.min(Math.max(0, player.position()), durationMs) / 1000, playbackRate: speed });
   };
   // The system counts on by itself, so it is told of jumps and changes of pace only.
   createEffect(

@@ -48,7 +48,12 @@ export function graphEngine(on: Listener): Engine {
   const shapes = new Map<string, { sampleRate: number; channels: number }>();
 
   worker.onmessage = (event: MessageEvent<FromWorker>) => heard(event.data);
-  worker.onerror = () => now !== undefined && on.failed(now.item.key, "format");
+  /** The worker could not be had, or died: nothing can be decoded any more. */
+  let workerBroken = false;
+  worker.onerror = () => {
+    workerBroken = true;
+    if (now !== undefined) on.failed(now.item.key, "format");
+  };
   const seen = () => now?.output.say({ do: "every", seconds: every() });
   document.addEventListener("visibilitychange", seen);
   const every = () => (document.hidden ? hiddenEvery : seenEvery);
@@ -63,26 +68,39 @@ export function graphEngine(on: Listener): Engine {
     return { sampleRate: Math.min(rates.max * 4, Math.max(rates.min, sampleRate)), channels: Math.max(2, channels) };
   }
 
-  /** An output for an item: the one that is there where it fits. */
-  function outputFor(item: Item, there: Output | undefined): Output {
+  /** An output for an item: the one that is there where it fits. Undefined where the browser makes none of that rate, or no more of them. */
+  function outputFor(item: Item, there: Output | undefined): Output | undefined {
     const { sampleRate, channels } = shapeOf(item);
-    if (there !== undefined && there.sampleRate === sampleRate && there.channels === channels) return there;
+    const fits = (o: Output) => !o.broken && o.sampleRate === sampleRate && o.channels === channels;
+    if (there !== undefined && fits(there)) return there;
     const ready = warm;
     warm = undefined;
-    if (ready !== undefined && ready.sampleRate === sampleRate && ready.channels === channels) return ready;
+    if (ready !== undefined && fits(ready)) {
+      ready.setVolume(volume, 0);
+      return ready;
+    }
     if (ready !== undefined) close(ready);
     return makeOutput(sampleRate, channels);
   }
 
-  function makeOutput(sampleRate: number, channels: number): Output {
+  function makeOutput(sampleRate: number, channels: number): Output | undefined {
     const number = ++lastOutput;
-    const output: Output = new Output(
-      number,
-      sampleRate,
-      channels,
-      (m) => mixed(output, m),
-      () => now?.output === output && on.failed(now.item.key, "format"),
-    );
+    let output: Output;
+    try {
+      output = new Output(
+        number,
+        sampleRate,
+        channels,
+        (m) => mixed(output, m),
+        () => {
+          if (now?.output === output) on.failed(now.item.key, "format");
+          else if (next?.output === output) next.failed = "format";
+        },
+      );
+    } catch {
+      // The constructor of a context throws where its rate is not supported (Web Audio API, §1.2.1).
+      return undefined;
+    }
     const { port1, port2 } = new MessageChannel();
     output.say({ do: "connect", port: port1 }, [port1]);
     output.say({ do: "every", seconds: every() });
@@ -101,7 +119,7 @@ export function graphEngine(on: Listener): Engine {
     for (const g of gestures) removeEventListener(g, warmUp, true);
     if (now !== undefined || warm !== undefined) return;
     warm = makeOutput(rates.usual, 2);
-    warm.pause();
+    warm?.pause();
   }
   for (const g of gestures) addEventListener(g, warmUp, true);
 
@@ -124,7 +142,7 @@ export function graphEngine(on: Listener): Engine {
     const before = now;
     const ready = next;
     wanted = play;
-    if (ready?.item.key === item.key && sameShape(ready.item.shape, item.shape) && ready.failed === undefined && fromMs === 0 && before !== undefined && ready.output === before.output) {
+    if (ready?.item.key === item.key && sameShape(ready.item.shape, item.shape) && ready.failed === undefined && fromMs === 0 && before !== undefined && ready.output === before.output && !ready.output.broken && !workerBroken) {
       // It was to follow anyway, so its beginning is here.
       now = { item, id: ready.id, output: ready.output };
       next = undefined;
@@ -132,7 +150,14 @@ export function graphEngine(on: Listener): Engine {
     } else {
       if (next !== undefined && next.output !== before?.output) close(next.output);
       next = undefined;
-      const output = outputFor(item, before?.output);
+      const output = workerBroken ? undefined : outputFor(item, before?.output);
+      if (output === undefined) {
+        unload();
+        told = { ms: fromMs, at: 0, bufferedMs: 0 };
+        // The caller has not done yet what it does once something is loaded.
+        queueMicrotask(() => on.failed(item.key, "format"));
+        return;
+      }
       if (before !== undefined && before.output !== output) close(before.output);
       now = { item, id: ++last, output };
       tell({ do: "load", wanted: want(now, fromMs), from: before?.item.track.id === item.track.id ? before.id : 0 });
@@ -147,6 +172,7 @@ export function graphEngine(on: Listener): Engine {
   function resume(): void {
     const p = now;
     if (p === undefined) return;
+    if (!wanted) told = { ...told, at: p.output.context.currentTime };
     wanted = true;
     silence.play();
     void p.output.play().then((may) => {
@@ -158,6 +184,9 @@ export function graphEngine(on: Listener): Engine {
   }
 
   function pause(): void {
+    // The mixer tells where it is too seldom to wait for that.
+    const ms = reached();
+    if (now !== undefined) told = { ms, at: now.output.context.currentTime, bufferedMs: Math.max(0, told.bufferedMs - (ms - told.ms)) };
     wanted = false;
     silence.pause();
     now?.output.pause();
@@ -179,7 +208,15 @@ export function graphEngine(on: Listener): Engine {
       now.output.say({ do: "follow", id: 0, overlapFrames: 0, gain: 1 });
       return;
     }
-    next = { item, id: ++last, output: outputFor(item, now.output), overlapMs };
+    const output = outputFor(item, now.output);
+    if (output === undefined) {
+      // It fails when it is its turn.
+      next = { item, id: ++last, output: now.output, overlapMs, failed: "format" };
+      tell({ do: "follow", wanted: undefined });
+      now.output.say({ do: "follow", id: 0, overlapFrames: 0, gain: 1 });
+      return;
+    }
+    next = { item, id: ++last, output, overlapMs };
     tell({ do: "follow", wanted: want(next, 0) });
     if (next.output === now.output) say(next);
     else {
@@ -206,17 +243,34 @@ export function graphEngine(on: Listener): Engine {
         return;
       case "began":
         if (m.id === next?.id) wentOn();
+        else if (m.id > now.id) {
+          // It had gone on when it was told that something else follows, or nothing.
+          if (next === undefined) end();
+          else {
+            cutToNext(output);
+            wentOn();
+          }
+        }
         return;
       case "ended":
         if (m.id !== now.id) return;
         if (next === undefined) {
-          pause();
-          on.ended();
+          end();
           return;
         }
-        // What follows has a rate of its own, or could not be had.
+        // What follows has a rate of its own, or could not be had, or the word of it came too late.
+        cutToNext(output);
         wentOn();
     }
+  }
+
+  function end(): void {
+    pause();
+    on.ended();
+  }
+
+  function cutToNext(output: Output): void {
+    if (next?.output === output && next.failed === undefined) output.say({ do: "cut", id: next.id, frame: 0, gain: next.item.gain });
   }
 
   function wentOn(): void {
@@ -227,15 +281,10 @@ export function graphEngine(on: Listener): Engine {
     next = undefined;
     told = { ms: 0, at: p.output.context.currentTime, bufferedMs: 0 };
     tell({ do: "heard", id: p.id });
+    if (before.output !== p.output) close(before.output);
     on.wentOn(p.item.key);
-    if (p.failed !== undefined) {
-      on.failed(p.item.key, p.failed);
-      return;
-    }
-    if (before.output !== p.output) {
-      close(before.output);
-      if (wanted) resume();
-    }
+    if (p.failed !== undefined) on.failed(p.item.key, p.failed);
+    else if (before.output !== p.output && wanted) resume();
   }
 
   function heard(m: FromWorker): void {
@@ -250,7 +299,7 @@ export function graphEngine(on: Listener): Engine {
     const p = m.id === now?.id ? now : m.id === next?.id ? next : undefined;
     if (p === undefined) return;
     shapes.set(p.item.track.id + p.item.shape.format, { sampleRate: m.sampleRate, channels: m.channels });
-    if (p === now) load(p.item, position(), wanted);
+    if (p === now) reload(position());
     else if (next !== undefined) {
       const { item, overlapMs } = next;
       follow(undefined, 0);
@@ -258,26 +307,32 @@ export function graphEngine(on: Listener): Engine {
     }
   }
 
-  function position(): number {
-    if (now === undefined) return 0;
-    const { context, latency } = now.output;
+  /** Loads what plays once more, from another place, and what follows it. */
+  function reload(fromMs: number): void {
+    if (now === undefined) return;
+    const follows = next;
+    load(now.item, fromMs, wanted);
+    if (follows !== undefined) follow(follows.item, follows.overlapMs);
+  }
+
+  /** How far the mixer has come, in ms. */
+  function reached(): number {
+    if (now === undefined) return told.ms;
+    const { context } = now.output;
     const since = wanted && context.state === "running" ? (context.currentTime - told.at) * 1000 : 0;
     // Between two reports it goes on; what was decoded at the report is as far as it can have come.
-    return Math.max(0, told.ms + Math.min(Math.max(0, since), told.bufferedMs) - (wanted ? latency * 1000 : 0));
+    return told.ms + Math.min(Math.max(0, since), told.bufferedMs);
   }
+
+  /** How far the ear has come, in ms. */
+  const position = (): number => Math.max(0, reached() - (wanted && now !== undefined ? now.output.latency * 1000 : 0));
 
   return {
     load,
     follow,
     play: resume,
     pause,
-    seek(ms) {
-      if (now !== undefined) {
-        const follows = next;
-        load(now.item, ms, wanted);
-        if (follows !== undefined) follow(follows.item, follows.overlapMs);
-      }
-    },
+    seek: reload,
     position,
     regain(key, gain) {
       for (const p of [now, next]) {

@@ -195,4 +195,95 @@ describe("the mixer", () => {
     expect(heard[0]?.at(-1)).toBeCloseTo(0.25, 6);
     expect(biggestStep((heard[0] ?? []).slice(block))).toBeLessThan(0.001);
   });
+
+  it("keeps samples that come before the word of what they are for", () => {
+    const { mixer, said, consumed, render, heard } = make();
+    mixer.cut(1, 0, 1);
+    mixer.play();
+    add(mixer, 1, 0, 6_000);
+    mixer.complete(1);
+    mixer.follow(2, 0, 1);
+    add(mixer, 2, 500_000, 1_000);
+    // Somebody went on, and on again: the page's word is slower than the decoder.
+    add(mixer, 3, 600_000, 3_000);
+    add(mixer, 4, 0, 5_000);
+    mixer.complete(4);
+    add(mixer, 5, 5_000, 4_000);
+    mixer.complete(5);
+    mixer.cut(4, 0, 1);
+    mixer.follow(5, 0, 1);
+    render(80);
+    expect((heard[0] ?? []).slice(0, 9_000).every((v, i) => v === i + 1)).toBe(true);
+    expect(said).toEqual(["flows", "began 4", "began 5", "ended 5"]);
+    // All of it is given back, also what was passed over and what comes of it later.
+    add(mixer, 3, 603_000, 1_000);
+    expect([1, 2, 3, 4, 5].map((id) => consumed.get(id))).toEqual([6_000, 1_000, 4_000, 5_000, 4_000]);
+  });
+
+  it("does not take up again what was no longer to follow", () => {
+    const { mixer, said, consumed, render } = make();
+    mixer.cut(1, 0, 1);
+    mixer.play();
+    add(mixer, 1, 0, 6_000);
+    mixer.complete(1);
+    mixer.follow(2, 0, 1);
+    mixer.follow(0, 0, 1);
+    add(mixer, 2, 0, 1_000); // on its way
+    render(60);
+    add(mixer, 2, 1_000, 1_000);
+    expect(said).toEqual(["flows", "began 1", "ended 1"]);
+    expect(consumed.get(2)).toBe(2_000);
+  });
+
+  it("goes on where a skip meets the join that it skips to", () => {
+    const { mixer, said, render, heard } = make();
+    mixer.cut(1, 0, 1);
+    mixer.play();
+    add(mixer, 1, 0, 5_000);
+    mixer.complete(1);
+    mixer.follow(2, 0, 1);
+    add(mixer, 2, 5_000, 6_000);
+    mixer.complete(2);
+    render(50);
+    expect(mixer.where()?.id).toBe(2);
+    mixer.cut(2, 0, 1);
+    render(50);
+    expect((heard[0] ?? []).slice(0, 11_000).every((v, i) => v === i + 1)).toBe(true);
+    expect(said).toEqual(["flows", "began 1", "began 2", "flows", "ended 2"]);
+  });
+
+  it("cuts to what was named too late to follow", () => {
+    const { mixer, said, render, heard } = make();
+    mixer.cut(1, 0, 1);
+    mixer.play();
+    add(mixer, 1, 0, 1_280);
+    mixer.complete(1);
+    render(20);
+    expect(said.at(-1)).toBe("ended 1");
+    mixer.follow(2, 0, 1);
+    add(mixer, 2, 0, 4_000);
+    mixer.complete(2);
+    render(5);
+    expect(said.at(-1)).toBe("ended 1");
+    mixer.cut(2, 0, 1);
+    render(10);
+    expect(said.slice(-2)).toEqual(["flows", "began 2"]);
+    expect((heard[0] ?? []).slice(25 * block, 35 * block)).toEqual([...count(0, 10 * block)]);
+  });
+
+  it("is paused where there is nothing left to fade", () => {
+    for (const follows of [0, 2]) {
+      const { mixer, said, render } = make();
+      mixer.cut(1, 0, 1);
+      mixer.play();
+      add(mixer, 1, 0, 10 * block);
+      mixer.complete(1);
+      mixer.follow(follows, 0, 1);
+      render(9);
+      // The track ends before the fade does, and nothing of what follows is here.
+      mixer.pause(() => said.push("paused"));
+      render(2);
+      expect(said.at(-1)).toBe("paused");
+    }
+  });
 });

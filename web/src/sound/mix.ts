@@ -63,6 +63,13 @@ export const curve = (t: number, power: boolean): number => (power ? Math.sin((M
 export class Mixer {
   private current: Segment | undefined;
   private next: Segment | undefined;
+  /**
+   * Segments whose samples came before the word of what they are for: both travel by ways of their own. The worker counts
+   * what is here as not played, so this holds no more than the rest may.
+   */
+  private early = new Map<number, Segment>();
+  /** The last segment there was word of. What is older and neither plays nor follows is not wanted any more. */
+  private newest = 0;
   /** What is to follow; 0 for nothing. */
   private follows = 0;
   private overlap = 0;
@@ -97,6 +104,12 @@ export class Mixer {
 
   /** From now on this segment is played, from a frame of its track on. What played fades out. */
   cut(id: number, frame: number, gain: number): void {
+    if (this.current?.id === id) {
+      // Somebody skipped to what followed just when it began by itself.
+      this.current.gainTo = gain;
+      if (!this.dry) this.on.flows();
+      return;
+    }
     const before = this.current;
     const waiting = this.next?.id === id ? this.next : undefined;
     this.flush();
@@ -108,7 +121,7 @@ export class Mixer {
     if (this.next !== undefined && this.next !== waiting) this.discard(this.next);
     this.next = undefined;
     this.follows = 0;
-    this.current = waiting ?? segment(id, frame);
+    this.current = waiting ?? this.claim(id) ?? segment(id, frame);
     this.current.position = frame;
     this.current.gain = this.current.gainTo = gain;
     this.dry = true;
@@ -127,7 +140,7 @@ export class Mixer {
         this.next = undefined;
       }
       this.follows = id;
-      if (id !== 0) this.next ??= segment(id, 0);
+      if (id !== 0) this.next ??= this.claim(id) ?? segment(id, 0);
     }
     if (this.next !== undefined) this.next.gain = this.next.gainTo = gain;
   }
@@ -158,9 +171,22 @@ export class Mixer {
   private find(id: number): Segment | undefined {
     if (this.current?.id === id) return this.current;
     if (this.next?.id === id) return this.next;
-    // Samples may come before the word of what they are for: both travel by ways of their own.
-    if (id > Math.max(this.current?.id ?? 0, this.follows) && this.next === undefined) return (this.next = segment(id, 0));
-    return undefined;
+    if (id <= this.newest) return undefined;
+    let s = this.early.get(id);
+    if (s === undefined) this.early.set(id, (s = segment(id, 0)));
+    return s;
+  }
+
+  /** What came early of a segment that there is word of now. Of older ones there will be none. */
+  private claim(id: number): Segment | undefined {
+    this.newest = Math.max(this.newest, id);
+    const claimed = this.early.get(id);
+    for (const [k, s] of this.early) {
+      if (k > id) continue;
+      this.early.delete(k);
+      if (k !== id) this.discard(s);
+    }
+    return claimed;
   }
 
   play(): void {
@@ -175,14 +201,22 @@ export class Mixer {
   pause(done: () => void): void {
     this.running = false;
     this.target = 0;
+    this.onPaused = done;
+    this.hush();
+  }
+
+  /** Says that it is paused, once the fade is over or there is nothing to fade. */
+  private hush(): void {
+    const done = this.onPaused;
+    if (done === undefined) return;
     if (this.dry || this.current === undefined) {
       this.level = 0;
       for (const l of this.leaving) this.discard(l.segment);
       this.leaving = [];
-      done();
-      return;
     }
-    this.onPaused = done;
+    if (this.level > 0) return;
+    this.onPaused = undefined;
+    done();
   }
 
   /** Fills a block of output, one plane a channel, which is silent when it comes. */
@@ -195,11 +229,7 @@ export class Mixer {
       done += n;
     }
     this.leave(out);
-    if (this.onPaused !== undefined && this.level === 0) {
-      const paused = this.onPaused;
-      this.onPaused = undefined;
-      paused();
-    }
+    this.hush();
     if (this.played >= this.rate / 4) this.flush();
   }
 

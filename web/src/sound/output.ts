@@ -16,6 +16,10 @@ export class Output {
   private early: { m: ToMixer; transfer: Transferable[] }[] = [];
   private closed = false;
   private wantsPlay = false;
+  /** Told to sleep; the context says so only later. */
+  private asleep = false;
+  /** The worklet could not be had, or died: nothing will sound here. */
+  broken = false;
 
   constructor(
     readonly number: number,
@@ -29,7 +33,7 @@ export class Output {
     if (channels > 2) destination.channelCount = Math.min(channels, destination.maxChannelCount);
     this.volume = this.context.createGain();
     this.volume.connect(destination);
-    void this.begin().catch(() => !this.closed && this.failed());
+    void this.begin().catch(() => this.breaks());
   }
 
   private async begin(): Promise<void> {
@@ -42,11 +46,16 @@ export class Output {
       else this.on(event.data);
       if (this.analyser !== undefined && performance.now() - this.asked > 1_000) this.deafen();
     };
-    node.onprocessorerror = () => this.failed();
+    node.onprocessorerror = () => this.breaks();
     node.connect(this.volume);
     this.node = node;
     for (const { m, transfer } of this.early) node.port.postMessage(m, transfer);
     this.early = [];
+  }
+
+  private breaks(): void {
+    this.broken = true;
+    if (!this.closed) this.failed();
   }
 
   say(m: ToMixer, transfer: Transferable[] = []): void {
@@ -58,7 +67,8 @@ export class Output {
   async play(): Promise<boolean> {
     this.wantsPlay = true;
     this.say({ do: "play" });
-    if (this.context.state === "running") return true;
+    if (this.context.state === "running" && !this.asleep) return true;
+    this.asleep = false;
     const resumed = this.context.resume().then(
       () => true,
       () => false,
@@ -76,6 +86,7 @@ export class Output {
 
   private sleep(): void {
     if (this.wantsPlay || this.closed) return;
+    this.asleep = true;
     void this.context.suspend();
   }
 
@@ -83,7 +94,8 @@ export class Output {
     const { gain } = this.volume;
     const now = this.context.currentTime;
     gain.cancelScheduledValues(now);
-    if (gain.value === to) {
+    // A ramp would be heard when the sound begins.
+    if (gain.value === to || this.context.state !== "running") {
       gain.value = to;
       return;
     }

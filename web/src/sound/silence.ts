@@ -41,7 +41,8 @@ export function makeSilence(onInterrupted: () => void): Silence {
   audio.src = url;
   let wanted = false;
   audio.addEventListener("pause", () => {
-    if (!wanted) return;
+    // The event of a pause of ours may come when it plays again.
+    if (!wanted || !audio.paused) return;
     wanted = false;
     onInterrupted();
   });

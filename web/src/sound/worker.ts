@@ -141,11 +141,13 @@ onmessage = (event: MessageEvent<ToWorker>) => {
     case "heard":
       heard = m.id;
       for (const id of running.keys()) if (id < heard) drop(id);
-      if (next?.wanted.id !== heard) break;
-      // Somebody skipped to what was to follow before it was its turn.
-      now = start(next.job);
-      next = undefined;
-      go();
+      if (next?.wanted.id === heard) {
+        // Somebody skipped to what was to follow before it was its turn.
+        now = start(next.job);
+        next = undefined;
+      }
+      // What is left unheard makes room.
+      if (filled() < resumeSeconds / aheadSeconds) go();
       break;
     case "stop":
       forget();
