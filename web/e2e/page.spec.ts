@@ -127,13 +127,14 @@ test("stars, and remembers", async ({ page, context, account }) => {
   await returning(context, account);
   await openAlbum(page, "Elevation");
   const star = page.getByRole("button", { name: "Star Elevation" });
-  await star.click();
+  const kept = () => page.waitForResponse((r) => r.url().includes("/api/v1/stars/") && r.ok());
+  await Promise.all([kept(), star.click()]);
   await expect(star).toHaveAttribute("aria-pressed", "true");
   await page.goto("/starred");
   await expect(page.getByRole("link", { name: "Elevation" }).first()).toBeVisible();
   await page.getByRole("link", { name: "Elevation" }).last().click();
   await expect(star).toHaveAttribute("aria-pressed", "true");
-  await star.click();
+  await Promise.all([kept(), star.click()]);
   await page.goto("/starred");
   await expect(page.getByText("Nothing starred yet")).toBeVisible();
 });

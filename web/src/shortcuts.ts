@@ -64,7 +64,7 @@ export const shortcuts: readonly { readonly title: Key; readonly list: readonly 
         what: "house.keyRate",
         run: ({ player, failed }, key) => {
           const track = player.current()?.track;
-          if (track !== undefined) send("PUT", `ratings/${encodeURIComponent(track.id)}`, { rating: Number(key) }).catch(failed);
+          if (track !== undefined) send("PUT", `ratings/${encodeURIComponent(track.id)}`, { rating: Number(key) }, true).catch(failed);
         },
       },
     ],

@@ -115,7 +115,7 @@ export async function toggleStar(thing: { id: string; starred?: string }): Promi
   const now = !isStarred(thing);
   setStars((m) => new Map(m).set(thing.id, now));
   try {
-    await send(now ? "PUT" : "DELETE", `stars/${encodeURIComponent(thing.id)}`);
+    await send(now ? "PUT" : "DELETE", `stars/${encodeURIComponent(thing.id)}`, undefined, true); // also where the page is left at once
   } catch (cause) {
     setStars((m) => new Map(m).set(thing.id, !now));
     throw cause;
@@ -135,7 +135,7 @@ export async function rate(thing: { id: string; rating?: number }, stars: number
   const before = ratingOf(thing);
   setRatings((m) => new Map(m).set(thing.id, stars));
   try {
-    await send("PUT", `ratings/${encodeURIComponent(thing.id)}`, { rating: stars });
+    await send("PUT", `ratings/${encodeURIComponent(thing.id)}`, { rating: stars }, true);
   } catch (cause) {
     setRatings((m) => new Map(m).set(thing.id, before));
     throw cause;
