@@ -285,7 +285,8 @@ export function createPlayer() {
     if (!document.hidden) set({ positionMs: state.station === undefined ? ms : 0, bufferedMs });
     const e = here();
     if (state.station !== undefined || e === undefined || loaded !== e.key) return;
-    touched = true;
+    // A last word of the place may come after a pause, which has saved it.
+    if (state.playing) touched = true;
     // Only what went by counts, not what was jumped over: a jump sets the place anew.
     heard.ms += Math.max(0, ms - heard.upToMs);
     heard.upToMs = ms;
