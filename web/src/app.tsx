@@ -1,5 +1,5 @@
 import { createEffect, createMemo, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
-import { get, OfflineError, send, whenSignedOut } from "./api/client";
+import { ApiError, get, OfflineError, send, whenSignedOut } from "./api/client";
 import { followScan, forgetSession, lost, session, setSession } from "./api/state";
 import type { SessionReply } from "./api/wire";
 import { forgetWho, isRenewed, loadRenewed, startWorker, tellWho } from "./offline/worker";
@@ -22,7 +22,11 @@ import { type Key, t } from "./words";
 
 export function App(): JSX.Element {
   const [problem, setProblem] = createSignal<Error>();
-  whenSignedOut(() => forgetSession(true));
+  whenSignedOut(() => {
+    const user = session()?.user.id;
+    forgetSession(true);
+    forgetWho(user).catch(complain);
+  });
 
   const begin = () => {
     setProblem(undefined);
@@ -140,7 +144,7 @@ function House(): JSX.Element {
     const keys = (e: KeyboardEvent) => key(e);
     onCleanup(() => (document.title = "tutti"));
     const leave = () => {
-      if (player.current()) player.save(true);
+      if (player.current()) void player.save(true);
     };
     const hide = () => {
       if (document.hidden) leave();
@@ -191,15 +195,19 @@ function House(): JSX.Element {
     ),
   );
 
-  const signOut = () => {
-    player.save();
-    send("DELETE", "session").then(() => {
-      const user = session()?.user.id;
-      player.stop();
-      forgetSession(false);
-      go("/");
-      return user === undefined ? undefined : forgetWho(user);
-    }).catch(complain);
+  const signOut = async () => {
+    const user = session()?.user.id;
+    await player.save(); // while this account may still keep its queue
+    try {
+      await send("DELETE", "session");
+    } catch (cause) {
+      // A session that the server had ended already is what was wanted.
+      if (!(cause instanceof ApiError && cause.status === 401)) throw cause;
+    }
+    player.stop();
+    forgetSession(false);
+    go("/");
+    await forgetWho(user);
   };
 
   const toSearch = () => {
@@ -340,7 +348,7 @@ function House(): JSX.Element {
           >
             {(r) => (
               <Suspense fallback={<Waiting />}>
-                <Chunked chunk={r.chunk} props={{ id: at().id, onSignOut: signOut, onHelp: () => setHelping(true) }} />
+                <Chunked chunk={r.chunk} props={{ id: at().id, onSignOut: () => void signOut().catch(complain), onHelp: () => setHelping(true) }} />
               </Suspense>
             )}
           </Show>

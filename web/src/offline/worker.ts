@@ -31,19 +31,37 @@ export async function startWorker(): Promise<void> {
   registration.addEventListener("updatefound", () => watch(registration.installing));
 }
 
+/** What was told last comes last, too: an account that signs out and one that signs in do not cross. */
+let before: Promise<unknown> = Promise.resolve();
+function inTurn(work: () => Promise<void>): Promise<void> {
+  const done = before.then(work);
+  before = done.catch(() => undefined); // whoever asked for it hears of it
+  return done;
+}
+
 /** Tells the service worker who is signed in: what it keeps, it keeps by account. */
 export async function tellWho(user: string): Promise<void> {
   if (!canKeep) return;
-  const cache = await caches.open(whoCache);
-  await cache.put(`${base}/${whoPath}`, new Response(user));
-  navigator.serviceWorker.controller?.postMessage("who");
+  await inTurn(async () => {
+    const cache = await caches.open(whoCache);
+    await cache.put(`${base}/${whoPath}`, new Response(user));
+    navigator.serviceWorker.controller?.postMessage("who");
+  });
 }
 
-/** Forgets what was seen of an account that signs out. Albums kept for offline stay for when they come back. */
-export async function forgetWho(user: string): Promise<void> {
+/**
+ * Forgets what was seen of an account that is signed out: the one that the service worker was told of last, where the page
+ * does not know which. Albums kept for offline stay for when they come back.
+ */
+export async function forgetWho(user?: string): Promise<void> {
   if (!canKeep) return;
-  await caches.delete(whoCache);
-  navigator.serviceWorker.controller?.postMessage("who");
-  await caches.delete(seenCache(user));
-  await caches.delete(coverCache(user));
+  await inTurn(async () => {
+    const told = await (await caches.match(`${base}/${whoPath}`, { cacheName: whoCache }))?.text();
+    await caches.delete(whoCache);
+    navigator.serviceWorker.controller?.postMessage("who");
+    const gone = user ?? told;
+    if (gone === undefined) return;
+    await caches.delete(seenCache(gone));
+    await caches.delete(coverCache(gone));
+  });
 }

@@ -376,23 +376,28 @@ export function createPlayer() {
     const rate = state.speed === 1 ? {} : { rate: state.speed };
     send("PUT", "now-playing", { track: e.track.id, state: what, positionMs: Math.max(0, Math.round(position())), player: playerName, ...rate }).catch(quietly);
     touched = true;
-    if (what !== "playing") save();
+    if (what !== "playing") void save();
   }
 
   /** Gathers changes that come quickly one after another; nothing ticks while nothing changes. */
   function saveSoon(): void {
     clearTimeout(saveTimer);
-    saveTimer = setTimeout(save, 1_000);
+    saveTimer = setTimeout(() => void save(), 1_000);
   }
 
-  function save(keepalive = false): void {
+  /** Settles once the server has answered; that it refused or is away is not the listener's matter. */
+  async function save(keepalive = false): Promise<void> {
     clearTimeout(saveTimer);
     if (!touched) return;
     touched = false;
     const tracks = queue.entries.map((e) => e.track.id);
     const size = tracks.reduce((sum, id) => sum + id.length + 3, 0);
     const body = { tracks, current: queue.current, positionMs: Math.max(0, Math.round(position())), player: playerName };
-    send("PUT", "queue", body, keepalive && size < keepaliveBytes).catch(() => (touched = true));
+    try {
+      await send("PUT", "queue", body, keepalive && size < keepaliveBytes);
+    } catch {
+      touched = true;
+    }
   }
 
   // ---- Volume, sleep ----

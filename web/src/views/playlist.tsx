@@ -60,7 +60,15 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
   const length = createMemo(() => tracks().reduce((ms, track) => ms + track.durationMs, 0));
 
   /** Changes wait for one another: each is made of the version that the one before came to. */
-  let wanted: { rows: readonly Row[]; name: string; comment: string; public: boolean } | undefined;
+  interface Wanted {
+    readonly rows: readonly Row[];
+    readonly name: string;
+    readonly comment: string;
+    readonly public: boolean;
+  }
+  let wanted: Wanted | undefined;
+  /** On its way to the server. */
+  let sent: Wanted | undefined;
   const save = async (): Promise<void> => {
     if (saving) return;
     saving = true;
@@ -68,6 +76,7 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
       while (wanted !== undefined) {
         const w = wanted;
         wanted = undefined;
+        sent = w;
         const body = { name: w.name, comment: w.comment, public: w.public, tracks: w.rows.map((r) => r.track.id), version: list().version };
         setList(await send<PlaylistReply>("PUT", `playlists/${encodeURIComponent(list().id)}`, body));
       }
@@ -81,9 +90,14 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
       throw cause;
     } finally {
       saving = false;
+      sent = undefined;
     }
   };
-  const details = () => ({ name: list().name, comment: list().comment ?? "", public: list().public });
+  /** What is asked for already counts, though the server has not said yet that it is so. */
+  const details = () => {
+    const { name, comment = "", public: open } = wanted ?? sent ?? list();
+    return { name, comment, public: open };
+  };
   const arrange = (next: readonly Row[]) => {
     setRows(next);
     wanted = { ...details(), rows: next };
@@ -110,9 +124,10 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
     undoable(sorted(rows(), by, tag()), t("lists.playlists.sorted", { name: list().name }));
   };
   const edit = () => {
-    const [name, setName] = createSignal(list().name);
-    const [comment, setComment] = createSignal(list().comment ?? "");
-    const [open, setOpen] = createSignal(list().public);
+    const now = details();
+    const [name, setName] = createSignal(now.name);
+    const [comment, setComment] = createSignal(now.comment);
+    const [open, setOpen] = createSignal(now.public);
     openDialog(t("lists.playlists.edit"), (close) => (
       <Form
         action={t("lists.save")}

@@ -1,4 +1,4 @@
-import { createEffect, createMemo, createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js";
+import { createComputed, createEffect, createMemo, createSignal, For, type JSX, on, onCleanup, onMount, Show } from "solid-js";
 import { load } from "../api/state";
 import type { Album, Artist, Genre, GenreItems, Playlist, PlaylistItems, SearchReply, Track } from "../api/wire";
 import { usePlayer } from "../player/context";
@@ -69,6 +69,32 @@ export function Search(): JSX.Element {
     input?.addEventListener("keydown", step);
     onCleanup(() => input?.removeEventListener("keydown", step));
   });
+  // Newer results must not cost whoever went into the older ones their place: they are as far in the same group again.
+  let left: { group: number; at: number } | undefined;
+  const groupsOf = () => [...box.querySelectorAll<HTMLElement>("[data-hits]")];
+  const hitsOf = (group: HTMLElement | undefined) => [...(group?.querySelectorAll<HTMLElement>("[data-row], [data-card], [data-hit]") ?? [])];
+  createComputed(
+    on(
+      [shown, lists, kinds],
+      () => {
+        const at = document.activeElement;
+        const groups = groupsOf();
+        const group = groups.findIndex((g) => g.contains(at));
+        if (at === null || group < 0) return;
+        const isUpTo = (h: HTMLElement) => h === at || (h.compareDocumentPosition(at) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+        left = { group, at: Math.max(0, hitsOf(groups[group]).findLastIndex(isUpTo)) };
+        // Lists put their rows in place after this.
+        queueMicrotask(() => {
+          const from = left;
+          left = undefined;
+          if (from === undefined || document.activeElement !== document.body) return;
+          const hits = hitsOf(groupsOf()[from.group]);
+          (hits[Math.min(from.at, hits.length - 1)] ?? field())?.focus({ preventScroll: true });
+        });
+      },
+      { defer: true },
+    ),
+  );
   const remember = () => {
     if (text() !== "") recent.add(text());
   };

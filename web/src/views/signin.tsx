@@ -2,6 +2,7 @@ import { createSignal, type JSX, onMount } from "solid-js";
 import { ApiError, send } from "../api/client";
 import { expired, setSession } from "../api/state";
 import type { SessionReply } from "../api/wire";
+import { tellWho } from "../offline/worker";
 import { t } from "../words";
 
 export function SignIn(): JSX.Element {
@@ -16,7 +17,10 @@ export function SignIn(): JSX.Element {
     setBusy(true);
     setProblem("");
     try {
-      setSession(await send<SessionReply>("POST", "session", { name: name.value, password: password.value }));
+      const reply = await send<SessionReply>("POST", "session", { name: name.value, password: password.value });
+      // Before anything is asked in their name, or it would be kept in nobody's. The page tells it once more, and complains.
+      await tellWho(reply.user.id).catch(() => undefined);
+      setSession(reply);
     } catch (cause) {
       if (cause instanceof ApiError && cause.status === 401) {
         setProblem(t("house.wrongPassword"));
