@@ -114,3 +114,15 @@ test("opens without a connection and shows what was seen, but not to somebody el
   await expect(albumLink(page, "Brutal, Tender")).toHaveCount(0);
   await context.setOffline(false);
 });
+
+test("forgets what was seen when the server ends the session", async ({ page, context, account }) => {
+  await signIn(page, account);
+  await underWorker(page);
+  await page.goto("/albums?order=alphabeticalByName");
+  await expect(albumLink(page, "Brutal, Tender")).toBeVisible();
+  await expect.poll(() => page.evaluate(() => caches.keys())).toContainEqual(expect.stringMatching(/^tutti-seen-/));
+  expect((await context.request.delete("/api/v1/session")).status()).toBe(204);
+  await page.getByRole("link", { name: "Artists", exact: true }).click();
+  await expect(page.getByRole("button", { name: "Sign in" })).toBeVisible();
+  await expect.poll(() => page.evaluate(async () => (await caches.keys()).filter((n) => !n.startsWith("tutti-shell-")))).toEqual([]);
+});

@@ -201,10 +201,8 @@ for (const { screen, colorScheme, locale, addresses } of [
       for (const path of addresses) {
         await page.goto(path);
         await expect(page.getByRole("heading", { level: 1 }).first(), path).toBeVisible();
-        await page.waitForFunction(() => {
-          const seen = (e: Element) => e.getBoundingClientRect().top < innerHeight && e.checkVisibility();
-          return document.querySelector("[aria-busy=true]") === null && ![...document.querySelectorAll(".skeleton, .skeleton-row, .skeleton-card")].some(seen) && [...document.images].filter(seen).every((i) => i.complete);
-        });
+        await page.waitForLoadState("networkidle");
+        await expect(page.locator("[aria-busy=true]"), path).toHaveCount(0);
         await expect(page.locator("html")).toHaveAttribute("dir", locale === "ar" ? "rtl" : "ltr");
         const name = path === "/" ? "home" : path.slice(1).replaceAll(/[/?=]/g, "-");
         await page.screenshot({ path: join(shots, `${locale}-${name}-${screen.name}-${colorScheme}.png`) });
