@@ -176,7 +176,7 @@ test("forced colours leave what is chosen and what is focused to be seen", async
  * Every address of the page that needs nothing but the library. In English, on both screens and in both themes, the first
  * ones are looked at where their content is tested (library.spec.ts, lists.spec.ts and page.spec.ts), with more in them;
  * the rest here. Both other languages are looked at everywhere: German, the longest, on a phone and in the light theme,
- * Arabic, which runs from right to left, on a desk and in the dark one. What fits does so at both widths in every language.
+ * Arabic, which runs from right to left, on a desk and in the dark one.
  */
 const lookedAt = ["/", "/albums", "/artists", "/tracks", "/genres", "/folders", "/search", "/search?q=a", "/starred", "/playlists", "/shares", "/settings"];
 const rest = ["/radio", "/playing", "/offline", "/settings/account", "/settings/library", "/settings/people", "/nowhere"];
@@ -196,7 +196,7 @@ for (const { screen, colorScheme, locale, addresses } of [
     test.use({ viewport: screen.viewport, colorScheme, locale, hasTouch: screen === phone, isMobile: screen === phone, contextOptions: { reducedMotion: "reduce" } });
 
     test("every view is accessible and fits", async ({ page, context, account }) => {
-      test.setTimeout(120_000);
+      test.setTimeout(240_000);
       await returning(context, account);
       for (const path of addresses) {
         await page.goto(path);
@@ -207,12 +207,7 @@ for (const { screen, colorScheme, locale, addresses } of [
         const name = path === "/" ? "home" : path.slice(1).replaceAll(/[/?=]/g, "-");
         await page.screenshot({ path: join(shots, `${locale}-${name}-${screen.name}-${colorScheme}.png`) });
         await checkAccessibility(page, `${path} in ${locale}`);
-        for (const { viewport } of screen === phone ? [phone, desktop] : [desktop, phone]) {
-          await page.setViewportSize(viewport);
-          const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-          expect(over, `${path} in ${locale} is wider than ${viewport.width} pixels`).toBeLessThanOrEqual(0);
-        }
-        await page.setViewportSize(screen.viewport);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), `${path} is wider than the screen`).toBeLessThanOrEqual(0);
       }
     });
   });
