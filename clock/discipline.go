@@ -439,8 +439,7 @@ func (d *Disciplined) forget() {
 }
 
 // leapSecond follows the announcement of the majority, and takes the second in or out of everything that was
-// measured before it. The time that is shown is slewed over it, on
-// every node in the same way.
+// measured before it. The time that is shown is slewed over it, on every node in the same way.
 func (d *Disciplined) leapSecond(now float64) {
 	shown := d.time(time.Duration(now*1e9), d.view.Load().shown(now))
 	if !d.leapAt.IsZero() && !shown.Before(d.leapAt) {

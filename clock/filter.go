@@ -190,7 +190,7 @@ func (r reach) bounds(at float64) (low, high float64) {
 // middle is the line that lies as far as it can from every bound: at the rate where the set is widest, halfway up. That is
 // the solution of the linear programme that Moon et al. give, for both ways together: the sum of all distances is least.
 func (r reach) middle() line {
-	best, widest := line{}, -1.0
+	widest := -1.0
 	const rounding = 1   // nanoseconds
 	var from, to float64 // of the rates at which the set is widest, within rounding
 	for _, c := range r.corners {
@@ -202,10 +202,9 @@ func (r reach) middle() line {
 			from, to = min(from, c.rate), max(to, c.rate)
 		}
 	}
-	best.rate = (from + to) / 2
-	low, high := r.slice(best.rate)
-	best.offset = (low + high) / 2
-	return best
+	rate := (from + to) / 2
+	low, high := r.slice(rate)
+	return line{offset: (low + high) / 2, rate: rate}
 }
 
 // slice is the extent in offset of the lines with one rate.

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -39,19 +38,7 @@ func chronyd(t *testing.T) string {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := &safeBuffer{}
-	cmd := exec.Command(program, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // it was told to end
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	})
+	beside(t, program, "-x", "-d", "-U", "-u", me.Username, "-f", conf)
 	return address
 }
 

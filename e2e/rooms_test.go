@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -56,19 +55,7 @@ func TestSnapclients(t *testing.T) {
 	for _, name := range []string{"kitchen", "bath"} {
 		file := filepath.Join(t.TempDir(), name+".pcm")
 		heard = append(heard, file)
-		log := &safeBuffer{}
-		cmd := exec.Command(snapclient, "-h", host, "-p", port, "--hostID", name, "--player", "file:filename="+file, "--logsink", "stdout")
-		cmd.Stdout, cmd.Stderr = log, log
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			_ = cmd.Wait() // it was told to end
-			if t.Failed() {
-				t.Log(log.String())
-			}
-		})
+		beside(t, snapclient, "-h", host, "-p", port, "--hostID", name, "--player", "file:filename="+file, "--logsink", "stdout")
 	}
 	wait(t, "both to join", func() bool { return strings.Count(s.tutti("room", "list"), "connected from 127.0.0.1") == 2 })
 	if out := s.tutti("room", "play", "white", "water"); !strings.Contains(out, "playing “White Water” by The Falls") {

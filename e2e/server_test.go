@@ -50,6 +50,24 @@ func need(t *testing.T, command string) string {
 	return path
 }
 
+// beside runs a program until the test ends, and shows what it said where the test fails.
+func beside(t *testing.T, program string, args ...string) {
+	t.Helper()
+	log := &safeBuffer{}
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait() // it was told to end
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+}
+
 // server is a running `tutti serve`.
 type server struct {
 	t    *testing.T
