@@ -83,7 +83,7 @@ func logs(t *testing.T, f *Fleet) {
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		must(t, err)
-		const most = 6000
+		const most = 2500
 		t.Logf("%s: …%s", filepath.Base(file), b[max(0, len(b)-most):])
 	}
 }
