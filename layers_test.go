@@ -18,8 +18,8 @@ import (
 var layers = [][]string{
 	{"."},
 	{"clock"},
-	{"store", "origin", "audio"},
-	{"delivery", "catalog", "trackcache", "rooms", "peer", "web", "deploy"},
+	{"store", "origin", "audio", "metacodec", "carbon"},
+	{"delivery", "catalog", "trackcache", "rooms", "enrich", "peer", "web", "deploy"},
 	{"cmd"},
 }
 
