@@ -39,6 +39,33 @@ const stored = async (page: Page, id: string) => (await (await page.request.get(
 /** What the server has of a playlist, by title, once the page has sent it. */
 const expectStored = (page: Page, id: string, wanted: readonly string[]) => expect.poll(async () => (await stored(page, id)).tracks.map((track) => track.title)).toEqual(wanted);
 
+test("shows what other players do: a new playlist, one more track in it, and the queue until something is played here", async ({ page, context, account }) => {
+  await returning(context, account);
+  await page.goto("/playlists");
+  await expect(page.getByRole("heading", { name: "Playlists", level: 1 })).toBeVisible();
+  const { id } = await makePlaylist(page, "From the phone", ["Insert Coin"]);
+  await page.getByRole("link", { name: "From the phone", exact: true }).first().click();
+  const list = page.getByRole("list", { name: "Tracks of From the phone" });
+  await expect(rows(list)).toHaveCount(4);
+  const { name, tracks } = await stored(page, id);
+  const changed = await page.request.put(`/api/v1/playlists/${id}`, { data: { name, tracks: tracks.slice(1).map((track) => track.id) } });
+  expect(changed.ok()).toBe(true);
+  await expect(rows(list)).toHaveCount(3);
+
+  const queue = (title: string) => page.request.put("/api/v1/queue", { data: { tracks: tracks.filter((track) => track.title === title).map((track) => track.id), current: 0, player: "phone" } });
+  for (const title of ["Attract Mode", tracks[1]?.title ?? ""]) {
+    expect((await queue(title)).ok()).toBe(true);
+    await expect(player(page)).toContainText(title);
+  }
+  await list.getByRole("button", { name: `Play ${tracks[2]?.title ?? ""}` }).first().click();
+  await expect(player(page)).toContainText(tracks[2]?.title ?? "");
+  await page.keyboard.press("Space");
+  await queue("Attract Mode");
+  await page.waitForTimeout(1_000); // as long as the word of it takes
+  await expect(player(page)).toContainText(tracks[2]?.title ?? "");
+  await page.request.delete(`/api/v1/playlists/${id}`);
+});
+
 test("makes a playlist of the queue, renames it and takes it away again", async ({ page, context, account }) => {
   await returning(context, account);
   await playAlbum(page, "Sunday Best");

@@ -123,6 +123,25 @@ test("searches while one types", async ({ page, context, account }) => {
   await expect(page.getByRole("heading", { name: "Albums", level: 1 })).toBeVisible();
 });
 
+test("counts what was heard without a connection, once there is one again", async ({ page, context, account }) => {
+  test.slow();
+  await returning(context, account);
+  const plays = async () => {
+    const found = await page.request.get("/api/v1/search?q=slack");
+    return ((await found.json()) as { tracks: { playCount?: number }[] }).tracks[0]?.playCount ?? 0;
+  };
+  await page.goto("/");
+  const before = await plays();
+  await playAlbum(page, "Harbour Lights");
+  await expect.poll(() => position(page)).toBeGreaterThan(2_000); // all of a short track has arrived by now
+  await context.setOffline(true);
+  const waiting = () => page.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith("tutti.plays.")).length);
+  await expect.poll(waiting, { timeout: (seconds / 2 + 15) * 1000 }).toBe(1);
+  await context.setOffline(false);
+  await expect.poll(plays).toBe(before + 1);
+  await expect.poll(waiting).toBe(0);
+});
+
 test("stars, and remembers", async ({ page, context, account }) => {
   await returning(context, account);
   await openAlbum(page, "Elevation");

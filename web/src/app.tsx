@@ -1,6 +1,6 @@
 import { createEffect, createMemo, createSignal, For, type JSX, Match, on, onCleanup, onMount, Show, Suspense, Switch } from "solid-js";
 import { ApiError, get, OfflineError, send, whenSignedOut } from "./api/client";
-import { followScan, forgetSession, lost, session, setSession } from "./api/state";
+import { followEvents, forgetSession, lost, queueSaved, session, setSession } from "./api/state";
 import type { SessionReply } from "./api/wire";
 import { forgetWho, isRenewed, loadRenewed, startWorker, tellWho } from "./offline/worker";
 import { PlayerProvider } from "./player/context";
@@ -35,7 +35,7 @@ export function App(): JSX.Element {
     });
   };
   begin();
-  followScan();
+  followEvents();
   wearPreferences();
   createEffect(() => {
     const user = session()?.user.id;
@@ -133,6 +133,9 @@ function House(): JSX.Element {
   const at = createMemo(() => split(place().path));
   const route = createMemo(() => routeOf(at().view, at().id));
 
+  createEffect(() => {
+    if (queueSaved() !== undefined) player.restore().catch(complain);
+  });
   onMount(() => {
     interceptLinks(root);
     onCleanup(prefetchLinks(root));

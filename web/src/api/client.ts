@@ -113,4 +113,5 @@ export const streamUrl = (id: string, query: { format?: string; maxRate?: number
 /** A station's audio, relayed by the server: the page's policy lets it speak to no other. */
 export const stationUrl = (id: string): string => address(`stations/${encodeURIComponent(id)}/stream`);
 
-export const scanEventsUrl = (): string => address("scan/events");
+/** What happens, as it happens: server-sent events. */
+export const eventsUrl = (): string => address("events");

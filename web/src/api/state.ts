@@ -1,6 +1,6 @@
 import { createEffect, createSignal, onCleanup } from "solid-js";
-import { get, isUnreachable, scanEventsUrl, send, whenLost } from "./client";
-import type { ScanStatus, SessionReply } from "./wire";
+import { eventsUrl, get, isUnreachable, send, whenLost } from "./client";
+import type { QueueEvent, ScanStatus, SessionReply } from "./wire";
 
 // ---- Who is signed in ----
 
@@ -38,6 +38,15 @@ const [libraryEpoch, setLibraryEpoch] = createSignal(0);
 function libraryChanged(): void {
   answers.clear();
   setLibraryEpoch((n) => n + 1);
+}
+
+/** The same for playlists, whosever they are. */
+const [playlistsEpoch, setPlaylistsEpoch] = createSignal(0);
+const ofPlaylists = (path: string): boolean => path === "playlists" || path.startsWith("playlists/");
+
+function playlistsChanged(): void {
+  for (const key of answers.keys()) if (ofPlaylists(key.slice(0, key.indexOf("?")))) answers.delete(key);
+  setPlaylistsEpoch((n) => n + 1);
 }
 
 const keyOf = (path: string, query: Query): string => `${path}?${JSON.stringify(query)}`;
@@ -82,6 +91,7 @@ export function load<T>(source: () => { path: string; query?: Query } | undefine
     const from = source();
     attempt();
     libraryEpoch();
+    if (from !== undefined && ofPlaylists(from.path)) playlistsEpoch();
     if (from === undefined) {
       setValue(undefined);
       return;
@@ -142,7 +152,7 @@ export async function rate(thing: { id: string; rating?: number }, stars: number
   }
 }
 
-// ---- The scan ----
+// ---- What happens on the server ----
 
 const [scan, setScan] = createSignal<ScanStatus>();
 export { scan };
@@ -151,18 +161,28 @@ export { scan };
 const [lost, setLost] = createSignal(false);
 export { lost };
 
+/** The newest word that a player of this listener saved the queue; undefined while nothing was heard. */
+const [queueSaved, setQueueSaved] = createSignal<QueueEvent>();
+export { queueSaved };
+
 /** How often a server that refuses the event stream is asked for it again. Where it does not answer at all, the browser tries by itself. */
 const againMs = 5_000;
 
+/** While a scan goes on the views read again when there is so much more music than what they show. */
+const growth = 1.5;
+
 /**
- * Follows the scan while the page is seen and somebody is signed in. A hidden tab holds no connection and no timer.
- * While a scan finds new music, the views are told now and then, not at every file. The same stream tells whether the
- * server is there: when it is back, the views read again.
+ * Follows what happens while the page is seen and somebody is signed in: scans, changes of the library and of playlists,
+ * the queue on other players. A hidden tab holds no connection and no timer. While a scan finds new music, the views are
+ * told now and then, not at every file. The same stream tells whether the server is there: when it is back, the views
+ * read again.
  */
-export function followScan(): void {
-  let shown = 0;
+export function followEvents(): void {
   createEffect(() => {
     if (!session()) return;
+    let shown = 0;
+    let stale = false;
+    let opened = false;
     let events: EventSource | undefined;
     let again: ReturnType<typeof setTimeout> | undefined;
     const close = () => {
@@ -170,15 +190,24 @@ export function followScan(): void {
       events = undefined;
       clearTimeout(again);
     };
+    const showChanges = () => {
+      shown = scan()?.tracks ?? 0;
+      stale = false;
+      libraryChanged();
+    };
     const open = () => {
       close();
       if (document.hidden) return;
-      const source = new EventSource(scanEventsUrl());
+      const source = new EventSource(eventsUrl());
       events = source;
+      // What happened while nobody listened is not told: it is to be seen in the first word of the scan, or else read again.
+      let first = true;
       source.addEventListener("open", () => {
-        if (!lost()) return;
+        first = true;
+        if (lost()) showChanges();
+        else if (opened) playlistsChanged();
+        opened = true;
         setLost(false);
-        libraryChanged();
       });
       source.addEventListener("error", () => {
         // The stream does not tell why. A request does: nobody signed in, nobody there, or only a connection that was dropped.
@@ -189,19 +218,18 @@ export function followScan(): void {
         const status = JSON.parse(event.data) as ScanStatus;
         const before = scan();
         setScan(status);
-        if (before === undefined) {
-          shown = status.tracks;
-          return;
-        }
-        // A small scan may begin and end between two events, so its end is known by its time.
-        const ended = !status.scanning && (before.scanning || status.finished !== before.finished);
-        const touched = status.added + status.changed + status.moved + status.removed + status.missing > 0;
-        const grown = status.tracks !== shown;
-        if ((ended && touched) || (grown && (!status.scanning || shown === 0 || status.tracks > shown * 1.5))) {
-          shown = status.tracks;
-          libraryChanged();
-        }
+        if (before === undefined) shown = status.tracks;
+        else if (first && (status.finished !== before.finished || status.tracks !== shown)) showChanges();
+        else if (stale && (!status.scanning || shown === 0 || status.tracks > shown * growth)) showChanges();
+        first = false;
       });
+      source.addEventListener("library", () => {
+        stale = true;
+        const status = scan();
+        if (status?.scanning !== true || shown === 0 || status.tracks > shown * growth) showChanges();
+      });
+      source.addEventListener("playlists", playlistsChanged);
+      source.addEventListener("queue", (event: MessageEvent<string>) => setQueueSaved(JSON.parse(event.data) as QueueEvent));
     };
     open();
     // A request that fails means the stream's connection may be dead, too, and it would not be noticed for long.
@@ -218,6 +246,7 @@ export function followScan(): void {
       whenLost(() => undefined);
       close();
       setScan(undefined);
+      setQueueSaved(undefined);
       setLost(false);
     });
   });

@@ -8,6 +8,7 @@ import { elementEngine } from "./element";
 import type { Engine, Item, Listener } from "./engine";
 import { type Abilities, type Shape, shapeFor, without } from "./formats";
 import { continues, gainDb, gainMode, linear } from "./gain";
+import { createPlays } from "./plays";
 import { append, empty, following, insertAt, insertNext, jump, make, move, neighbour, type Queue, type Repeat, remove, shuffleRest } from "./queue";
 import { sound } from "./settings";
 
@@ -111,9 +112,12 @@ export function createPlayer() {
   let heard = { key: 0, ms: 0, upToMs: 0, counted: false };
   /** There is something to save that this page did: another may have gone on with the queue since. */
   let touched = false;
+  /** The queue as it was taken up from the server; another one is of somebody's making here. */
+  let takenUp: Queue<Track> | undefined = empty;
   let saveTimer: ReturnType<typeof setTimeout> | undefined;
   let sleepTimer: ReturnType<typeof setTimeout> | undefined;
   const before: { queue: Queue<Track>; positionMs: number }[] = [];
+  const plays = createPlays();
   /** What did not work for an entry: its original, or Web Audio as a whole. */
   const failures = new Map<number, { shape: Shape; element: boolean }>();
 
@@ -243,6 +247,7 @@ export function createPlayer() {
 
   /** Makes the current entry the one that is loaded, from its beginning or from fromMs. */
   function start(play: boolean, fromMs = 0): void {
+    takenUp = undefined;
     leaveStation();
     const e = here();
     const now = item(queue.current);
@@ -292,7 +297,7 @@ export function createPlayer() {
     heard.upToMs = ms;
     if (heard.counted || heard.ms < Math.min(state.durationMs * playedShare, playedMs)) return;
     heard.counted = true;
-    send("POST", "plays", { plays: [{ track: e.track.id }] }).catch(quietly);
+    plays.add(e.track.id);
   }
 
   function sounding(): void {
@@ -563,6 +568,7 @@ export function createPlayer() {
       const e = here();
       if (e === undefined || state.station !== undefined) return;
       const to = Math.min(Math.max(0, ms), state.durationMs);
+      takenUp = undefined;
       set("positionMs", to);
       touched = true;
       heard.upToMs = to;
@@ -614,11 +620,15 @@ export function createPlayer() {
       arm();
     },
     levels: (): Uint8Array | undefined => (state.playing ? engine.levels() : undefined),
-    /** Takes up, paused, what was played last, here or on another player. */
+    /**
+     * Takes up, paused, what was played last, here or on another player; again whenever another player went on, until
+     * something is done here: from then on this player's queue is its own.
+     */
     async restore(): Promise<void> {
+      if (queue !== takenUp) return;
       const saved = await get<QueueReply>("queue");
-      if (queue.entries.length > 0 || saved.tracks.length === 0) return;
-      queue = make(saved.tracks, saved.current);
+      if (queue !== takenUp || state.playing || state.station !== undefined || saved.tracks.length === 0) return;
+      takenUp = queue = make(saved.tracks, saved.current);
       set("queue", { ...queue });
       set({ positionMs: saved.positionMs, durationMs: here()?.track.durationMs ?? 0 });
       describe();
@@ -628,6 +638,7 @@ export function createPlayer() {
       clearTimeout(saveTimer);
       document.removeEventListener("visibilitychange", seen);
       disposeSettings();
+      plays.dispose();
       before.length = 0;
       queue = empty;
       set("queue", { ...empty });
