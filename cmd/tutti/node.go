@@ -62,6 +62,7 @@ type node struct {
 	scanner    *scan.Scanner
 
 	rooms *rooms.House // nil where there are none
+	jobs  tutti.Jobs   // takes work that may wait
 
 	metrics *delivery.Metrics
 	tracing *tracing
@@ -87,17 +88,18 @@ var architecture = map[string]part{
 	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
 
-	"trackcache here":  {[]string{"store", "origin"}, (*node).makeTrackCache},
+	"trackcache here":  {[]string{"store", "origin", "jobs"}, (*node).makeTrackCache},
 	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
-	"catalog here":     {[]string{"store", "origin"}, (*node).makeCatalog},
+	"catalog here":     {[]string{"store", "origin", "jobs"}, (*node).makeCatalog},
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
-	"edge":             {[]string{"store", "accounts"}, (*node).makeEdge},
+	"edge":             {[]string{"store", "accounts", "jobs"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 
 	"rooms":    {[]string{"catalog here"}, (*node).makeRooms},
 	"fleet":    {[]string{"store"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
 	"origin":   {[]string{"store"}, (*node).makeOrigin},
+	"jobs":     {[]string{"store"}, (*node).makeJobs},
 	"store":    {nil, (*node).makeStore},
 }
 
