@@ -3,6 +3,7 @@ package carbon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 
 // Source says where an intensity comes from.
 type Source struct {
+	Short    string // for settings and metrics: "gb"
 	Name     string // as people know it: "GB Carbon Intensity API"
 	Region   string // the zone, region or postcode that was asked for; "" where there is but one
 	Marginal bool   // what one kWh more would emit, where others tell the mean of all
+	Constant bool   // somebody chose one figure for all time
 	Repeated bool   // what is to come is what was a day before: nobody predicts it
 }
 
@@ -55,20 +58,13 @@ const (
 	horizon = 48 * time.Hour
 )
 
-// Reading is the intensity of the grid now.
-type Reading struct {
-	Grams    float64 // per kWh
-	Source   Source
-	Forecast bool          // predicted, not what was
-	Age      time.Duration // since the feed said so
-	Stale    bool          // older than StaleAfter: the feed does not answer
-}
-
-// Cached is a feed that remembers. It asks only when somebody wants to know, no more often than every half hour, and leaves a
-// feed alone that fails: a minute, then longer, up to an hour.
+// Cached is a feed that remembers, and the Grid that meters ask. It asks only when somebody wants to know, no more often than
+// every half hour, and leaves a feed alone that fails: a minute, then longer, up to an hour.
 type Cached struct {
-	feed  Feed
-	clock clock.Clock
+	feed      Feed
+	otherwise GramsPerKWh
+	clock     clock.Clock
+	log       *slog.Logger
 
 	asking chan struct{} // has an element while somebody asks the feed
 
@@ -80,30 +76,27 @@ type Cached struct {
 	again  time.Time // not to be asked before
 }
 
-// NewCached returns a Cached that has asked nothing yet.
-func NewCached(f Feed, c clock.Clock) *Cached {
-	return &Cached{feed: f, clock: c, asking: make(chan struct{}, 1)}
+var (
+	_ Grid    = (*Cached)(nil)
+	_ Outlook = (*Cached)(nil)
+)
+
+// NewCached returns one that has asked nothing yet. otherwise is the intensity where the feed says nothing.
+func NewCached(f Feed, otherwise GramsPerKWh, c clock.Clock, logger *slog.Logger) *Cached {
+	return &Cached{feed: f, otherwise: otherwise, clock: c, log: logger, asking: make(chan struct{}, 1)}
 }
 
 // Source says where the figures come from.
 func (g *Cached) Source() Source { return g.feed.Source() }
 
-// Now returns the intensity of this hour, asking the feed if what is known is older than half an hour. While the feed
-// does not answer the last one stays, and says when it is stale; KindUnavailable where there is none.
-func (g *Cached) Now(ctx context.Context) (Reading, error) {
-	err := g.refresh(ctx)
-	r, ok := g.Last()
-	if !ok {
-		if err == nil {
-			err = tutti.Errorf(tutti.KindUnavailable, "carbon.Now", "%s says nothing of this hour", g.feed.Source())
-		}
-		return Reading{}, err
-	}
-	return r, nil
+// Now implements Grid. Where the feed does not answer, the last that it said stays, and is stale after StaleAfter.
+func (g *Cached) Now(ctx context.Context) Intensity {
+	_ = g.refresh(ctx) // it is logged, and shows in the answer's age
+	return g.Last()
 }
 
-// Last is Now without asking the feed, for those who look often and must not wait. It reports false where nothing is known.
-func (g *Cached) Last() (Reading, bool) {
+// Last is Now without asking the feed, for those who must not wait.
+func (g *Cached) Last() Intensity {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.clock.Now()
@@ -112,13 +105,62 @@ func (g *Cached) Last() (Reading, bool) {
 		// The latest that was.
 		i := g.series.after(now) - 1
 		if i < 0 {
-			return Reading{}, false
+			return g.unknown()
 		}
 		p = g.series[i]
 	}
-	r := Reading{Grams: p.Grams, Source: g.feed.Source(), Forecast: p.Forecast, Age: max(now.Sub(g.at), now.Sub(p.To), 0)}
-	r.Stale = r.Age > StaleAfter
-	return r, true
+	out := g.intensity(GramsPerKWh(p.Grams), p.Forecast)
+	out.Time = p.From
+	out.Stale = max(now.Sub(g.at), now.Sub(p.To)) > StaleAfter
+	return out
+}
+
+// Mean implements Grid, from what is remembered: the feed is asked only for what it knows now.
+func (g *Cached) Mean(ctx context.Context, from, to time.Time) Intensity {
+	_ = g.refresh(ctx) // as in Now
+	g.mu.Lock()
+	var sum, seconds float64
+	forecast := false
+	for _, p := range g.series {
+		start, end := p.From, p.To
+		if start.Before(from) {
+			start = from
+		}
+		if end.After(to) {
+			end = to
+		}
+		if d := end.Sub(start).Seconds(); d > 0 {
+			sum, seconds, forecast = sum+p.Grams*d, seconds+d, forecast || p.Forecast
+		}
+	}
+	g.mu.Unlock()
+	if seconds == 0 {
+		return g.Last()
+	}
+	out := g.intensity(GramsPerKWh(sum/seconds), forecast)
+	out.Time = from
+	return out
+}
+
+// intensity labels a figure of the feed.
+func (g *Cached) intensity(value GramsPerKWh, forecast bool) Intensity {
+	source := g.feed.Source()
+	b := Basis{Label: Measured, Method: "as " + source.String() + " reports", Boundary: "generation of electricity in the grid"}
+	switch {
+	case source.Constant:
+		b.Label, b.Method = Assumed, source.Name
+	case forecast:
+		b.Label, b.Method = Modelled, "as "+source.String()+" predicts"
+	}
+	return Intensity{Value: value, Basis: b, Source: source.Short}
+}
+
+// unknown is what there is where the feed said nothing.
+func (g *Cached) unknown() Intensity {
+	return Intensity{
+		Value: g.otherwise, Source: Constant(0).Source().Short, Stale: true,
+		Basis: Basis{Label: Assumed, Method: Constant(0).Source().Name, Boundary: "generation of electricity in the grid"},
+	}
 }
 
 // Outlook implements the scheduler's. What is older than StaleAfter is no outlook: the error then is the feed's.
@@ -175,6 +217,7 @@ func (g *Cached) refresh(ctx context.Context) error {
 		g.series, g.at, g.pause, g.again = series, now, 0, time.Time{}
 		return nil
 	}
+	g.log.WarnContext(ctx, "the intensity of the grid could not be had; what was known stays", "feed", g.feed.Source().Short, "err", err)
 	g.pause = min(max(2*g.pause, firstPause), lastPause)
 	wait := g.pause
 	var later interface{ RetryAfter() time.Duration }
@@ -189,7 +232,9 @@ func (g *Cached) refresh(ctx context.Context) error {
 type Constant float64
 
 // Source implements Feed.
-func (c Constant) Source() Source { return Source{Name: "a constant from the configuration"} }
+func (c Constant) Source() Source {
+	return Source{Short: "constant", Name: "a constant from the configuration", Constant: true}
+}
 
 // Fetch implements Feed.
 func (c Constant) Fetch(_ context.Context, now time.Time) (Series, error) {

@@ -25,7 +25,7 @@ const (
 type CSV struct{ Path string }
 
 // Source implements Feed. Of the path only the file's name is told.
-func (f CSV) Source() Source { return Source{Name: "the file " + filepath.Base(f.Path)} }
+func (f CSV) Source() Source { return Source{Short: "csv", Name: "the file " + filepath.Base(f.Path)} }
 
 // Fetch implements Feed.
 func (f CSV) Fetch(ctx context.Context, now time.Time) (_ Series, err error) {

@@ -18,7 +18,7 @@ import (
 
 const (
 	// feedTimeout is how long a feed may take for its whole answer.
-	feedTimeout = 15 * time.Second
+	feedTimeout = 5 * time.Second
 	// maxAnswer is more than any feed answers for a few days, in bytes: 5-minute points of three days are some 100 kB.
 	maxAnswer = 4 << 20
 	// gramsPerPound is exact (international avoirdupois pound).
@@ -153,7 +153,9 @@ type GB struct {
 }
 
 // Source implements Feed.
-func (f GB) Source() Source { return Source{Name: "GB Carbon Intensity API", Region: f.Region} }
+func (f GB) Source() Source {
+	return Source{Short: "gb", Name: "GB Carbon Intensity API", Region: f.Region}
+}
 
 type gbPoint struct {
 	From      feedTime `json:"from"`
@@ -225,7 +227,9 @@ type ElectricityMaps struct {
 }
 
 // Source implements Feed.
-func (f ElectricityMaps) Source() Source { return Source{Name: "Electricity Maps", Region: f.Zone} }
+func (f ElectricityMaps) Source() Source {
+	return Source{Short: "electricity-maps", Name: "Electricity Maps", Region: f.Zone}
+}
 
 type mapsPoint struct {
 	Grams *float64 `json:"carbonIntensity"`
@@ -287,7 +291,9 @@ func NewWattTime(c Client, address, region, user, password string) *WattTime {
 const tokenKept = 25 * time.Minute
 
 // Source implements Feed.
-func (f *WattTime) Source() Source { return Source{Name: "WattTime", Region: f.region, Marginal: true} }
+func (f *WattTime) Source() Source {
+	return Source{Short: "watttime", Name: "WattTime", Region: f.region, Marginal: true}
+}
 
 // Fetch implements Feed.
 func (f *WattTime) Fetch(ctx context.Context, now time.Time) (Series, error) {
@@ -391,7 +397,9 @@ type CarbonAware struct {
 }
 
 // Source implements Feed.
-func (f CarbonAware) Source() Source { return Source{Name: "Carbon Aware SDK", Region: f.Location} }
+func (f CarbonAware) Source() Source {
+	return Source{Short: "carbon-aware-sdk", Name: "Carbon Aware SDK", Region: f.Location}
+}
 
 // Fetch implements Feed.
 func (f CarbonAware) Fetch(ctx context.Context, now time.Time) (Series, error) {

@@ -58,8 +58,6 @@ const (
 	contend = time.Minute
 	// maxName bounds Job.Name in bytes.
 	maxName = 200
-	// joulesAKWh is exact.
-	joulesAKWh = 3.6e6
 )
 
 // Scheduler runs jobs when the grid is cleanest. It moves a job only for a predicted saving of more than MinSaving, and never
@@ -509,7 +507,7 @@ func (s *Scheduler) end(ctx context.Context, e *entry, how ending) {
 	default:
 		e.st.State = tutti.JobDone
 	}
-	e.st.Saved = (e.st.AtOnce - e.st.Chosen) * e.st.Energy / joulesAKWh
+	e.st.Saved = float64(GramsPerKWh(e.st.AtOnce - e.st.Chosen).Of(Joules(e.st.Energy)))
 	e.st.Why = account(e.st)
 	st := e.st
 	s.mu.Unlock()
