@@ -34,7 +34,7 @@ const (
 type RoomPlayer struct {
 	ID        string // what it calls itself: an address of its network card, or a random name it keeps
 	Name      string
-	Kind      string // "snapcast"
+	Kind      string // "snapcast", or "web" for a page in a browser
 	Room      ID
 	Connected bool
 	Address   string // where it connected from
@@ -42,6 +42,30 @@ type RoomPlayer struct {
 	Muted     bool
 	Latency   time.Duration // what it takes from the stamp to the sound, besides what it knows itself; 0 to 10 s, or less than 0
 	Seen      time.Time     // when it was last connected
+}
+
+// RoomStep is how far off a player says that it is.
+type RoomStep struct {
+	Player string
+	At     time.Time     // when it said so
+	Error  time.Duration // from when a sample was due to when it was heard: positive is late
+	Bound  time.Duration // the most that its idea of the time can be wrong by, whatever the network does
+}
+
+// RoomNews is what a watcher of the rooms is told.
+type RoomNews struct {
+	Rooms   []Room // all of them, as they are; nil where nothing has changed
+	Changed bool   // Rooms is told
+	Steps   []RoomStep
+}
+
+// RoomGuest is a player that connects through the API.
+type RoomGuest struct {
+	Room    ID     // that it wants to play in
+	Player  string // by which it is known from one connection to the next: 1 to 200 bytes of printable ASCII
+	Name    string // to begin with; people may give it another
+	Address string
+	Formats []string // that it can play, the best first: "flac", "pcm"
 }
 
 // RoomPlay is what a room is to play.
@@ -88,6 +112,9 @@ type Rooms interface {
 	// AppendRoom adds to the end of the queue.
 	AppendRoom(ctx context.Context, v Viewer, id ID, tracks []ID) (Room, error)
 	ChangeRoomPlayer(ctx context.Context, v Viewer, player string, c RoomPlayerChange) (RoomPlayer, error)
+	// WatchRooms tells what there is: all rooms at once, with what players said of themselves in the last minutes; then every
+	// change, at most four times a second. It ends with ctx, with the rooms, or with fn's first error, which it returns.
+	WatchRooms(ctx context.Context, v Viewer, fn func(RoomNews) error) error
 	// ForgetRoomPlayer removes one that is not connected; KindConflict for one that is.
 	ForgetRoomPlayer(ctx context.Context, v Viewer, player string) error
 }

@@ -84,6 +84,7 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 // replace gives players an empty program: they forget what they hold, and are silent.
 func (r *room) replace() {
 	r.program = newProgram()
+	r.house.news.touch()
 	for _, p := range r.house.players {
 		if p.seat != nil && p.seat.room == r {
 			p.seat.turn()
@@ -114,6 +115,7 @@ func (r *room) begin(after <-chan struct{}) {
 		told := ctx.Err() != nil
 		r.Current, r.Position = r.place(r.house.c.Clock.Now())
 		r.done, r.playing = nil, false
+		r.house.news.touch()
 		stop()
 		p.end()
 		if err != nil && !told {
@@ -263,6 +265,7 @@ func (r *room) anchor(p *program, t Timeline, first part) {
 	defer r.house.mu.Unlock()
 	if r.program == p {
 		r.timeline, r.parts = t, []part{first}
+		r.house.news.touch()
 	}
 }
 
@@ -272,6 +275,13 @@ func (r *room) join(p *program, next part) {
 	defer r.house.mu.Unlock()
 	if r.program == p {
 		r.parts = append(r.parts, next)
+		// It is told when it is heard.
+		c := r.house.c.Clock
+		c.AfterFunc(r.timeline.Time(next.first).Sub(c.Now()), func() {
+			r.house.mu.Lock()
+			defer r.house.mu.Unlock()
+			r.house.news.touch()
+		})
 		if len(r.parts) > 16 { // a second holds no more tracks than that
 			r.parts = r.parts[1:]
 		}

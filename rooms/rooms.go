@@ -46,6 +46,7 @@ type House struct {
 	mu      sync.Mutex
 	rooms   []*room // in the order of their names
 	players map[string]*player
+	news    news
 }
 
 // record is what is kept of a room.
@@ -74,7 +75,8 @@ type player struct {
 	Latency time.Duration `json:"latency"`
 	Seen    time.Time     `json:"seen"`
 
-	seat *Seat
+	seat  *Seat
+	steps *steps // nil where it said nothing yet
 }
 
 const (
@@ -93,7 +95,7 @@ const (
 // New reads the rooms that there are, and makes one where there is none. The caller runs the House and closes the store
 // after it.
 func New(ctx context.Context, c Config) (*House, error) {
-	h := &House{c: c, players: map[string]*player{}}
+	h := &House{c: c, players: map[string]*player{}, news: makeNews()}
 	h.running, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := h.load(ctx); err != nil {
 		return nil, err
@@ -293,6 +295,7 @@ func (h *House) create(ctx context.Context, name string) (tutti.Room, error) {
 	}
 	h.rooms = append(h.rooms, r)
 	h.sort()
+	h.news.touch()
 	return h.show(r), nil
 }
 
@@ -357,6 +360,7 @@ func (h *House) store(ctx context.Context, r *room, next record) (tutti.Room, er
 	}
 	h.sort()
 	h.settings(r.ID)
+	h.news.touch()
 	return h.show(r), nil
 }
 
@@ -386,6 +390,7 @@ func (h *House) DeleteRoom(ctx context.Context, _ tutti.Viewer, id tutti.ID) err
 	}
 	r.halt(h.c.Clock.Now())
 	h.rooms = slices.DeleteFunc(h.rooms, func(o *room) bool { return o == r })
+	h.news.touch()
 	for _, p := range h.players {
 		if p.Room == id {
 			h.move(p, h.rooms[0])
@@ -581,6 +586,7 @@ func (h *House) ChangeRoomPlayer(ctx context.Context, _ tutti.Viewer, id string,
 		*p = before
 		return tutti.RoomPlayer{}, err
 	}
+	h.news.touch()
 	if p.seat != nil {
 		if to != nil && to.ID != before.Room {
 			p.seat.sit(to)
@@ -606,5 +612,6 @@ func (h *House) ForgetRoomPlayer(ctx context.Context, _ tutti.Viewer, id string)
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	delete(h.players, id)
+	h.news.touch()
 	return nil
 }

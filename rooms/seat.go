@@ -14,6 +14,7 @@ type Arrival struct {
 	Name    string // to begin with; people may give it another
 	Kind    string // the protocol's name
 	Address string
+	Room    tutti.ID // that it wants to play in; "" is the one that it was in last, or else the first
 }
 
 // Seat is a connected player's place in a room. Leave gives it up.
@@ -48,6 +49,11 @@ func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 		p = &player{ID: a.ID, Name: name, Volume: 100}
 	}
 	r, err := h.find(op, p.Room)
+	if a.Room != "" {
+		if r, err = h.find(op, a.Room); err != nil {
+			return nil, err
+		}
+	}
 	if err != nil {
 		r = h.rooms[0] // it is new, or its room is gone
 	}
@@ -62,6 +68,7 @@ func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 		close(p.seat.expelled)
 	}
 	p.seat = &Seat{house: h, player: p, room: r, moved: make(chan struct{}), told: make(chan struct{}), expelled: make(chan struct{})}
+	h.news.touch()
 	return p.seat, nil
 }
 
@@ -107,6 +114,7 @@ func (s *Seat) Leave() {
 	if s.player.seat == s {
 		s.player.seat = nil
 		s.player.Seen = h.c.Clock.Now().UTC()
+		h.news.touch()
 	}
 }
 
@@ -134,6 +142,7 @@ func (s *Seat) tell() {
 
 // Settings are a player's, with its room's taken in.
 type Settings struct {
+	Room    tutti.ID
 	Volume  int // 0 to 100
 	Muted   bool
 	Latency time.Duration
@@ -145,7 +154,7 @@ func (s *Seat) Settings() (Settings, <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p, r := s.player, s.room
-	return Settings{Volume: p.Volume * r.Volume / 100, Muted: p.Muted || r.Muted, Latency: p.Latency}, s.told
+	return Settings{Room: r.ID, Volume: p.Volume * r.Volume / 100, Muted: p.Muted || r.Muted, Latency: p.Latency}, s.told
 }
 
 // program is what the seat's room sends now, and a channel that is closed when it sends something else or the seat is

@@ -15,6 +15,7 @@ import (
 	"tutti/delivery/radio"
 	"tutti/delivery/subsonic"
 	"tutti/deploy/nginx"
+	roomweb "tutti/rooms/web"
 	"tutti/web"
 )
 
@@ -53,6 +54,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	}
 	if n.rooms != nil {
 		config.Rooms = n.rooms
+		config.Pages = roomweb.New(roomweb.Config{House: n.rooms, Clock: n.clock, Logger: n.logger})
 		if err := n.makeControl(ctx, config); err != nil {
 			return err
 		}

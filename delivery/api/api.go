@@ -38,7 +38,7 @@ const (
 	pageLength = 50      // where the request does not say
 )
 
-// Config is what the API needs. Every field but Rooms and Version is required.
+// Config is what the API needs. Every field but Rooms, Pages and Version is required.
 type Config struct {
 	Catalog   tutti.Catalog
 	Accounts  tutti.Accounts
@@ -47,6 +47,7 @@ type Config struct {
 	Waveforms delivery.Waveforms
 	Radio     Radio
 	Rooms     tutti.Rooms // nil where the process plays in no rooms
+	Pages     Pages       // nil likewise, and where no page can play
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Version   string // of the program, shown to those who are signed in

@@ -15,13 +15,14 @@ import (
 const (
 	eventsPath     = "events"
 	scanEventsPath = "scan/events"
+	roomEventsPath = "rooms/events"
 	titlesPath     = "stations/{id}/events"
 )
 
 // EventPaths are where an answer goes on for as long as somebody listens, a star standing for one part of the path: events,
 // and the sound of radio stations. Nothing is said for 25 s at a time, which a proxy in front has to bear.
 func EventPaths() []string {
-	return []string{Prefix + eventsPath, Prefix + scanEventsPath, Prefix + "stations/*/events", Prefix + "stations/*/stream"}
+	return []string{Prefix + eventsPath, Prefix + scanEventsPath, Prefix + roomEventsPath, Prefix + "stations/*/events", Prefix + "stations/*/stream"}
 }
 
 // queueEvent says that the asker's queue was saved.

@@ -27,6 +27,7 @@ import (
 	"tutti/delivery/radio"
 	folders "tutti/origin/folder"
 	"tutti/rooms"
+	roomweb "tutti/rooms/web"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
 )
@@ -111,6 +112,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	})
 	h.handler = New(Config{
 		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
+		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})
 	return h

@@ -180,6 +180,8 @@ func describe(routes []route) object {
 		if rt.id == "watch" {
 			all.schema(reflect.TypeFor[scanStatus]())
 			all.schema(reflect.TypeFor[queueEvent]())
+			all.schema(reflect.TypeFor[roomsEvent]())
+			all.schema(reflect.TypeFor[stepsEvent]())
 			all.schema(reflect.TypeFor[stationTitle]())
 		}
 		item, _ := paths["/"+rt.path].(object)
@@ -242,6 +244,8 @@ func typescript(routes []route) string {
 	all.schema(reflect.TypeFor[problem]())
 	all.schema(reflect.TypeFor[scanStatus]())
 	all.schema(reflect.TypeFor[queueEvent]())
+	all.schema(reflect.TypeFor[roomsEvent]())
+	all.schema(reflect.TypeFor[stepsEvent]())
 	all.schema(reflect.TypeFor[stationTitle]())
 	for _, rt := range routes {
 		for _, v := range []any{rt.body, rt.reply} {

@@ -1,11 +1,17 @@
 package api
 
 import (
+	"context"
+	"hash/fnv"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"tutti"
+	"tutti/delivery"
 )
 
 type room struct {
@@ -25,7 +31,7 @@ type room struct {
 type roomPlayer struct {
 	ID        string    `json:"id" doc:"What the player calls itself."`
 	Name      string    `json:"name"`
-	Kind      string    `json:"kind" doc:"snapcast."`
+	Kind      string    `json:"kind" doc:"snapcast; web for a page in a browser."`
 	Room      tutti.ID  `json:"room"`
 	Connected bool      `json:"connected,omitempty"`
 	Address   string    `json:"address" doc:"Where it connected from."`
@@ -70,12 +76,71 @@ type roomPlayerChange struct {
 	LatencyMs *int64    `json:"latencyMs,omitempty" doc:"-10,000 to 10,000."`
 }
 
+// roomNow is a room without its queue, as it is told to those who watch.
+type roomNow struct {
+	ID         tutti.ID     `json:"id"`
+	Name       string       `json:"name"`
+	Playing    bool         `json:"playing"`
+	Queue      string       `json:"queue" doc:"Another one when the queue is another: ask getRoom for it."`
+	Length     int          `json:"length" doc:"How many tracks of the queue the asker may see."`
+	Current    int          `json:"current" doc:"As in getRoom."`
+	Track      *track       `json:"track,omitempty" doc:"The current one; left out where there is none that the asker may see."`
+	PositionMs int64        `json:"positionMs" doc:"In the current track, of what is heard at this moment."`
+	Repeat     tutti.Repeat `json:"repeat" doc:"off, all or one."`
+	Volume     int          `json:"volume" doc:"0 to 100."`
+	Muted      bool         `json:"muted,omitempty"`
+	Problem    string       `json:"problem,omitempty" doc:"Why it does not play, for a person."`
+	Players    []roomPlayer `json:"players"`
+}
+
+// roomsEvent is all rooms as they are.
+type roomsEvent struct {
+	Rooms []roomNow `json:"rooms"`
+}
+
+// roomStep is how far off a player plays, as it says itself.
+type roomStep struct {
+	Player  string    `json:"player" doc:"The player's id."`
+	At      time.Time `json:"at"`
+	ErrorUs float64   `json:"errorUs" doc:"Microseconds from when a sample was due to when it was heard: positive is late."`
+	BoundUs float64   `json:"boundUs" doc:"The most that the player's idea of the time can be wrong by."`
+}
+
+// stepsEvent is what players said of themselves since the event before; the first has the last five minutes.
+type stepsEvent struct {
+	Steps []roomStep `json:"steps"`
+}
+
+// Pages lets browsers play in rooms; rooms/web does.
+type Pages interface {
+	// Play takes the request's connection over until the page leaves. An error means that nothing has been written.
+	Play(w http.ResponseWriter, r *http.Request, g tutti.RoomGuest) error
+}
+
 // roomRoutes are those of the rooms: everybody who may listen may use every room.
 func (s *server) roomRoutes() []route {
 	stream := holder(tutti.RoleStream)
 	return []route{
 		get("rooms", "listRooms", "rooms", "The rooms, with what plays there and on which players", member, (*call).rooms),
 		send(http.MethodPost, "rooms", "createRoom", "rooms", "Make a room", stream, (*call).createRoom),
+		bytesOf(roomEventsPath, "watchRooms", "rooms", "What happens in the rooms, as it happens", "text/event-stream", member, (*call).watchRooms).
+			saying("Server-sent events: rooms, whose data is a roomsEvent, at once and after every change, at most four times a second; and steps, " +
+				"whose data is a stepsEvent, as players say how far off they are."),
+		{
+			method: http.MethodGet, path: "rooms/{id}/play", id: "joinRoom", tag: "rooms", summary: "Play in a room", access: stream,
+			about: "A WebSocket of the protocol tutti.room.1, which the package rooms/web describes: sound with the time at which to play it.",
+			query: []param{
+				{name: "player", doc: "By what the player is known from one connection to the next: up to 200 bytes of printable ASCII."},
+				{name: "name", doc: "What to call it, where it is new."},
+				{name: "format", doc: "In which formats it can play, the best first: flac, pcm.", many: true},
+			},
+			status: http.StatusSwitchingProtocols, media: "application/octet-stream",
+			run: func(c *call) (any, error) {
+				err := c.joinRoom()
+				c.wrote = err == nil
+				return nil, err
+			},
+		},
 		get("rooms/{id}", "getRoom", "rooms", "A room", member, (*call).room),
 		send(http.MethodPut, "rooms/{id}", "changeRoom", "rooms", "Change a room's name, volume or way to repeat", stream, (*call).changeRoom),
 		act(http.MethodDelete, "rooms/{id}", "deleteRoom", "rooms", "Delete a room; its players move to another", stream, (*call).deleteRoom),
@@ -270,4 +335,126 @@ func (c *call) forgetRoomPlayer() error {
 		return err
 	}
 	return h.ForgetRoomPlayer(c.r.Context(), c.viewer, c.r.PathValue("id"))
+}
+
+// watchRooms tells what happens in the rooms.
+func (c *call) watchRooms() error {
+	h, err := c.house()
+	if err != nil {
+		return err
+	}
+	return c.events(func(ctx context.Context, tell func(string, any) error) error {
+		queues := map[tutti.ID]queueSeen{}
+		return h.WatchRooms(ctx, c.viewer, func(n tutti.RoomNews) error {
+			if n.Changed {
+				e := roomsEvent{Rooms: []roomNow{}}
+				for _, r := range n.Rooms {
+					now, err := c.roomNow(ctx, r, queues)
+					if err != nil {
+						return err
+					}
+					e.Rooms = append(e.Rooms, now)
+				}
+				if err := tell("rooms", e); err != nil {
+					return err
+				}
+			}
+			if len(n.Steps) == 0 {
+				return nil
+			}
+			return tell("steps", stepsEvent{wireList(n.Steps, func(s *tutti.RoomStep) roomStep {
+				return roomStep{s.Player, s.At, float64(s.Error) / 1e3, float64(s.Bound) / 1e3}
+			})})
+		})
+	})
+}
+
+// queueSeen is a queue as far as the asker may see it: the place of each of its tracks among those, -1 for the others.
+type queueSeen struct {
+	queue  string
+	places []int
+	length int
+}
+
+// roomNow is a room as it is told. Who sees what of a queue is found out once for each queue.
+func (c *call) roomNow(ctx context.Context, r tutti.Room, queues map[tutti.ID]queueSeen) (roomNow, error) {
+	hash := fnv.New64a()
+	for _, id := range r.Tracks {
+		_, _ = hash.Write([]byte(id)) // it never fails
+	}
+	out := roomNow{
+		ID: r.ID, Name: r.Name, Playing: r.Playing, Queue: strconv.FormatUint(hash.Sum64(), 36), Current: -1, PositionMs: r.Position.Milliseconds(),
+		Repeat: r.Repeat, Volume: r.Volume, Muted: r.Muted, Problem: r.Problem, Players: wireList(r.Players, wireRoomPlayer),
+	}
+	q := queues[r.ID]
+	if q.queue != out.Queue {
+		known, err := c.tracksOf(ctx, r.Tracks)
+		if err != nil {
+			return roomNow{}, err
+		}
+		q = queueSeen{queue: out.Queue, places: make([]int, len(r.Tracks))}
+		for i, id := range r.Tracks {
+			q.places[i] = -1
+			if _, ok := known[id]; ok {
+				q.places[i] = q.length
+				q.length++
+			}
+		}
+		queues[r.ID] = q
+	}
+	out.Length = q.length
+	if r.Current < 0 || r.Current >= len(q.places) || q.places[r.Current] < 0 {
+		return out, nil
+	}
+	out.Current = q.places[r.Current]
+	id := r.Tracks[r.Current]
+	known, err := c.tracksOf(ctx, []tutti.ID{id})
+	if err != nil {
+		return roomNow{}, err
+	}
+	if t, ok := known[id]; ok {
+		w := wireTrack(&t)
+		out.Track = &w
+	}
+	return out, nil
+}
+
+// joinRoom lets a page play in a room.
+func (c *call) joinRoom() error {
+	const op = "api.joinRoom"
+	if c.Pages == nil {
+		_, err := c.house()
+		return err
+	}
+	if !c.fromHere() {
+		return tutti.Errorf(tutti.KindForbidden, op, "this request came from another site's page, so it was refused")
+	}
+	delivery.HoldOpen(c.r.Context())
+	r, stop := c.whileAdmitted()
+	defer stop()
+	from := ""
+	if a := delivery.ClientAddr(c.r); a.IsValid() {
+		from = a.String()
+	}
+	return c.Pages.Play(c.w, r, tutti.RoomGuest{
+		Room: c.id(), Player: c.params.text("player"), Name: c.params.text("name"), Address: from, Formats: c.params.list("format"),
+	})
+}
+
+// fromHere reports whether a request to open a WebSocket may be answered: browsers let any page open one anywhere, with the
+// cookies (RFC 6455 §10.2), so what came by cookie must have come from our own page. A bearer key is only sent by who has it.
+func (c *call) fromHere() bool {
+	if _, bearer := bearerKey(c.r); bearer {
+		return true
+	}
+	origin := c.r.Header.Get("Origin")
+	if origin == "" {
+		return c.r.Header.Get("Sec-Fetch-Site") == "same-origin" || c.r.Header.Get("Sec-Fetch-Site") == ""
+	}
+	u, err := url.Parse(origin)
+	if err != nil {
+		return false
+	}
+	base, err := url.Parse(delivery.BaseURL(c.r))
+	return err == nil && strings.EqualFold(u.Host, base.Host) || strings.EqualFold(u.Host, c.r.Host)
 }

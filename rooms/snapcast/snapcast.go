@@ -121,7 +121,7 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) (err error) {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // wakes reader and writer
 	defer conn.Close()
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		limitUnsent(tcp, unsent)
+		rooms.LimitUnsent(tcp, unsent)
 	}
 	in := bufio.NewReaderSize(conn, 4096)
 	if err := conn.SetReadDeadline(clock.Deadline(greetingTime)); err != nil {

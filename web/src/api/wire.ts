@@ -616,6 +616,30 @@ export interface RoomItems {
   items: Room[];
 }
 
+export interface RoomNow {
+  id: string;
+  name: string;
+  playing: boolean;
+  /** Another one when the queue is another: ask getRoom for it. */
+  queue: string;
+  /** How many tracks of the queue the asker may see. */
+  length: number;
+  /** As in getRoom. */
+  current: number;
+  /** The current one; left out where there is none that the asker may see. */
+  track?: Track;
+  /** In the current track, of what is heard at this moment. */
+  positionMs: number;
+  /** off, all or one. */
+  repeat: string;
+  /** 0 to 100. */
+  volume: number;
+  muted?: boolean;
+  /** Why it does not play, for a person. */
+  problem?: string;
+  players: RoomPlayer[];
+}
+
 export interface RoomPlace {
   /** Which track of the queue, from 0. */
   current: number;
@@ -636,7 +660,7 @@ export interface RoomPlayer {
   /** What the player calls itself. */
   id: string;
   name: string;
-  /** snapcast. */
+  /** snapcast; web for a page in a browser. */
   kind: string;
   room: string;
   connected?: boolean;
@@ -660,6 +684,20 @@ export interface RoomPlayerChange {
   muted?: boolean;
   /** -10,000 to 10,000. */
   latencyMs?: number;
+}
+
+export interface RoomStep {
+  /** The player's id. */
+  player: string;
+  at: string;
+  /** Microseconds from when a sample was due to when it was heard: positive is late. */
+  errorUs: number;
+  /** The most that the player's idea of the time can be wrong by. */
+  boundUs: number;
+}
+
+export interface RoomsEvent {
+  rooms: RoomNow[];
 }
 
 export interface ScanRequest {
@@ -795,6 +833,10 @@ export interface StationItems {
 export interface StationTitle {
   /** As the station says it, mostly the artist, a dash and the title; empty where it says nothing. */
   title: string;
+}
+
+export interface StepsEvent {
+  steps: RoomStep[];
 }
 
 export interface Track {

@@ -1,0 +1,111 @@
+package rooms
+
+import (
+	"context"
+	"time"
+
+	"tutti"
+	"tutti/clock"
+)
+
+const (
+	// gather is how long changes are gathered before the next are told.
+	gather = 250 * time.Millisecond
+	// maxSteps bounds what is remembered of what players said of themselves: five minutes, once a second.
+	maxSteps = 300
+	stepAge  = 5 * time.Minute
+)
+
+// news is what watchers wait for. It belongs to House.mu.
+type news struct {
+	changes int64         // of rooms and players, counted
+	told    int64         // steps, counted
+	more    chan struct{} // closed at the next of either
+}
+
+func makeNews() news { return news{more: make(chan struct{})} }
+
+// touch says that a room or a player is not what it was.
+func (n *news) touch() {
+	n.changes++
+	n.wake()
+}
+
+func (n *news) wake() {
+	close(n.more)
+	n.more = make(chan struct{})
+}
+
+// steps is what a player said of itself lately, oldest first. It is not kept: who connects anew has yet to find its step.
+type steps struct {
+	list []numbered
+}
+
+type numbered struct {
+	n    int64 // among all steps of the house
+	step tutti.RoomStep
+}
+
+// Report takes what the player says of how far off it is. It is for protocols whose players measure that themselves.
+func (s *Seat) Report(off, bound time.Duration) {
+	h := s.house
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.player.seat != s {
+		return // another connection is the player's by now
+	}
+	now := h.c.Clock.Now()
+	if s.player.steps == nil {
+		s.player.steps = &steps{}
+	}
+	all := s.player.steps
+	for len(all.list) > 0 && (len(all.list) >= maxSteps || now.Sub(all.list[0].step.At) > stepAge) {
+		all.list = all.list[1:]
+	}
+	h.news.told++
+	all.list = append(all.list, numbered{h.news.told, tutti.RoomStep{Player: s.player.ID, At: now.UTC(), Error: off, Bound: bound}})
+	h.news.wake()
+}
+
+// WatchRooms implements tutti.Rooms.
+func (h *House) WatchRooms(ctx context.Context, _ tutti.Viewer, fn func(tutti.RoomNews) error) error {
+	changes, told := int64(-1), int64(0)
+	for {
+		h.mu.Lock()
+		more := h.news.more
+		out := tutti.RoomNews{Changed: h.news.changes != changes}
+		if out.Changed {
+			for _, r := range h.rooms {
+				out.Rooms = append(out.Rooms, h.show(r))
+			}
+		}
+		now := h.c.Clock.Now()
+		for _, p := range h.players {
+			if p.steps == nil {
+				continue
+			}
+			for _, s := range p.steps.list {
+				if s.n > told && now.Sub(s.step.At) <= stepAge {
+					out.Steps = append(out.Steps, s.step)
+				}
+			}
+		}
+		changes, told = h.news.changes, h.news.told
+		h.mu.Unlock()
+		if out.Changed || len(out.Steps) > 0 {
+			if err := fn(out); err != nil {
+				return err
+			}
+			if err := clock.Sleep(ctx, h.c.Clock, gather); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.running.Done():
+			return nil
+		}
+	}
+}
