@@ -13,14 +13,14 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Starts bin/tutti (or $TUTTI_BIN) over what write puts into the music folder; it resolves as soon as the server says it is ready. */
-export async function startServer(write: (music: string) => Promise<void>): Promise<Server> {
+/** Starts bin/tutti (or $TUTTI_BIN), with more flags, over what write puts into the music folder; it resolves as soon as the server says it is ready. */
+export async function startServer(write: (music: string) => Promise<void>, flags: readonly string[] = []): Promise<Server> {
   const work = await mkdtemp(join(tmpdir(), "tutti-sound-"));
   const music = join(work, "music");
   await mkdir(music);
   await write(music);
   const binary = process.env.TUTTI_BIN ?? new URL("../../bin/tutti", import.meta.url).pathname;
-  const child: ChildProcess = spawn(binary, ["serve", "--listen", "127.0.0.1:0", "--data", join(work, "data"), "--music", music], {
+  const child: ChildProcess = spawn(binary, ["serve", "--listen", "127.0.0.1:0", "--data", join(work, "data"), "--music", music, ...flags], {
     env: { ...process.env, TUTTI_ADMIN_USER: credentials.name, TUTTI_ADMIN_PASSWORD: credentials.password },
     stdio: ["ignore", "pipe", "ignore"],
   });
