@@ -6,7 +6,7 @@ import { co2 } from "@tgwf/co2";
 const model = new co2({ model: "swd", version: 4 });
 const grid = (c) => {
   const intensity = {};
-  for (const part of ["dataCenter", "network", "device"]) if (c[part] !== null) intensity[part] = { value: c[part] };
+  for (const part of ["dataCenter", "network", "device"]) if (c[part] !== null) intensity[part] = c[part];
   return intensity;
 };
 for await (const line of createInterface({ input: process.stdin })) {
