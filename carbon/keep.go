@@ -20,7 +20,7 @@ func (m *Meter) open(ctx context.Context) error {
 	const op = "carbon: read what was kept"
 	m.wake = make(chan struct{}, 1)
 	m.kept = m.c.Clock.Now()
-	m.book = book{member: m.c.Member, hardware: m.c.Hardware, days: map[string]*Day{}}
+	m.book = daybook{member: m.c.Member, hardware: m.c.Hardware, days: map[string]*Day{}}
 	if hw := &m.book.hardware; hw.VCPUs <= 0 || hw.Memory <= 0 {
 		machine, err := readMachine(m.c.Proc, m.c.Cgroup)
 		if err != nil {

@@ -101,7 +101,7 @@ type Meter struct {
 	hours    float64   // stream-hours since the process began
 	grams    map[Component]Grams
 	covered  time.Duration // of the process's life, for what making the machine emitted
-	book     book
+	book     daybook
 	kept     time.Time
 
 	wake   chan struct{}

@@ -124,14 +124,14 @@ func (d *Day) seconds() float64 {
 	return sum
 }
 
-// book is the days that are not finished: today, and those before that have not been kept yet.
-type book struct {
+// daybook is the days that are not finished: today, and those before that have not been kept yet.
+type daybook struct {
 	member   string
 	hardware Hardware
 	days     map[string]*Day
 }
 
-func (b *book) day(date string) *Day {
+func (b *daybook) day(date string) *Day {
 	d := b.days[date]
 	if d == nil {
 		d = &Day{Date: date, Member: b.member}
@@ -148,7 +148,7 @@ func dateOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 const stepped = time.Minute
 
 // energy books what was used over an interval, to each day in proportion to how much of the interval fell into it.
-func (b *book) energy(from, to time.Time, seconds float64, origin Origin, parts map[Component]Joules, grid Intensity) {
+func (b *daybook) energy(from, to time.Time, seconds float64, origin Origin, parts map[Component]Joules, grid Intensity) {
 	shares := map[string]float64{}
 	span := to.Sub(from)
 	whole := time.Duration(seconds * float64(time.Second))
@@ -179,7 +179,7 @@ func (b *book) energy(from, to time.Time, seconds float64, origin Origin, parts 
 	}
 }
 
-func (b *book) play(at time.Time, p Play) {
+func (b *daybook) play(at time.Time, p Play) {
 	d := b.day(dateOf(at))
 	s := p.Duration.Seconds()
 	d.hear(p.Link, Heard{Seconds: s, Bytes: float64(p.Bytes)})
