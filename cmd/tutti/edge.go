@@ -49,7 +49,8 @@ func (n *node) makeEdge(ctx context.Context) error {
 	})
 	config := api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
-		Radio:   radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
+		Radio: radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
+		Jobs:  n.jobs, Grid: n.grid,
 		Version: version,
 	}
 	if n.rooms != nil {

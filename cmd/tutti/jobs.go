@@ -27,6 +27,9 @@ func (n *node) makeJobs(context.Context) error {
 			return lease.Hold(ctx, c, func(ctx context.Context, _ uint64) error { return fn(ctx) })
 		}
 	}
+	if !n.grid.Source().Constant { // which says of every hour the same
+		config.Outlook = n.grid
+	}
 	s := carbon.NewScheduler(config)
 	n.jobs = s
 	n.runners = append(n.runners, s.Run)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/catalog"
 	"tutti/catalog/scan"
 	"tutti/clock"
@@ -61,8 +62,9 @@ type node struct {
 	ownCatalog *catalog.Catalog
 	scanner    *scan.Scanner
 
-	rooms *rooms.House // nil where there are none
-	jobs  tutti.Jobs   // takes work that may wait
+	rooms *rooms.House   // nil where there are none
+	grid  *carbon.Cached // what electricity emits here
+	jobs  tutti.Jobs     // takes work that may wait
 
 	metrics *delivery.Metrics
 	tracing *tracing
@@ -99,7 +101,8 @@ var architecture = map[string]part{
 	"fleet":    {[]string{"store"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
 	"origin":   {[]string{"store"}, (*node).makeOrigin},
-	"jobs":     {[]string{"store"}, (*node).makeJobs},
+	"jobs":     {[]string{"store", "grid"}, (*node).makeJobs},
+	"grid":     {nil, (*node).makeGrid},
 	"store":    {nil, (*node).makeStore},
 }
 

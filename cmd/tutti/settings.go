@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"net/url"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
+
+	"tutti/carbon"
 )
 
 // settings is everything that can be configured. Each field is at once a flag (--listen), an environment variable
@@ -47,6 +50,8 @@ type settings struct {
 
 	Radio radioSettings `embed:"" prefix:"radio-" group:"Server"`
 
+	Grid gridSettings `embed:"" prefix:"grid-" group:"Energy"`
+
 	Log   logSettings   `embed:"" prefix:"log-" group:"Operations"`
 	Trace traceSettings `embed:"" prefix:"trace-" group:"Operations"`
 }
@@ -55,6 +60,9 @@ type settings struct {
 func (s *settings) Validate() error {
 	if !(s.Trace.Sample >= 0 && s.Trace.Sample <= 1) {
 		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
+	}
+	if err := s.Grid.check(); err != nil {
+		return err
 	}
 	if s.Fleet.TLSCA != "" && (s.Fleet.TLSCert == "" || s.Fleet.TLSKey == "") || s.Fleet.TLSCA == "" && s.Fleet.TLSCert+s.Fleet.TLSKey != "" {
 		return errors.New("fleet: tls-ca, tls-cert and tls-key belong together; set all three or none")
@@ -174,6 +182,44 @@ type transcodeSettings struct {
 
 type radioSettings struct {
 	Private bool `help:"Relay radio stations on this machine and in private networks, too." env:"TUTTI_RADIO_PRIVATE"`
+}
+
+type gridSettings struct {
+	Feed       string  `help:"Who tells what a kWh of electricity emits: ${enum}." default:"constant" enum:"constant,csv,gb,electricity-maps,watttime,carbon-aware-sdk" env:"TUTTI_GRID_FEED"`
+	Intensity  float64 `help:"Grams of CO2 equivalents a kWh emits where nobody tells." default:"445" env:"TUTTI_GRID_INTENSITY"`
+	Region     string  `help:"Which part of the grid: a zone, a region, the first half of a postcode, a location; as the feed calls it." env:"TUTTI_GRID_REGION" placeholder:"NAME"`
+	File       string  `help:"The file of feed csv: lines of time,g_per_kwh." env:"TUTTI_GRID_FILE" placeholder:"FILE" type:"path"`
+	URL        string  `name:"url" help:"Another address of the feed than its own; that of the Carbon Aware SDK." env:"TUTTI_GRID_URL" placeholder:"URL"`
+	User       string  `help:"The account's name, for watttime." env:"TUTTI_GRID_USER" placeholder:"NAME"`
+	SecretFile string  `help:"File with the feed's key or the account's password; else TUTTI_GRID_SECRET has it." env:"TUTTI_GRID_SECRET_FILE" placeholder:"FILE" type:"path"`
+}
+
+// gridSecret is the environment variable with the feed's secret. It is no flag: the command line of a process is for everybody
+// on the machine to see.
+const gridSecret = "TUTTI_GRID_SECRET"
+
+// check refuses a feed that lacks what it needs.
+func (g gridSettings) check() error {
+	if !(g.Intensity >= 0 && g.Intensity <= carbon.MaxGrams) {
+		return fmt.Errorf("grid: intensity is %v; it is grams per kWh, from 0 to %d", g.Intensity, carbon.MaxGrams)
+	}
+	needs := map[string]map[string]string{
+		"csv":              {"file": g.File},
+		"electricity-maps": {"region": g.Region},
+		"watttime":         {"region": g.Region, "user": g.User},
+		"carbon-aware-sdk": {"url": g.URL},
+	}[g.Feed]
+	for _, name := range slices.Sorted(maps.Keys(needs)) {
+		if needs[name] == "" {
+			return fmt.Errorf("grid: the feed %s needs %s", g.Feed, name)
+		}
+	}
+	if g.URL != "" {
+		if u, err := url.Parse(g.URL); err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Scheme != "http" && u.Scheme != "https" {
+			return errors.New("grid: url must be an address such as http://127.0.0.1:8080, without a name, a password or a query")
+		}
+	}
+	return nil
 }
 
 type logSettings struct {
@@ -369,7 +415,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "log", "trace"}
+var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

@@ -46,6 +46,8 @@ type Config struct {
 	Bytes     delivery.Bytes
 	Waveforms delivery.Waveforms
 	Radio     Radio
+	Jobs      tutti.Jobs
+	Grid      Grid
 	Rooms     tutti.Rooms // nil where the process plays in no rooms
 	Pages     Pages       // nil likewise, and where no page can play
 	Clock     clock.Clock

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"tutti"
 	"tutti/rooms"
 )
 
@@ -44,6 +46,11 @@ func TestAnswers(t *testing.T) {
 	seat, err := h.rooms.Sit(t.Context(), rooms.Arrival{ID: "radio-1", Name: "Radio", Kind: "snapcast", Address: "192.0.2.9"})
 	must(t, err)
 	seat.Leave()
+
+	must(t, h.jobs.HandOver(t.Context(), tutti.Job{
+		Name: "backup", Kind: tutti.JobBackup, Energy: 5400, Duration: 3 * time.Minute, Deadline: epoch.Add(8 * time.Hour),
+		Run: func(context.Context) error { return nil },
+	}))
 
 	made := map[string]string{} // ids that the server chose, for the requests that follow
 	for _, step := range []struct {
@@ -149,6 +156,15 @@ func TestAnswers(t *testing.T) {
 		{user: listener, line: "DELETE rooms/$room", name: "deleteRoom-last"},
 		{user: listener, line: "DELETE room-players/radio-1"},
 		{user: admin, line: "GET scan"},
+		{user: admin, line: "GET jobs"},
+		{user: admin, line: "DELETE jobs/backup"},
+		{user: admin, line: "DELETE jobs/backup", name: "cancelJob-none"},
+		{user: listener, line: "GET grid"},
+		{user: listener, line: "GET carbon-aware/emissions/bylocation?location=here&time=2026-03-01T10:00:00Z"},
+		{user: listener, line: "GET carbon-aware/emissions/bylocations?locations=here"},
+		{user: listener, line: "GET carbon-aware/emissions/bylocations/best?locations=here"},
+		{user: listener, line: "GET carbon-aware/emissions/forecasts/current?location=here&windowSize=90"},
+		{user: listener, line: "GET carbon-aware/emissions/average-carbon-intensity?location=here&startTime=2026-03-01T10:00:00Z&endTime=2026-03-01T12:00:00Z"},
 		{user: admin, line: "POST nothing", body: `{}`, name: "no-such-address"},
 		{user: admin, line: "PATCH albums", body: `{}`, name: "no-such-method"},
 		{user: admin, line: "POST keys", body: `{"name":"x","colour":"red"}`, name: "unknown-member"},

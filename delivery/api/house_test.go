@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/catalog"
 	"tutti/catalog/scan"
 	"tutti/clock"
@@ -50,6 +51,7 @@ type house struct {
 	accounts *accounts.Accounts
 	catalog  *catalog.Catalog
 	rooms    *rooms.House
+	jobs     *carbon.Scheduler
 	keys     map[string]string // app keys by user
 	music    string
 }
@@ -93,6 +95,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 		},
 	}))(t)
 	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, User: h.accounts.UserByID, Clock: h.clock, Logger: quiet}))(t)
+	h.jobs = carbon.NewScheduler(carbon.SchedulerConfig{Clock: h.clock, Logger: quiet})
 	running, stop := context.WithCancel(ctx)
 	done := make(chan error, 2)
 	go func() { done <- h.catalog.Run(running) }()
@@ -112,6 +115,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	})
 	h.handler = New(Config{
 		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
+		Jobs: h.jobs, Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
 		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})

@@ -180,6 +180,14 @@ export interface ArtistWindow {
   items: Artist[];
 }
 
+export interface AverageIntensity {
+  location: string;
+  startTime: string;
+  endTime: string;
+  /** g/kWh. */
+  carbonIntensity: number;
+}
+
 export interface Bookmark {
   track: Track;
   positionMs: number;
@@ -222,6 +230,36 @@ export interface Disc {
   /** From 1. */
   disc: number;
   title: string;
+}
+
+export interface Emissions {
+  location: string;
+  time: string;
+  /** g/kWh. */
+  rating: number;
+  /** hh:mm:ss. */
+  duration: string;
+}
+
+export interface EmissionsForecast {
+  generatedAt: string;
+  requestedAt: string;
+  location: string;
+  dataStartAt: string;
+  dataEndAt: string;
+  /** Minutes. */
+  windowSize: number;
+  optimalDataPoints: EmissionsForecastPoint[];
+  forecastData: EmissionsForecastPoint[];
+}
+
+export interface EmissionsForecastPoint {
+  location: string;
+  timestamp: string;
+  /** Minutes. */
+  duration: number;
+  /** g/kWh. */
+  value: number;
 }
 
 export interface Folder {
@@ -297,10 +335,75 @@ export interface GenreItems {
   items: Genre[];
 }
 
+export interface GridPoint {
+  from: string;
+  to: string;
+  gramsPerKwh: number;
+  /** Predicted, not what was. */
+  forecast?: boolean;
+}
+
+export interface GridReply {
+  /** Whose figures these are. */
+  source: string;
+  /** What one kWh more would emit, where others tell the mean of all. */
+  marginal?: boolean;
+  /** Now. */
+  gramsPerKwh: number;
+  label: "measured" | "modelled" | "assumed";
+  /** How the figure was found. */
+  method: string;
+  /** To which it belongs. */
+  time?: string;
+  /** It is older than two hours: the feed does not answer. */
+  stale?: boolean;
+  /** What is known and predicted, in order; empty where nothing is. */
+  outlook: GridPoint[];
+  /** Why there is no outlook, for a person. */
+  problem?: string;
+}
+
 export interface ImportReply {
   playlist: PlaylistReply;
   /** The entries for which no track was found, in order. */
   missing: NotFound[];
+}
+
+export interface Job {
+  name: string;
+  kind: "analyse" | "outline" | "verify" | "transcode" | "enrich" | "train" | "backup";
+  state: "waiting" | "running" | "done" | "failed" | "cancelled" | "interrupted";
+  /** The process that has it, in a fleet. */
+  node?: string;
+  /** What it is estimated to take. */
+  joules?: number;
+  /** How long it is estimated to run. */
+  durationMs: number;
+  /** When it was handed over. */
+  given: string;
+  deadline: string;
+  /** When it is to begin, as planned now, or began. */
+  start: string;
+  ended?: string;
+  /** g/kWh while it had run at once, as predicted. */
+  atOnce?: number;
+  /** g/kWh while it runs as planned, as predicted. */
+  chosen?: number;
+  /** Of CO2 equivalents: an estimate by a prediction; less than 0 where more. */
+  savedGrams?: number;
+  /** Whose prediction. */
+  source?: string;
+  /** In a sentence, why it waits, or ran when it did. */
+  why?: string;
+  /** What went wrong, for a person. */
+  problem?: string;
+}
+
+export interface JobsReply {
+  /** What runs, and then what waits, by when it is to begin. */
+  jobs: Job[];
+  /** What has ended, the latest first. */
+  history: Job[];
 }
 
 export interface Library {
