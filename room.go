@@ -18,6 +18,7 @@ type Room struct {
 	Muted    bool
 	Players  []RoomPlayer
 	Problem  string // why it does not play, for a person; "" where it does
+	Undo     bool   // a queue was replaced that may be had back
 }
 
 // Repeat says what follows a room's last track.
@@ -104,6 +105,9 @@ type Rooms interface {
 	DeleteRoom(ctx context.Context, v Viewer, id ID) error
 	// PlayRoom replaces the room's queue. Tracks are heard by everybody there, so v must see them: others are KindNotFound.
 	PlayRoom(ctx context.Context, v Viewer, id ID, p RoomPlay) (Room, error)
+	// UndoRoom puts the queue back that was replaced last, where it was, and goes on playing if the room does; another
+	// UndoRoom undoes that. KindConflict where there is none.
+	UndoRoom(ctx context.Context, v Viewer, id ID) (Room, error)
 	// PauseRoom and ResumeRoom are no error where there is nothing to do.
 	PauseRoom(ctx context.Context, v Viewer, id ID) (Room, error)
 	ResumeRoom(ctx context.Context, v Viewer, id ID) (Room, error)
@@ -111,6 +115,9 @@ type Rooms interface {
 	SeekRoom(ctx context.Context, v Viewer, id ID, current int, position time.Duration) (Room, error)
 	// AppendRoom adds to the end of the queue.
 	AppendRoom(ctx context.Context, v Viewer, id ID, tracks []ID) (Room, error)
+	// ArrangeRoom makes the queue another: tracks removed, added, or in another order. current is where the track stands that
+	// plays, which goes on without a break; where another stands there, that is begun.
+	ArrangeRoom(ctx context.Context, v Viewer, id ID, tracks []ID, current int) (Room, error)
 	ChangeRoomPlayer(ctx context.Context, v Viewer, player string, c RoomPlayerChange) (RoomPlayer, error)
 	// WatchRooms tells what there is: all rooms at once, with what players said of themselves in the last minutes; then every
 	// change, at most four times a second. It ends with ctx, with the rooms, or with fn's first error, which it returns.

@@ -80,6 +80,14 @@ func (p *program) add(at time.Time, samples []byte, now time.Time) {
 	p.more = make(chan struct{})
 }
 
+// unheard reports whether players may hold what is still to be heard.
+func (p *program) unheard(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.blocks)
+	return n > 0 && p.blocks[n-1].at.Add(length(blockSamples, Rate)).After(now)
+}
+
 func (p *program) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

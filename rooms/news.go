@@ -70,16 +70,31 @@ func (s *Seat) Report(off, bound time.Duration) {
 // WatchRooms implements tutti.Rooms.
 func (h *House) WatchRooms(ctx context.Context, _ tutti.Viewer, fn func(tutti.RoomNews) error) error {
 	changes, told := int64(-1), int64(0)
+	h.refresh(ctx)
+	h.mu.Lock()
+	h.watchers++
+	h.mu.Unlock()
+	h.lookAfter()
+	defer func() {
+		h.mu.Lock()
+		h.watchers--
+		h.mu.Unlock()
+	}()
+	join := h.c.Clock.NewTimer(time.Hour)
+	defer join.Stop()
+	heard := time.Time{} // up to where joins were told
 	for {
 		h.mu.Lock()
 		more := h.news.more
-		out := tutti.RoomNews{Changed: h.news.changes != changes}
+		now := h.c.Clock.Now()
+		passed, next := h.joins(heard, now)
+		heard = now
+		out := tutti.RoomNews{Changed: h.news.changes != changes || passed}
 		if out.Changed {
 			for _, r := range h.rooms {
 				out.Rooms = append(out.Rooms, h.show(r))
 			}
 		}
-		now := h.c.Clock.Now()
 		for _, p := range h.players {
 			if p.steps == nil {
 				continue
@@ -100,12 +115,35 @@ func (h *House) WatchRooms(ctx context.Context, _ tutti.Viewer, fn func(tutti.Ro
 				return err
 			}
 		}
+		join.Reset(max(next, time.Millisecond))
 		select {
 		case <-more:
+		case <-join.C():
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-h.running.Done():
 			return nil
 		}
 	}
+}
+
+// joins reports whether another track began to be heard in some room after a moment up to now, and in how long the next one
+// will, as far as that is known. The caller holds mu.
+func (h *House) joins(after, now time.Time) (passed bool, next time.Duration) {
+	next = time.Hour
+	for _, r := range h.rooms {
+		rec := r.latest()
+		if !rec.Playing || !rec.Line.anchored() {
+			continue
+		}
+		for _, p := range rec.Line.Parts {
+			switch at := rec.Line.timeline().Time(p.First); {
+			case at.After(now):
+				next = min(next, at.Sub(now))
+			case at.After(after):
+				passed = true
+			}
+		}
+	}
+	return passed, next
 }

@@ -414,8 +414,17 @@ func TestWhatIsKept(t *testing.T) {
 	session(func(h *House) {
 		r, err := h.Room(t.Context(), tutti.Viewer{}, kitchen)
 		must(t, err)
-		if r.Playing || (r.Position-9*time.Second).Abs() > 10*time.Millisecond || len(r.Tracks) != 1 || len(r.Players) != 1 || r.Players[0].Name != "On the shelf" || r.Players[0].Volume != 30 {
+		// It is back at once, and plays on as if nothing had happened.
+		if !r.Playing || (r.Position-9*time.Second).Abs() > 10*time.Millisecond || len(r.Tracks) != 1 || len(r.Players) != 1 || r.Players[0].Name != "On the shelf" || r.Players[0].Volume != 30 {
 			t.Errorf("%+v", r)
+		}
+	})
+	fake.Advance(time.Hour)
+	session(func(h *House) {
+		r, err := h.Room(t.Context(), tutti.Viewer{}, kitchen)
+		must(t, err)
+		if r.Playing || (r.Position-9*time.Second).Abs() > 10*time.Millisecond {
+			t.Errorf("after an hour: %+v", r)
 		}
 		must(t, h.DeleteRoom(t.Context(), tutti.Viewer{}, kitchen))
 		seat, err := h.Sit(t.Context(), Arrival{ID: "radio", Name: "Radio", Kind: "test", Address: "192.0.2.2"})

@@ -29,6 +29,7 @@ var profile = tutti.Profile{Format: "wav", Rate: Rate, Channels: Channels, BitDe
 
 // recording is a track's sound, opened.
 type recording struct {
+	id     tutti.ID
 	object tutti.Object
 	start  int64 // of the samples in the file
 	track  tutti.Track
@@ -48,7 +49,7 @@ func (h *House) open(ctx context.Context, v tutti.Viewer, id tutti.ID) (*recordi
 	if err != nil {
 		return nil, errors.Join(err, object.Close())
 	}
-	return &recording{object, start, plan.Track}, nil
+	return &recording{id, object, start, plan.Track}, nil
 }
 
 // maxHeader is more than any header of the files that are made for us takes.
@@ -115,6 +116,12 @@ func (r *recording) read(ctx context.Context, p []byte, sample int64) (int, erro
 		return 0, err
 	}
 	return w.n - w.n%FrameSize, nil
+}
+
+// samples is how many the track has, unless it is still being made.
+func (r *recording) samples() (n int64, known bool) {
+	size := r.object.Size()
+	return max(size-r.start, 0) / FrameSize, size >= 0
 }
 
 func (r *recording) close() error { return r.object.Close() }

@@ -25,6 +25,7 @@ type room struct {
 	Volume     int          `json:"volume" doc:"0 to 100; every player's own volume is a part of it."`
 	Muted      bool         `json:"muted,omitempty"`
 	Problem    string       `json:"problem,omitempty" doc:"Why it does not play, for a person."`
+	Undo       bool         `json:"undo,omitempty" doc:"A queue was replaced that undoRoom brings back."`
 	Players    []roomPlayer `json:"players"`
 }
 
@@ -63,6 +64,16 @@ type roomAppend struct {
 	Tracks []tutti.ID `json:"tracks" doc:"By id."`
 }
 
+type roomOrder struct {
+	Tracks  []tutti.ID `json:"tracks" doc:"The whole queue, by id, up to 5,000. Tracks that the asker may not see leave it."`
+	Current int        `json:"current" doc:"Where in it the track stands that plays, from 0: it goes on without a break. If another stands there, that is begun."`
+}
+
+type roomTransfer struct {
+	To     string `json:"to" doc:"room: what the asker has in their queue goes on in the room. me: what plays in the room becomes the asker's queue, and the room pauses."`
+	Player string `json:"player,omitempty" doc:"With me: the name of the app that goes on, as in saveQueue."`
+}
+
 type roomPlace struct {
 	Current    int   `json:"current" doc:"Which track of the queue, from 0."`
 	PositionMs int64 `json:"positionMs"`
@@ -90,6 +101,7 @@ type roomNow struct {
 	Volume     int          `json:"volume" doc:"0 to 100."`
 	Muted      bool         `json:"muted,omitempty"`
 	Problem    string       `json:"problem,omitempty" doc:"Why it does not play, for a person."`
+	Undo       bool         `json:"undo,omitempty" doc:"As in getRoom."`
 	Players    []roomPlayer `json:"players"`
 }
 
@@ -146,6 +158,9 @@ func (s *server) roomRoutes() []route {
 		act(http.MethodDelete, "rooms/{id}", "deleteRoom", "rooms", "Delete a room; its players move to another", stream, (*call).deleteRoom),
 		send(http.MethodPut, "rooms/{id}/queue", "playRoom", "rooms", "Play something in a room", stream, (*call).playRoom),
 		send(http.MethodPost, "rooms/{id}/queue", "appendRoom", "rooms", "Add to the end of a room's queue", stream, (*call).appendRoom),
+		send(http.MethodPut, "rooms/{id}/order", "arrangeRoom", "rooms", "Remove, add and move tracks in a room's queue while it plays", stream, (*call).arrangeRoom),
+		read(http.MethodPost, "rooms/{id}/undo", "undoRoom", "rooms", "Bring back the queue that was replaced last", stream, (*call).undoRoom),
+		send(http.MethodPost, "rooms/{id}/transfer", "transferRoom", "rooms", "Take one's queue to a room, or from it", stream, (*call).transferRoom),
 		send(http.MethodPut, "rooms/{id}/place", "seekRoom", "rooms", "Go to a place in a room's queue", stream, (*call).seekRoom),
 		act(http.MethodPost, "rooms/{id}/pause", "pauseRoom", "rooms", "Pause a room", stream, (*call).pauseRoom),
 		act(http.MethodPost, "rooms/{id}/resume", "resumeRoom", "rooms", "Let a room play on", stream, (*call).resumeRoom),
@@ -176,7 +191,7 @@ func (c *call) wireRooms(rooms ...tutti.Room) ([]room, error) {
 	for _, r := range rooms {
 		w := room{
 			ID: r.ID, Name: r.Name, Playing: r.Playing, Tracks: []track{}, Current: -1, PositionMs: r.Position.Milliseconds(), Repeat: r.Repeat,
-			Volume: r.Volume, Muted: r.Muted, Problem: r.Problem, Players: wireList(r.Players, wireRoomPlayer),
+			Volume: r.Volume, Muted: r.Muted, Problem: r.Problem, Undo: r.Undo, Players: wireList(r.Players, wireRoomPlayer),
 		}
 		for i, id := range r.Tracks {
 			t, ok := known[id]
@@ -265,6 +280,86 @@ func (c *call) appendRoom(b roomAppend) (room, error) {
 	return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
 		return h.AppendRoom(c.r.Context(), c.viewer, c.id(), b.Tracks)
 	})
+}
+
+func (c *call) arrangeRoom(b roomOrder) (room, error) {
+	return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
+		return h.ArrangeRoom(c.r.Context(), c.viewer, c.id(), b.Tracks, b.Current)
+	})
+}
+
+func (c *call) undoRoom() (room, error) {
+	return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) { return h.UndoRoom(c.r.Context(), c.viewer, c.id()) })
+}
+
+func (c *call) transferRoom(b roomTransfer) (room, error) {
+	const op = "api.transferRoom"
+	if len(b.Player) > maxName {
+		return room{}, tutti.Errorf(tutti.KindInvalid, op, `"player" must be at most %d bytes`, maxName)
+	}
+	ctx := c.r.Context()
+	switch b.To {
+	case "room":
+		return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
+			q, err := c.Catalog.Queue(ctx, c.viewer)
+			if err != nil {
+				return tutti.Room{}, err
+			}
+			tracks, current, err := c.seen(q.Tracks, q.Current)
+			if err != nil {
+				return tutti.Room{}, err
+			}
+			if len(tracks) == 0 {
+				return tutti.Room{}, tutti.Errorf(tutti.KindConflict, op, "your queue is empty")
+			}
+			if current < 0 { // what played is gone
+				current, q.Position = 0, 0
+			}
+			return h.PlayRoom(ctx, c.viewer, c.id(), tutti.RoomPlay{Tracks: tracks, Current: current, Position: q.Position})
+		})
+	case "me":
+		return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
+			r, err := h.PauseRoom(ctx, c.viewer, c.id())
+			if err != nil {
+				return tutti.Room{}, err
+			}
+			tracks, current, err := c.seen(r.Tracks, r.Current)
+			if err != nil {
+				return tutti.Room{}, err
+			}
+			if len(tracks) == 0 {
+				return tutti.Room{}, tutti.Errorf(tutti.KindConflict, op, "nothing in this room's queue is for you to hear")
+			}
+			if current < 0 {
+				current, r.Position = 0, 0
+			}
+			return r, c.Catalog.SaveQueue(ctx, c.viewer, tutti.Queue{
+				Tracks: tracks, Current: current, Position: r.Position, Changed: c.Clock.Now().UTC(), ChangedBy: b.Player,
+			})
+		})
+	}
+	return room{}, tutti.Errorf(tutti.KindInvalid, op, `"to" is room or me`)
+}
+
+// seen returns those of the tracks that the asker may see, and where current is among them; -1 where it is not.
+func (c *call) seen(ids []tutti.ID, current int) ([]tutti.ID, int, error) {
+	all := slices.Clone(ids)
+	slices.Sort(all)
+	known, err := c.tracksOf(c.r.Context(), slices.Compact(all))
+	if err != nil {
+		return nil, 0, err
+	}
+	out, at := []tutti.ID{}, -1
+	for i, id := range ids {
+		if _, ok := known[id]; !ok {
+			continue
+		}
+		if i == current {
+			at = len(out)
+		}
+		out = append(out, id)
+	}
+	return out, at, nil
 }
 
 func (c *call) seekRoom(b roomPlace) (room, error) {
@@ -384,7 +479,7 @@ func (c *call) roomNow(ctx context.Context, r tutti.Room, queues map[tutti.ID]qu
 	}
 	out := roomNow{
 		ID: r.ID, Name: r.Name, Playing: r.Playing, Queue: strconv.FormatUint(hash.Sum64(), 36), Current: -1, PositionMs: r.Position.Milliseconds(),
-		Repeat: r.Repeat, Volume: r.Volume, Muted: r.Muted, Problem: r.Problem, Players: wireList(r.Players, wireRoomPlayer),
+		Repeat: r.Repeat, Volume: r.Volume, Muted: r.Muted, Problem: r.Problem, Undo: r.Undo, Players: wireList(r.Players, wireRoomPlayer),
 	}
 	q := queues[r.ID]
 	if q.queue != out.Queue {

@@ -698,6 +698,8 @@ export interface Room {
   muted?: boolean;
   /** Why it does not play, for a person. */
   problem?: string;
+  /** A queue was replaced that undoRoom brings back. */
+  undo?: boolean;
   players: RoomPlayer[];
 }
 
@@ -740,7 +742,16 @@ export interface RoomNow {
   muted?: boolean;
   /** Why it does not play, for a person. */
   problem?: string;
+  /** As in getRoom. */
+  undo?: boolean;
   players: RoomPlayer[];
+}
+
+export interface RoomOrder {
+  /** The whole queue, by id, up to 5,000. Tracks that the asker may not see leave it. */
+  tracks: string[];
+  /** Where in it the track stands that plays, from 0: it goes on without a break. If another stands there, that is begun. */
+  current: number;
 }
 
 export interface RoomPlace {
@@ -797,6 +808,13 @@ export interface RoomStep {
   errorUs: number;
   /** The most that the player's idea of the time can be wrong by. */
   boundUs: number;
+}
+
+export interface RoomTransfer {
+  /** room: what the asker has in their queue goes on in the room. me: what plays in the room becomes the asker's queue, and the room pauses. */
+  to: string;
+  /** With me: the name of the app that goes on, as in saveQueue. */
+  player?: string;
 }
 
 export interface RoomsEvent {
