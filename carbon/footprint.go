@@ -14,7 +14,7 @@ import (
 // Figure is an amount with how it came to be. Nothing is shown to anybody without.
 type Figure struct {
 	Value float64 `json:"value"`
-	Label Label   `json:"label" doc:"measured, modelled or assumed."`
+	Label Label   `json:"label" enum:"measured,modelled,assumed" doc:"How it came to be."`
 }
 
 // Footprint is what a person is told.
@@ -42,14 +42,14 @@ type GridFigure struct {
 
 // Told is a Basis as people are told it.
 type Told struct {
-	Label    Label  `json:"label"`
+	Label    Label  `json:"label" enum:"measured,modelled,assumed"`
 	Method   string `json:"method"`
 	Boundary string `json:"boundary"`
 }
 
 // Part is the energy and the emissions of a component.
 type Part struct {
-	Component Component `json:"component" doc:"stream, transcode, scan, enrich, train, rooms, serve (the page and the rest), other (other programs of the machine: in no sum) or idle."`
+	Component Component `json:"component" enum:"stream,transcode,scan,enrich,train,rooms,serve,other,idle" doc:"serve is the page and the rest of the process; other is other programs of the machine, and in no sum."`
 	KWh       Figure    `json:"kwh"`
 	Grams     Figure    `json:"grams"`
 }
@@ -70,15 +70,14 @@ type Period struct {
 	Network     Figure `json:"network" doc:"Grams that the streams added to the network's; beside the total, which is the machine's."`
 	Comparison  Figure `json:"comparison" doc:"Grams after the Sustainable Web Design Model, version 4, from nothing but the bytes: a comparison only."`
 
-	StreamHours Figure   `json:"streamHours" doc:"Hours of music sent to listeners."`
-	Bytes       Figure   `json:"bytes"`
-	Listeners   int      `json:"listeners" doc:"Different listeners; at least so many where more is true."`
-	More        bool     `json:"more,omitempty"`
-	Score       *Scored  `json:"score,omitempty" doc:"Left out while nothing was streamed."`
-	PerListener *Figure  `json:"perListener,omitempty" doc:"Grams of the total for each listener."`
-	Mine        *Figure  `json:"mine,omitempty" doc:"Hours of music sent to who asks."`
-	MyGrams     *Figure  `json:"myGrams,omitempty" doc:"Grams of the total, by the share of the music sent."`
-	machines    []member // for the manifest
+	StreamHours Figure  `json:"streamHours" doc:"Hours of music sent to listeners."`
+	Bytes       Figure  `json:"bytes"`
+	Listeners   int     `json:"listeners" doc:"Different listeners; at least so many where more is true."`
+	More        bool    `json:"more,omitempty"`
+	Score       *Scored `json:"score,omitempty" doc:"Left out while nothing was streamed."`
+	PerListener *Figure `json:"perListener,omitempty" doc:"Grams of the total for each listener."`
+	Mine        *Figure `json:"mine,omitempty" doc:"Hours of music sent to who asks."`
+	MyGrams     *Figure `json:"myGrams,omitempty" doc:"Grams of the total, by the share of the music sent."`
 }
 
 // Scored is a Software Carbon Intensity (ISO/IEC 21031:2024), in grams of CO2 equivalent for each stream-hour.
@@ -92,7 +91,7 @@ type Scored struct {
 
 // Lever is something that could be changed, and what that would save in a year.
 type Lever struct {
-	Name  string `json:"name" doc:"idle-watts, mobile-codec, hours or longer-life."`
+	Name  string `json:"name" enum:"idle-watts,mobile-codec,hours,longer-life"`
 	Now   Figure `json:"now" doc:"Watts, kbit/s, hours a day, or years."`
 	Then  Figure `json:"then"`
 	Saves Figure `json:"saves" doc:"Grams of CO2 equivalent a year."`
@@ -117,8 +116,8 @@ func own(c Component) bool { return c != Other }
 func told(b Basis) Told { return Told(b) }
 
 // period adds up the records of the days from one to another, and of whose listener asks.
-func period(days []Day, from, until string, who tutti.ID, intensity Intensity) Period {
-	p := Period{From: from, Until: until, Parts: []Part{}}
+func period(days []Day, from, until string, who tutti.ID, intensity Intensity) (p Period, all []member) {
+	p = Period{From: from, Until: until, Parts: []Part{}}
 	var sum Day
 	type owner struct {
 		name string
@@ -154,7 +153,7 @@ func period(days []Day, from, until string, who tutti.ID, intensity Intensity) P
 		}
 	}
 	p.CoveredHours = sum.Covered / secondsPerHour
-	var all, measured Joules
+	var every, measured Joules
 	energy := Measured
 	for _, c := range Components {
 		j, exact := total(sum.Energy[c])
@@ -165,13 +164,13 @@ func period(days []Day, from, until string, who tutti.ID, intensity Intensity) P
 		for origin := range sum.Energy[c] {
 			label = Weakest(label, origin.Label())
 		}
-		all += j
+		every += j
 		measured += exact
 		energy = Weakest(energy, label)
 		p.Parts = append(p.Parts, Part{c, Figure{j.KWh(), label}, Figure{float64(sum.Grams[c]), Weakest(label, gridLabel(sum.Grid, intensity))}})
 	}
-	if all > 0 {
-		p.MeasuredPart = float64(measured / all)
+	if every > 0 {
+		p.MeasuredPart = float64(measured / every)
 	}
 	if len(p.Parts) == 0 {
 		energy = intensity.Basis.Label
@@ -181,12 +180,12 @@ func period(days []Day, from, until string, who tutti.ID, intensity Intensity) P
 	var operational, idle, embodied Grams
 	var used Joules
 	for _, m := range machines {
-		p.machines = append(p.machines, *m)
+		all = append(all, *m)
 	}
-	slices.SortFunc(p.machines, func(a, b member) int {
+	slices.SortFunc(all, func(a, b member) int {
 		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.covered, b.covered))
 	})
-	for _, m := range p.machines { // in order: the same records give the same sums
+	for _, m := range all { // in order: the same records give the same sums
 		operational += m.activeCO2
 		idle += m.idleCO2
 		embodied += m.hardware.Over(time.Duration(m.covered * float64(time.Second)))
@@ -205,7 +204,7 @@ func period(days []Day, from, until string, who tutti.ID, intensity Intensity) P
 		bytes += sum.Heard[l].Bytes
 	}
 	mean := intensity.Value
-	if len(p.machines) > 0 && used > 0 {
+	if len(all) > 0 && used > 0 {
 		mean = GramsPerKWh(float64(operational+idle) / used.KWh())
 	}
 	networkCO2 := mean.Of(network)
@@ -234,7 +233,7 @@ func period(days []Day, from, until string, who tutti.ID, intensity Intensity) P
 			p.MyGrams = &Figure{float64(sci) * mine / hours, p.Total.Label}
 		}
 	}
-	return p
+	return p, all
 }
 
 // gridLabel is how far the intensities of some days are to be trusted: the present one's where nothing was used.
@@ -249,6 +248,9 @@ func gridLabel(by map[Label]Joules, now Intensity) Label {
 	return out
 }
 
+// yearBefore is the first of the 365 or 366 days that end today.
+func yearBefore(now time.Time) string { return dateOf(now.UTC().AddDate(-1, 0, 1)) }
+
 // Footprint looks, adds up what is known, and says what would change most. who is the listener who asks, "" for nobody.
 func (m *Meter) Footprint(ctx context.Context, who tutti.ID) (Footprint, error) {
 	m.mu.Lock()
@@ -257,7 +259,7 @@ func (m *Meter) Footprint(ctx context.Context, who tutti.ID) (Footprint, error) 
 		return Footprint{}, err
 	}
 	now := m.c.Clock.Now()
-	days, err := m.days(ctx, dateOf(now.AddDate(-1, 0, 1)))
+	days, err := m.days(ctx, yearBefore(now))
 	if err != nil {
 		return Footprint{}, err
 	}
@@ -275,10 +277,15 @@ func NewFootprint(days []Day, now time.Time, who tutti.ID, intensity Intensity, 
 		},
 		Energy: told(energy), Embodied: told(hw.basis()),
 		Network: Told{Modelled, "what the bytes add to the power of lines and masts; which of them a listener uses is guessed by their address", "the network between the server and the listener; no player"},
-		Today:   period(days, today, today, who, intensity),
-		Year:    period(days, dateOf(now.AddDate(-1, 0, 1)), today, who, intensity),
 	}
-	f.Members = len(f.Year.machines)
+	f.Today, _ = period(days, today, today, who, intensity)
+	var machines []member
+	f.Year, machines = period(days, yearBefore(now), today, who, intensity)
+	names := map[string]bool{}
+	for _, m := range machines {
+		names[m.name] = true
+	}
+	f.Members = len(names)
 	f.Levers = levers(days, now, intensity)
 	return f
 }

@@ -17,7 +17,7 @@ const (
 
 func levers(days []Day, now time.Time, intensity Intensity) []Lever {
 	from := dateOf(now.AddDate(0, 0, 1-leverDays))
-	recent := period(days, from, dateOf(now), "", intensity)
+	recent, each := period(days, from, dateOf(now), "", intensity)
 	var sum Day
 	var watts, life, embodied float64
 	lifeLabel := Measured
@@ -35,7 +35,7 @@ func levers(days []Day, now time.Time, intensity Intensity) []Lever {
 	}
 	// A machine whose hardware was changed, or described anew, is one machine still.
 	names := map[string]bool{}
-	for _, m := range recent.machines {
+	for _, m := range each {
 		names[m.name] = true
 		span := m.hardware.life().Hours() / hoursPerYear
 		life = max(life, span)

@@ -64,8 +64,9 @@ type MeterConfig struct {
 	Plug                   *Plug  // nil for none
 	Model                  Model
 	Work                   []Work
-	Rest                   Component // what this process does where no Work says; "" is Serve
-	Hardware               Hardware  // VCPUs and Memory 0: those of the machine
+	Rooms                  func() (time.Duration, int64) // the sound that players in rooms were sent so far, and its bytes; nil: none
+	Rest                   Component                     // what this process does where no Work says; "" is Serve
+	Hardware               Hardware                      // VCPUs and Memory 0: those of the machine
 	Grid                   Grid
 	Ledger                 Ledger // what is kept; nil: nothing is
 	Member                 string // this process's name in the Ledger; "" on one machine
@@ -118,6 +119,8 @@ type look struct {
 	plugged        bool
 	self, children time.Duration
 	work           []time.Duration
+	sound          time.Duration // that players in rooms were sent
+	bytes          int64
 }
 
 // plugRetry is how long a plug that did not answer is left alone.
@@ -183,6 +186,9 @@ func (m *Meter) lookLocked(ctx context.Context) error {
 	for i, w := range m.c.Work {
 		l.work[i] = w.CPU()
 	}
+	if m.c.Rooms != nil {
+		l.sound, l.bytes = m.c.Rooms()
+	}
 	var err error
 	if l.self, l.children, err = m.c.usage(); err != nil {
 		return tutti.Wrap(tutti.KindUnavailable, op, err)
@@ -197,6 +203,11 @@ func (m *Meter) lookLocked(ctx context.Context) error {
 		return nil
 	}
 	m.attribute(ctx, before, l)
+	if d := l.sound - before.sound; d > 0 {
+		p := Play{Link: LAN, Bytes: l.bytes - before.bytes, Duration: d}
+		m.book.play(l.at, p)
+		m.hours += d.Hours()
+	}
 	return nil
 }
 

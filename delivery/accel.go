@@ -59,8 +59,12 @@ func (a *answer) redirect() bool {
 		m.starts.WithLabelValues(a.kind).Inc()
 	}
 	m.redirects.WithLabelValues(a.kind).Inc()
+	m.served.Add(1)
 	if part.length > 0 {
 		m.redirectedBytes.Add(float64(part.length))
+		a.played(part.length) // as far as anybody here knows
+	} else if rate := a.ref.Profile.BitRate; !fixed && rate > 0 {
+		a.played(int64(a.duration.Seconds() * float64(rate) * 1000 / 8))
 	}
 	h := a.w.Header()
 	a.describe(h)

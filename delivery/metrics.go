@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,7 +24,12 @@ type Metrics struct {
 
 	redirects       *prometheus.CounterVec
 	redirectedBytes prometheus.Counter
+
+	served, servedBytes atomic.Int64
 }
+
+// Served is how many requests for audio were answered so far, and how many bytes this process itself sent for them.
+func (m *Metrics) Served() (requests, bytes int64) { return m.served.Load(), m.servedBytes.Load() }
 
 // NewMetrics makes the metrics and registers them. It panics if reg has some of that name already, as a second
 // Metrics in one registry is a mistake in the program.

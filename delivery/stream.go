@@ -11,6 +11,7 @@ import (
 	"path"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/clock"
 )
 
@@ -47,6 +49,9 @@ type StreamerConfig struct {
 	// send the proxy to (X-Accel-Redirect), and false where the request did not come through such a proxy. The pass names
 	// what is to be sent, and is good for 12 h; its Size is -1 for what is still being made, and for whatever else goes out whole.
 	Accel func(r *http.Request, p tutti.Pass) (location string, ok bool)
+	// Played, where it is set, is told of music that was sent: to whom, over which link as far as an address tells, how
+	// many bytes, and how long they play.
+	Played func(carbon.Play)
 	// Remember is how long a plan is good for further requests of the same user for the same thing: the many ranges that
 	// a running player asks for then cost no round trip. 0 is not at all, as in one process, where a plan costs nothing.
 	Remember time.Duration
@@ -170,6 +175,7 @@ type answer struct {
 	disposition string
 	duration    time.Duration
 	estimate    int64 // the length to declare where it is not known; 0 for none
+	listener    tutti.ID
 
 	sent   int64
 	result string // how the body ended; "" where there was none
@@ -178,7 +184,7 @@ type answer struct {
 
 // planTrack asks the catalogue what to send. A Plan is large, and is not kept.
 func (s *Streamer) planTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) (*answer, error) {
-	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: req.Track, kind: kindTranscode, caching: audioCaching}
+	a := &answer{s: s, w: w, r: r, ctx: r.Context(), id: req.Track, kind: kindTranscode, caching: audioCaching, listener: req.Viewer.User}
 	if q := requestOf(a.ctx); q != nil {
 		a.start = q.start
 	} else {
@@ -210,6 +216,32 @@ func (s *Streamer) planTrack(w http.ResponseWriter, r *http.Request, req tutti.P
 		a.estimate = p.estimate
 	}
 	return a, nil
+}
+
+// played tells of music that was sent. Of an object of which the size is not known, the bytes say how long they play by
+// the bit rate that was asked for.
+func (a *answer) played(bytes int64) {
+	if a.s.c.Played == nil || bytes <= 0 || a.duration <= 0 || a.ref.Profile.Format == "peaks" {
+		return
+	}
+	size := a.size
+	if a.obj != nil && a.obj.Size() > 0 {
+		size = a.obj.Size()
+	}
+	music := a.duration
+	switch rate := a.ref.Profile.BitRate; {
+	case size > 0:
+		music = time.Duration(float64(a.duration) * float64(bytes) / float64(size))
+	case a.result == "complete":
+	case rate > 0:
+		music = time.Duration(float64(bytes) * 8 / float64(rate*1000) * float64(time.Second))
+	default:
+		return // it ended early, and nobody knows how early
+	}
+	a.s.c.Played(carbon.Play{
+		Listener: a.listener, Link: carbon.LinkOf(ClientAddr(a.r), strings.EqualFold(a.r.Header.Get("Save-Data"), "on")),
+		Bytes: bytes, Duration: min(music, a.duration),
+	})
 }
 
 func (a *answer) open() (err error) {
@@ -256,6 +288,9 @@ func (a *answer) run(ctx context.Context) {
 	a.send()
 	end(a.err)
 	m.bytes.WithLabelValues(a.kind).Add(float64(a.sent))
+	m.served.Add(1)
+	m.servedBytes.Add(a.sent)
+	a.played(a.sent)
 	if a.result != "" {
 		m.ends.WithLabelValues(a.result).Inc()
 	}

@@ -186,13 +186,20 @@ func (f *Feed) Next(ctx context.Context) (Piece, error) {
 			}
 			return Piece{Header: header}, nil
 		}
-		b, n, wait, err := f.program.block(f.format, f.next)
+		house := f.seat.house
+		var b Block
+		var n int
+		var wait <-chan struct{}
+		var err error
+		house.c.CPU.Do(func() { b, n, wait, err = f.program.block(f.format, f.next) })
 		if err != nil {
 			return Piece{}, err
 		}
 		if wait == nil {
 			f.next = n + 1
-			if b.At.After(f.seat.house.c.Clock.Now()) {
+			if b.At.After(house.c.Clock.Now()) {
+				house.sentBlocks.Add(1)
+				house.sentBytes.Add(int64(len(b.Data)))
 				return Piece{Block: b}, nil
 			}
 			continue

@@ -17,10 +17,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/clock"
 	"tutti/store"
 )
@@ -35,6 +37,7 @@ type Config struct {
 	User   func(ctx context.Context, id tutti.ID) (tutti.User, error)
 	Clock  clock.Clock // the disciplined one: players are stamped by it
 	Logger *slog.Logger
+	CPU    *carbon.Tally // counts the CPU time that sound for players takes; nil: nobody does
 
 	Node   string                         // what tells this process from the others that share the store
 	Alive  func(node string) bool         // reports whether another process is there; nil believes whatever the store says
@@ -60,6 +63,13 @@ type House struct {
 	watchers int
 	news     news
 	head     uint64 // version of the head item up to which everything is known
+
+	sentBlocks, sentBytes atomic.Int64 // to all players together
+}
+
+// Sent is how much sound all players together were sent so far, and in how many bytes.
+func (h *House) Sent() (time.Duration, int64) {
+	return time.Duration(h.sentBlocks.Load()) * blockSamples * time.Second / Rate, h.sentBytes.Load()
 }
 
 const (

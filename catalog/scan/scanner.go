@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/clock"
 )
 
@@ -48,10 +49,11 @@ type Config struct {
 	Origin  tutti.Origin
 	Book    Book
 	Clock   clock.Clock
-	Logger  *slog.Logger // nil: slog.Default()
-	FFprobe string       // program for formats that are not read natively; "" for none
-	Workers int          // files read at once; 0 is one for each core, and more where files are across a network
-	Covers  []string     // patterns of file names and "embedded", best first; nil is DefaultCovers
+	Logger  *slog.Logger  // nil: slog.Default()
+	FFprobe string        // program for formats that are not read natively; "" for none
+	Workers int           // files read at once; 0 is one for each core, and more where files are across a network
+	CPU     *carbon.Tally // counts the CPU time that scanning takes; nil: nobody does
+	Covers  []string      // patterns of file names and "embedded", best first; nil is DefaultCovers
 
 	// What Run does by itself. A scan that is asked for is done in any case.
 	AtStart  bool          // scan when Run begins

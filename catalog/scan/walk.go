@@ -17,6 +17,7 @@ import (
 
 	"tutti"
 	"tutti/audio"
+	"tutti/carbon"
 )
 
 // A pass over a library is a pipeline of three stages, each of which keeps the order of the directories (depth first,
@@ -44,6 +45,7 @@ type pass struct {
 	unread   int          // files that could not be had, since one could; touched by commit only
 	unlisted atomic.Int64 // directories that could not be listed: what was in them may still be there
 
+	cpu     *carbon.Tally // nil where it is not counted
 	jobs    chan job
 	ordered chan *unit
 	room    *semaphore.Weighted
@@ -106,12 +108,15 @@ type job struct {
 func (p *pass) run(ctx context.Context, c *committer, roots []*node) error {
 	p.jobs, p.ordered = make(chan job, 2*p.s.workers), make(chan *unit, maxInFlight)
 	p.room = semaphore.NewWeighted(maxInFlight)
+	if !elsewhere(p.s.origin, p.lib.ID) { // there, workers wait for the network, which must not keep their threads
+		p.cpu = p.s.cfg.CPU
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for range p.s.workers {
 		g.Go(func() error {
 			for j := range p.jobs {
 				if ctx.Err() == nil {
-					p.read(ctx, j.u, &j.u.todo[j.i])
+					p.cpu.Do(func() { p.read(ctx, j.u, &j.u.todo[j.i]) })
 				}
 				j.u.wait.Done()
 			}
@@ -129,7 +134,9 @@ func (p *pass) run(ctx context.Context, c *committer, roots []*node) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := c.commit(ctx, p, u); err != nil {
+			var err error
+			p.cpu.Do(func() { err = c.commit(ctx, p, u) })
+			if err != nil {
 				return err
 			}
 			p.room.Release(int64(len(u.todo)))
@@ -151,7 +158,7 @@ func (p *pass) walk(ctx context.Context, c *committer, roots []*node) error {
 				n.looked = make(chan struct{})
 				looking.Go(func() {
 					defer close(n.looked)
-					p.lookAt(ctx, n)
+					p.cpu.Do(func() { p.lookAt(ctx, n) })
 				})
 			}
 		}

@@ -34,6 +34,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: n.catalog, Cache: n.cache, Clock: n.clock, Logger: n.logger, Metrics: n.metrics, Tracer: n.tracing.tracer,
 		Digest: n.digests.get, Accel: n.accel(), Remember: remember,
+		Played: n.played(),
 	})
 	page, err := web.Handler(s.HTTP.BasePath)
 	if err != nil {
@@ -52,6 +53,9 @@ func (n *node) makeEdge(ctx context.Context) error {
 		Radio: radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
 		Jobs:  n.jobs, Grid: n.grid,
 		Version: version,
+	}
+	if n.meter != nil {
+		config.Carbon = n.meter
 	}
 	if n.rooms != nil {
 		config.Rooms = n.rooms

@@ -64,7 +64,9 @@ type node struct {
 
 	rooms *rooms.House   // nil where there are none
 	grid  *carbon.Cached // what electricity emits here
-	jobs  tutti.Jobs     // takes work that may wait
+	meter *carbon.Meter  // nil where nothing can be metered
+	spent spent
+	jobs  tutti.Jobs // takes work that may wait
 
 	metrics *delivery.Metrics
 	tracing *tracing
@@ -90,13 +92,14 @@ var architecture = map[string]part{
 	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
 
-	"trackcache here":  {[]string{"store", "origin", "jobs"}, (*node).makeTrackCache},
+	"trackcache here":  {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeTrackCache},
 	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
-	"catalog here":     {[]string{"store", "origin", "jobs"}, (*node).makeCatalog},
+	"catalog here":     {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeCatalog},
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
-	"edge":             {[]string{"store", "accounts", "jobs"}, (*node).makeEdge},
+	"edge":             {[]string{"store", "accounts", "jobs", "carbon"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 
+	"carbon":   {[]string{"store", "grid"}, (*node).makeCarbon},
 	"rooms":    {[]string{"catalog here"}, (*node).makeRooms},
 	"fleet":    {[]string{"store"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
@@ -328,7 +331,7 @@ func (n *node) makeScanner(book scan.Book) (catalog.Scanner, error) {
 	s := n.settings.Scan
 	scanner, err := scan.New(scan.Config{
 		Origin: n.origin, Book: book, Clock: n.clock, Logger: n.logger, FFprobe: n.settings.Transcode.FFprobe, Workers: s.Workers,
-		AtStart: s.AtStart, Watch: s.Watch, Interval: s.Interval,
+		AtStart: s.AtStart, Watch: s.Watch, Interval: s.Interval, CPU: &n.spent.scan,
 	})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (n *node) makeRooms(ctx context.Context) error {
 	if n.settings.fleet() {
 		return nil // a room is led by one process, and a fleet's do not agree on which
 	}
-	house, err := rooms.New(ctx, rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, User: n.accounts.UserByID, Clock: n.clock, Logger: n.logger})
+	house, err := rooms.New(ctx, rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, User: n.accounts.UserByID, Clock: n.clock, Logger: n.logger, CPU: &n.spent.rooms})
 	if err != nil {
 		return err
 	}

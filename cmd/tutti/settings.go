@@ -50,10 +50,47 @@ type settings struct {
 
 	Radio radioSettings `embed:"" prefix:"radio-" group:"Server"`
 
-	Grid gridSettings `embed:"" prefix:"grid-" group:"Energy"`
+	Grid   gridSettings   `embed:"" prefix:"grid-" group:"Energy"`
+	Carbon carbonSettings `embed:"" prefix:"carbon-" group:"Energy"`
 
 	Log   logSettings   `embed:"" prefix:"log-" group:"Operations"`
 	Trace traceSettings `embed:"" prefix:"trace-" group:"Operations"`
+}
+
+// carbonSettings say what is known of the machine's energy, and of what making it emitted.
+type carbonSettings struct {
+	Plug     string `help:"Plug or UPS that measures what this machine draws, as the address of its answer in JSON." env:"TUTTI_CARBON_PLUG" placeholder:"URL"`
+	PlugPath string `help:"Where in the answer the number is." default:"$.apower" env:"TUTTI_CARBON_PLUG_PATH" placeholder:"PATH"`
+	PlugUnit string `help:"Its unit: ${enum}. A counter of energy is exact however seldom it is read." default:"W" enum:"W,Wh,kWh,J" env:"TUTTI_CARBON_PLUG_UNIT"`
+	Powercap string `help:"Folder of the processor's energy counters." default:"/sys/class/powercap" env:"TUTTI_CARBON_POWERCAP" type:"path" placeholder:"DIR"`
+
+	VCPUMinWatts float64 `name:"vcpu-min-watts" help:"Power of an idle virtual processor, where nothing measures; with vcpu-max-watts." default:"0" env:"TUTTI_CARBON_VCPU_MIN_WATTS"`
+	VCPUMaxWatts float64 `name:"vcpu-max-watts" help:"Power of a busy one; 0 takes both from its family." default:"0" env:"TUTTI_CARBON_VCPU_MAX_WATTS"`
+	MemoryWatts  float64 `help:"Power of a GB of memory, where nothing measures." default:"0.392" env:"TUTTI_CARBON_MEMORY_WATTS"`
+
+	EmbodiedKg float64 `help:"What making this machine emitted, in kg of CO2 equivalent; 0 estimates it as for a rack server." default:"0" env:"TUTTI_CARBON_EMBODIED_KG"`
+	LifeYears  float64 `help:"For how long it will be used." default:"4" env:"TUTTI_CARBON_LIFE_YEARS"`
+	Share      float64 `help:"Share of this machine that is there for tutti, above 0 and up to 1: of its idleness and its making." default:"1" env:"TUTTI_CARBON_SHARE"`
+}
+
+func (c carbonSettings) validate() error {
+	for name, v := range map[string]float64{
+		"vcpu-min-watts": c.VCPUMinWatts, "vcpu-max-watts": c.VCPUMaxWatts, "memory-watts": c.MemoryWatts, "embodied-kg": c.EmbodiedKg,
+	} {
+		if !(v >= 0 && v <= 1e6) {
+			return fmt.Errorf("carbon: %s is %v; it is an amount, 0 or more", name, v)
+		}
+	}
+	if c.VCPUMinWatts > c.VCPUMaxWatts {
+		return errors.New("carbon: an idle processor draws no more than a busy one; set vcpu-min-watts and vcpu-max-watts together")
+	}
+	if !(c.Share > 0 && c.Share <= 1) {
+		return fmt.Errorf("carbon: share is %v; it is a share, above 0 and up to 1", c.Share)
+	}
+	if !(c.LifeYears > 0 && c.LifeYears <= 100) {
+		return fmt.Errorf("carbon: life-years is %v; write how many years this machine will be used", c.LifeYears)
+	}
+	return nil
 }
 
 // Validate refuses settings that each are well-formed and together make no sense. kong calls it.
@@ -62,6 +99,9 @@ func (s *settings) Validate() error {
 		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
 	}
 	if err := s.Grid.check(); err != nil {
+		return err
+	}
+	if err := s.Carbon.validate(); err != nil {
 		return err
 	}
 	if s.Fleet.TLSCA != "" && (s.Fleet.TLSCert == "" || s.Fleet.TLSKey == "") || s.Fleet.TLSCA == "" && s.Fleet.TLSCert+s.Fleet.TLSKey != "" {
@@ -415,7 +455,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "log", "trace"}
+var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

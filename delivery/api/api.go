@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"tutti"
+	"tutti/carbon"
 	"tutti/clock"
 	"tutti/delivery"
 )
@@ -49,10 +50,17 @@ type Config struct {
 	Jobs      tutti.Jobs
 	Grid      Grid
 	Rooms     tutti.Rooms // nil where the process plays in no rooms
+	Carbon    Carbon      // nil where nothing is metered
 	Pages     Pages       // nil likewise, and where no page can play
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Version   string // of the program, shown to those who are signed in
+}
+
+// Carbon knows what listening costs the planet; carbon.Meter does.
+type Carbon interface {
+	// Footprint says what is known, with the part of one listener.
+	Footprint(ctx context.Context, who tutti.ID) (carbon.Footprint, error)
 }
 
 // Radio relays internet radio; delivery/radio does.

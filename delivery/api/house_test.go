@@ -51,6 +51,7 @@ type house struct {
 	accounts *accounts.Accounts
 	catalog  *catalog.Catalog
 	rooms    *rooms.House
+	meter    *carbon.Meter
 	jobs     *carbon.Scheduler
 	keys     map[string]string // app keys by user
 	music    string
@@ -113,7 +114,9 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	streamer := delivery.NewStreamer(delivery.StreamerConfig{
 		Catalog: h.catalog, Cache: cache, Clock: clock.System, Logger: quiet, Metrics: delivery.NewMetrics(prometheus.NewRegistry()),
 	})
+	h.meter = made(carbon.NewMeter(ctx, carbon.MeterConfig{Grid: carbon.NewCached(carbon.Constant(400), 400, h.clock, quiet), Clock: h.clock, Logger: quiet}))(t)
 	h.handler = New(Config{
+		Carbon:  h.meter,
 		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
 		Jobs: h.jobs, Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
 		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),

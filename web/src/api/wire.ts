@@ -1,5 +1,116 @@
 // The JSON types of /api/v1, written by delivery/api's tests from the server's own types. Do not edit.
 
+export interface Figure {
+  value: number;
+  /** How it came to be. */
+  label: "measured" | "modelled" | "assumed";
+}
+
+export interface Footprint {
+  at: string;
+  /** The carbon intensity of the grid at present. */
+  intensity: GridFigure;
+  /** What is known of this process's energy at present. */
+  energy: Told;
+  embodied: Told;
+  network: Told;
+  /** Processes whose records are added up. */
+  members: number;
+  /** The day in UTC. */
+  today: Period;
+  /** The last 365 days. */
+  year: Period;
+  /** What would change most, the largest first. */
+  levers: Lever[];
+}
+
+export interface GridFigure {
+  gramsPerKwh: Figure;
+  method: string;
+  boundary?: string;
+  /** constant, file, or the name of a feed. */
+  source: string;
+  /** To which the value belongs. */
+  time?: string;
+  /** It is older than it should be. */
+  stale?: boolean;
+}
+
+export interface Lever {
+  name: "idle-watts" | "mobile-codec" | "hours" | "longer-life";
+  /** Watts, kbit/s, hours a day, or years. */
+  now: Figure;
+  then: Figure;
+  /** Grams of CO2 equivalent a year. */
+  saves: Figure;
+  /** The same as a share of what a year of this emits, 0 to 1. */
+  part: Figure;
+  /** For hours: the hour of the day, in UTC, from which nobody listened. */
+  from?: number;
+}
+
+export interface Part {
+  /** serve is the page and the rest of the process; other is other programs of the machine, and in no sum. */
+  component: "stream" | "transcode" | "scan" | "enrich" | "train" | "rooms" | "serve" | "other" | "idle";
+  kwh: Figure;
+  grams: Figure;
+}
+
+export interface Period {
+  /** YYYY-MM-DD, in UTC. */
+  from: string;
+  /** The last day. */
+  until: string;
+  /** Hours of machines of which the energy is known. */
+  coveredHours: number;
+  /** The share of the energy that was measured, 0 to 1. */
+  measuredPart: number;
+  parts: Part[];
+  /** All parts but other, and of idle the configured share. */
+  kwh: Figure;
+  /** Grams of CO2 equivalent of doing something. */
+  operational: Figure;
+  /** Grams of being there. */
+  idle: Figure;
+  /** Grams of making the machine, its part for this time. */
+  embodied: Figure;
+  /** The sum of the three. */
+  total: Figure;
+  /** Grams that the streams added to the network's; beside the total, which is the machine's. */
+  network: Figure;
+  /** Grams after the Sustainable Web Design Model, version 4, from nothing but the bytes: a comparison only. */
+  comparison: Figure;
+  /** Hours of music sent to listeners. */
+  streamHours: Figure;
+  bytes: Figure;
+  /** Different listeners; at least so many where more is true. */
+  listeners: number;
+  more?: boolean;
+  /** Left out while nothing was streamed. */
+  score?: Scored;
+  /** Grams of the total for each listener. */
+  perListener?: Figure;
+  /** Hours of music sent to who asks. */
+  mine?: Figure;
+  /** Grams of the total, by the share of the music sent. */
+  myGrams?: Figure;
+}
+
+export interface Scored {
+  operational: Figure;
+  idle: Figure;
+  embodied: Figure;
+  total: Figure;
+  /** Beside the total. */
+  network: Figure;
+}
+
+export interface Told {
+  label: "measured" | "modelled" | "assumed";
+  method: string;
+  boundary: string;
+}
+
 export interface Album {
   id: string;
   name: string;
