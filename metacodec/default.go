@@ -1,0 +1,15 @@
+package metacodec
+
+import (
+	_ "embed"
+	"sync"
+)
+
+// The model that comes with the program is data of its own, under a licence of its own: models/LICENCE.md.
+//
+//go:embed models/default.tmm
+var defaultFile []byte
+
+// Default returns the model that comes with the program. It is unpacked at the first call, which takes about a quarter of
+// a second, and 26 MB from then on: a server that never needs it has neither. It fails only where the program is damaged.
+var Default = sync.OnceValues(func() (*Model, error) { return parse(defaultFile) })
