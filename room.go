@@ -35,7 +35,7 @@ const (
 type RoomPlayer struct {
 	ID        string // what it calls itself: an address of its network card, or a random name it keeps
 	Name      string
-	Kind      string // "snapcast", or "web" for a page in a browser
+	Kind      string // the protocol: "snapcast", "sendspin", or "web" for a page in a browser
 	Room      ID
 	Connected bool
 	Address   string // where it connected from
@@ -124,4 +124,37 @@ type Rooms interface {
 	WatchRooms(ctx context.Context, v Viewer, fn func(RoomNews) error) error
 	// ForgetRoomPlayer removes one that is not connected; KindConflict for one that is.
 	ForgetRoomPlayer(ctx context.Context, v Viewer, player string) error
+}
+
+// PairMethod is how a player that encrypts shows that it is the one that is meant.
+type PairMethod string
+
+// The methods.
+const (
+	PairByToken     PairMethod = "token"      // a long secret that the player's own program shows
+	PairByShownCode PairMethod = "shown-code" // digits that the player shows or says when it is asked to
+	PairByFixedCode PairMethod = "fixed-code" // digits that the player came with
+)
+
+// RoomPairing is what a player that encrypts and this server know of one another.
+type RoomPairing struct {
+	Player    string
+	Name      string
+	Connected bool
+	Paired    bool
+	Methods   []PairMethod // in which it can be paired now
+	Ready     bool         // the player waits for its code to be entered here
+	Note      string       // what the player wants people to know, in its own words: not to be trusted
+}
+
+// RoomPairings lets players in that encrypt, for good.
+type RoomPairings interface {
+	// Pairings lists the players that are connected and encrypt, and those that were paired.
+	Pairings(ctx context.Context, v Viewer) ([]RoomPairing, error)
+	// Pair takes a step: without a secret the player is asked to show its code or to take the one that it has, with one
+	// (the code, or a token) the pairing goes on to its end. A token alone says which player is meant. Only admins may; a
+	// secret that is wrong is KindInvalid, a player that is not there KindNotFound.
+	Pair(ctx context.Context, v Viewer, player, secret string) (RoomPairing, error)
+	// Unpair forgets a pairing.
+	Unpair(ctx context.Context, v Viewer, player string) error
 }

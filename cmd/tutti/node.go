@@ -62,11 +62,12 @@ type node struct {
 	ownCatalog *catalog.Catalog
 	scanner    *scan.Scanner
 
-	rooms *rooms.House   // nil where there are none
-	grid  *carbon.Cached // what electricity emits here
-	meter *carbon.Meter  // nil where nothing can be metered
-	spent spent
-	jobs  tutti.Jobs // takes work that may wait
+	rooms    *rooms.House   // nil where there are none
+	grid     *carbon.Cached // what electricity emits here
+	meter    *carbon.Meter  // nil where nothing can be metered
+	spent    spent
+	jobs     tutti.Jobs         // takes work that may wait
+	pairings tutti.RoomPairings // nil where no player can be paired
 
 	metrics *delivery.Metrics
 	tracing *tracing

@@ -20,13 +20,14 @@ import (
 	"tutti"
 	"tutti/delivery/api"
 	"tutti/rooms"
+	"tutti/rooms/sendspin"
 	"tutti/rooms/snapcast"
 )
 
-// noSnapcast is the address that switches Snapcast off.
-const noSnapcast = "off"
+// nowhere is the address that switches a protocol of rooms off.
+const nowhere = "off"
 
-// makeRooms puts the rooms together, and lets Snapcast clients in.
+// makeRooms puts the rooms together, and lets players in.
 func (n *node) makeRooms(ctx context.Context) error {
 	if n.settings.fleet() {
 		return nil // a room is led by one process, and a fleet's do not agree on which
@@ -37,8 +38,12 @@ func (n *node) makeRooms(ctx context.Context) error {
 	}
 	n.rooms = house
 	n.runners = append(n.runners, house.Run)
-	address := n.settings.Snapcast
-	if address == noSnapcast {
+	return errors.Join(n.letSnapcastIn(ctx), n.letSendspinIn(ctx))
+}
+
+func (n *node) letSnapcastIn(ctx context.Context) error {
+	house, address := n.rooms, n.settings.Snapcast
+	if address == nowhere {
 		return nil
 	}
 	server, err := snapcast.Listen(ctx, address, snapcast.Config{House: house, Clock: n.clock, Logger: n.logger, Format: rooms.Format(n.settings.SnapcastFormat)})
@@ -53,7 +58,36 @@ func (n *node) makeRooms(ctx context.Context) error {
 	return nil
 }
 
-const defaultSnapcast = "127.0.0.1:1704"
+// letSendspinIn listens where the settings say, as letSnapcastIn does.
+func (n *node) letSendspinIn(ctx context.Context) error {
+	address := n.settings.Sendspin
+	if address == nowhere {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name this server for Sendspin: %w", err)
+	}
+	server, err := sendspin.Listen(ctx, address, sendspin.Config{
+		House: n.rooms, Browser: n.catalog, Source: n.cache, Store: n.store, Clock: n.clock, Logger: n.logger, Name: "tutti on " + host,
+		Paired: n.settings.SendspinPaired, Origins: n.settings.SendspinOrigins,
+	})
+	if err != nil {
+		if address != defaultSendspin {
+			return err
+		}
+		n.logger.Warn("no Sendspin clients can connect: another program, or another tutti, listens there; --sendspin names another address, or off", "address", address, "err", err)
+		return nil
+	}
+	n.pairings = server
+	n.runners = append(n.runners, server.Run)
+	return nil
+}
+
+const (
+	defaultSnapcast = "127.0.0.1:1704"
+	defaultSendspin = "127.0.0.1:8927"
+)
 
 // controlPath is the socket by which the user that the server runs as commands it, and nobody else.
 func controlPath(data string) string { return filepath.Join(data, "control.sock") }

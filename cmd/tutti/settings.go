@@ -43,6 +43,12 @@ type settings struct {
 
 	SnapcastFormat string `help:"What Snapcast clients are sent: flac, which takes about half of the network that pcm does, or pcm, which costs the smallest of clients less." default:"flac" enum:"flac,pcm" env:"TUTTI_SNAPCAST_FORMAT" group:"Rooms"`
 
+	Sendspin string `help:"Address on which Sendspin clients join rooms; off for none." default:"${sendspin}" env:"TUTTI_SENDSPIN" placeholder:"HOST:PORT" group:"Rooms"`
+
+	SendspinPaired bool `help:"Let nobody in by Sendspin who was not paired (tutti room pair); by default whoever can reach the port may play, as with Snapcast." env:"TUTTI_SENDSPIN_PAIRED" group:"Rooms"`
+
+	SendspinOrigins []string `help:"Hosts whose web pages may connect by Sendspin, besides those of this server's own host; * for any." env:"TUTTI_SENDSPIN_ORIGINS" placeholder:"HOST" group:"Rooms"`
+
 	Clock clockSettings `embed:"" prefix:"clock-" group:"Clock"`
 
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`
