@@ -128,7 +128,9 @@ func (c *client) greetPlain(payload []byte) error {
 	if c.g.Version != 1 {
 		return fmt.Errorf("it speaks version %d of the protocol", c.g.Version)
 	}
-	c.id = c.g.ClientID
+	if c.id = c.g.ClientID; c.id == "" {
+		return errors.New("it has no name")
+	}
 	if _, paired := c.s.keys.of(c.id); paired || c.s.c.Paired {
 		return errors.New("it does not encrypt, and only who was paired may connect with its name or at all")
 	}

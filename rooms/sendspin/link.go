@@ -22,6 +22,7 @@ import (
 type link struct {
 	ws    *websocket.Conn
 	clock clock.Clock
+	life  context.Context // of the connection
 	in    chan frame // what was read, as it came; closed at the end, after fault
 	fault error
 
@@ -85,24 +86,25 @@ const (
 	stall = 5 * time.Second
 )
 
-func newLink(ws *websocket.Conn, c clock.Clock) *link {
+// newLink takes a connection over, whose life ctx is.
+func newLink(ctx context.Context, ws *websocket.Conn, c clock.Clock) *link {
 	ws.SetReadLimit(maxTransport + 1)
-	return &link{ws: ws, clock: c, in: make(chan frame)}
+	return &link{ws: ws, clock: c, life: ctx, in: make(chan frame)}
 }
 
 // pump reads until the connection or ctx ends.
-func (l *link) pump(ctx context.Context) {
+func (l *link) pump() {
 	defer close(l.in)
 	for {
-		kind, data, err := l.ws.Read(ctx)
+		kind, data, err := l.ws.Read(l.life)
 		if err != nil {
 			l.fault = err
 			return
 		}
 		select {
 		case l.in <- frame{kind == websocket.MessageText, data, l.clock.Now()}:
-		case <-ctx.Done():
-			l.fault = ctx.Err()
+		case <-l.life.Done():
+			l.fault = l.life.Err()
 			return
 		}
 	}
@@ -237,9 +239,12 @@ func (l *link) send(ctx context.Context, id byte, make func(now time.Time) []byt
 	return l.sendHeld(ctx, id, make(l.clock.Now()))
 }
 
-// sendHeld is send for who holds mu.
+// sendHeld is send for who holds mu. What has begun to be sent is sent, whatever becomes of ctx: a session counts it.
 func (l *link) sendHeld(ctx context.Context, id byte, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, stall)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(l.life, stall)
 	defer cancel()
 	if l.session == nil {
 		if id == jsonBody {

@@ -143,6 +143,7 @@ func (s *Server) Pair(ctx context.Context, v tutti.Viewer, player, secret string
 		} else {
 			return none, tutti.Errorf(tutti.KindInvalid, op, "that pairing token is another player's")
 		}
+		digits = ""
 	}
 	s.mu.Lock()
 	c := s.clients[player]

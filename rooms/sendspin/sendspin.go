@@ -183,8 +183,8 @@ func (s *Server) serve(ctx context.Context, ws *websocket.Conn, host string) err
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer stop()
-	l := newLink(ws, s.c.Clock)
-	reading.Go(func() { l.pump(ctx) })
+	l := newLink(ctx, ws, s.c.Clock)
+	reading.Go(l.pump)
 	c := &client{s: s, l: l, host: host, orders: make(chan func(context.Context) error), gone: make(chan struct{}), changed: make(chan struct{})}
 	if err := c.greet(ctx); err != nil {
 		return err
