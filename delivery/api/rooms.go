@@ -32,7 +32,7 @@ type room struct {
 type roomPlayer struct {
 	ID        string    `json:"id" doc:"What the player calls itself."`
 	Name      string    `json:"name"`
-	Kind      string    `json:"kind" doc:"snapcast; web for a page in a browser."`
+	Kind      string    `json:"kind" doc:"The protocol: snapcast, sendspin, or web for a page in a browser."`
 	Room      tutti.ID  `json:"room"`
 	Connected bool      `json:"connected,omitempty"`
 	Address   string    `json:"address" doc:"Where it connected from."`

@@ -22,8 +22,6 @@ import (
 const (
 	// attemptTime is how long a pairing may take from its beginning, people's part included.
 	attemptTime = 3 * time.Minute
-	// readyTime is how long to wait for a client to say that a code may be entered.
-	readyTime = 10 * time.Second
 	// maxRemark bounds what an unknown client may say to people, in characters (spec, pairing, client/pair-pending).
 	maxRemark = 200
 )

@@ -885,7 +885,7 @@ export interface RoomPlayer {
   /** What the player calls itself. */
   id: string;
   name: string;
-  /** snapcast; web for a page in a browser. */
+  /** The protocol: snapcast, sendspin, or web for a page in a browser. */
   kind: string;
   room: string;
   connected?: boolean;
