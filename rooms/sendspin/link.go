@@ -23,7 +23,7 @@ type link struct {
 	ws    *websocket.Conn
 	clock clock.Clock
 	life  context.Context // of the connection
-	in    chan frame // what was read, as it came; closed at the end, after fault
+	in    chan frame      // what was read, as it came; closed at the end, after fault
 	fault error
 
 	mu      sync.Mutex // held while a message is sent, so that a session counts them as they go

@@ -95,7 +95,7 @@ func TestAnEvening(t *testing.T) {
 			wait(t, "the group's volume", func() bool {
 				r, err := s.house.Room(t.Context(), tutti.Viewer{}, s.room)
 				must(t, err)
-				return rooms.Effective(r.Players[0].Volume, r.Volume) == 60
+				return level(r.Players[0], r) == 60
 			})
 			delay := 80 * time.Millisecond
 			_, err = s.house.ChangeRoomPlayer(t.Context(), tutti.Viewer{}, p.id, tutti.RoomPlayerChange{Latency: &delay})
