@@ -89,7 +89,7 @@ type part struct {
 // whether it is here or with other members of the fleet. Two shapes only: all in one process, or one each.
 var architecture = map[string]part{
 	"all":        {[]string{"trackcache here", "accounts", "catalog here", "rooms", "edge"}, nil},
-	"delivery":   {[]string{"trackcache there", "catalog there", "edge"}, nil},
+	"delivery":   {[]string{"trackcache there", "catalog there", "rooms", "edge"}, nil},
 	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
 
@@ -101,7 +101,7 @@ var architecture = map[string]part{
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 
 	"carbon":   {[]string{"store", "grid"}, (*node).makeCarbon},
-	"rooms":    {[]string{"catalog here"}, (*node).makeRooms},
+	"rooms":    {[]string{"accounts", "carbon"}, (*node).makeRooms},
 	"fleet":    {[]string{"store"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
 	"origin":   {[]string{"store"}, (*node).makeOrigin},

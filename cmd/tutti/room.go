@@ -29,10 +29,20 @@ const nowhere = "off"
 
 // makeRooms puts the rooms together, and lets players in.
 func (n *node) makeRooms(ctx context.Context) error {
+	config := rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, User: n.accounts.UserByID, Clock: n.clock, Logger: n.logger, CPU: &n.spent.rooms}
 	if n.settings.fleet() {
-		return nil // a room is led by one process, and a fleet's do not agree on which
+		var err error
+		if config.Node, err = memberID(n.settings.Data, n.settings.Role); err != nil {
+			return err
+		}
+		config.Within, config.Bound = n.time.Within, n.settings.RoomBound
 	}
-	house, err := rooms.New(ctx, rooms.Config{Store: n.store, Planner: n.catalog, Browser: n.catalog, Source: n.cache, User: n.accounts.UserByID, Clock: n.clock, Logger: n.logger, CPU: &n.spent.rooms})
+	if n.members != nil {
+		config.Alive = func(node string) bool {
+			return slices.ContainsFunc(n.members.Members(tutti.ServiceDelivery), func(m tutti.Member) bool { return m.ID == node })
+		}
+	}
+	house, err := rooms.New(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type settings struct {
 
 	SendspinOrigins []string `help:"Hosts whose web pages may connect by Sendspin, besides those of this server's own host; * for any." env:"TUTTI_SENDSPIN_ORIGINS" placeholder:"HOST" group:"Rooms"`
 
+	RoomBound time.Duration `help:"In a fleet, the most that a process's clock may be wrong by for it to lead a room." default:"50ms" env:"TUTTI_ROOM_BOUND" group:"Rooms"`
+
 	Clock clockSettings `embed:"" prefix:"clock-" group:"Clock"`
 
 	Cache     cacheSettings     `embed:"" prefix:"cache-" group:"Cache and transcoding"`

@@ -172,7 +172,7 @@ func (s *server) roomRoutes() []route {
 // house is the rooms, where this process has any.
 func (c *call) house() (tutti.Rooms, error) {
 	if c.Rooms == nil {
-		return nil, tutti.Errorf(tutti.KindNotFound, "api.rooms", "this server plays in no rooms: that takes one that runs alone (--role=all)")
+		return nil, tutti.Errorf(tutti.KindNotFound, "api.rooms", "this server plays in no rooms")
 	}
 	return c.Rooms, nil
 }
