@@ -159,6 +159,7 @@ type Catalog struct {
 
 var (
 	_ tutti.Catalog = (*Catalog)(nil)
+	_ tutti.Tagged  = (*Catalog)(nil)
 	_ scan.Book     = (*Catalog)(nil)
 )
 
@@ -413,6 +414,10 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 
 // advance notes that the model has come to the log's record seq, which said n (nil: nothing but changes).
 func (c *Catalog) advance(m *model, seq uint64, n *notice) {
+	if n != nil && len(n.Amend) > 0 {
+		m.amend(n.Amend)
+		c.news.library()
+	}
 	m.mu.Lock()
 	m.seq = seq
 	if n != nil {

@@ -170,6 +170,7 @@ func (c *Catalog) replay(m *model, r store.Record) error {
 	}
 	if rec.notice != nil {
 		m.heed(r.Seq, rec.notice)
+		m.amendLoading(rec.notice.Amend)
 	}
 	return nil
 }
@@ -224,6 +225,7 @@ const (
 	partTracks  = 't'
 	partFolders = 'f'
 	partState   = 's' // what notices amount to; a catalogue that never had any has no such part
+	partAmends  = 'a' // amendments; likewise
 )
 
 // partBytes is how much goes into a part before it is compressed. Even what does not compress then fits the store.
@@ -238,9 +240,10 @@ type captured struct {
 	missing []bool
 	folders []scan.FolderInfo
 	state   state
+	amends  []tutti.Amendment
 }
 
-// capture takes what a snapshot holds. Blobs and dictionary strings never change, so copies of the lists that lead to
+// capture takes what a snapshot holds: tracks as their tags have them, and the amendments. Blobs and dictionary strings never change, so copies of the lists that lead to
 // them are enough: about ten bytes a track.
 func (m *model) capture() captured {
 	m.mu.RLock()
@@ -252,6 +255,10 @@ func (m *model) capture() captured {
 		refs:    slices.Clone(m.refs),
 		missing: slices.Clone(m.missing),
 		state:   m.state,
+		amends:  m.amends.sorted(),
+	}
+	for slot, r := range m.tagged {
+		s.refs[slot] = r
 	}
 	for i := range m.folders {
 		if f := &m.folders[i]; f.cover != "" || f.sides != 0 {
@@ -311,6 +318,17 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 			}
 			buf = appendFolderInfo(buf, f)
 		}
+		if !flush() {
+			return
+		}
+		buf[0] = partAmends
+		for i := range s.amends {
+			a := appendAmendments(nil, &s.amends[i])
+			if !room(len(a)) {
+				return
+			}
+			buf = append(buf, a...)
+		}
 		if !flush() || s.state == (state{}) {
 			return
 		}
@@ -344,6 +362,11 @@ func (m *model) loadPart(raw []byte) error {
 	case partFolders:
 		for len(d.b) > 0 {
 			m.setFolder(d.folderInfo())
+		}
+	case partAmends:
+		var list []tutti.Amendment
+		if list, d.err = loadAmendments(&d); d.err == nil {
+			m.loading = append(m.loading, list...)
 		}
 	case partState:
 		d.err = m.state.decode(d.b)
@@ -417,6 +440,10 @@ func (m *model) endParts() error {
 	if err == nil && (m.byID.n != len(known) || m.dict.index["artist"] != roleArtist || m.dict.index["albumartist"] != roleAlbumArtist) {
 		err = errTruncated
 	}
+	if err == nil {
+		m.amendLoading(m.loading)
+	}
+	m.loading = nil
 	return tutti.Wrap(tutti.KindInternal, "catalog: read snapshot", err)
 }
 

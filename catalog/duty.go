@@ -27,13 +27,15 @@ import (
 // that it has ended. Every node follows the log anyway, so an idle fleet reads and writes nothing for it. Only how far a
 // scan has got is an item of its own, which is written and read while there is one, at most twice a second.
 
-// notice is a record of the log that changes nothing in the catalogue.
+// notice is a record of the log that changes no track's record: what nodes tell one another, and amendments.
 type notice struct {
 	Fence  uint64            `json:"fence,omitempty"`  // of a node that begins to be the one that scans
 	Ask    bool              `json:"ask,omitempty"`    // somebody wants a scan
 	Full   bool              `json:"full,omitempty"`   // that reads every file again
 	Served uint64            `json:"served,omitempty"` // requests up to this record of the log have been done
 	Status *tutti.ScanStatus `json:"status,omitempty"` // a scan has begun, or ended
+
+	Amend []tutti.Amendment `json:"amend,omitempty"` // what is shown instead of what tags say
 }
 
 // noticeFormat begins a notice's record; JSON follows. Others begin with journalFormat.
@@ -45,9 +47,17 @@ func (n *notice) encode() ([]byte, error) {
 }
 
 func decodeNotice(value []byte) (*notice, error) {
+	const op = "catalog: read log"
 	n := new(notice)
-	err := json.Unmarshal(value[1:], n)
-	return n, tutti.Wrap(tutti.KindInternal, "catalog: read log", err)
+	if err := json.Unmarshal(value[1:], n); err != nil {
+		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+	}
+	for i := range n.Amend {
+		if err := n.Amend[i].Check(); err != nil {
+			return nil, &tutti.Error{Kind: tutti.KindInternal, Op: op, Err: err}
+		}
+	}
+	return n, nil
 }
 
 // state is what the notices amount to.

@@ -82,7 +82,10 @@ type model struct {
 	given                     []given
 	artistOf                  []uint32 // artist slot + 1 by the dictionary numbers of credits and details; 0: not asked yet
 	lastFolder                struct{ n, slot uint32 }
-	unindexed                 bool // byID, byFP and the dictionary's index wait for endParts
+	amends                    amendments
+	tagged                    map[uint32]ref    // by slot: what its tags make of a track, where amendments make something else
+	loading                   []tutti.Amendment // of a snapshot, until its tracks can be looked up
+	unindexed                 bool              // byID, byFP and the dictionary's index wait for endParts
 }
 
 type counts struct {
@@ -380,8 +383,15 @@ func (m *model) put(e *scan.Entry) {
 			}
 		}
 	}
-	b := appendEntry(nil, m.dict, e)
+	shown, tagged := e, []byte(nil)
+	if len(m.amends) > 0 {
+		if s, ok := m.amends.shown(e); ok {
+			shown, tagged = &s, appendEntry(nil, m.dict, e)
+		}
+	}
+	b := appendEntry(nil, m.dict, shown)
 	if known {
+		m.setTagged(slot, tagged)
 		if bytes.Equal(b, m.bytes(slot)) {
 			if wasMissing != e.Missing {
 				m.setMissing(slot, e.Missing)
@@ -395,6 +405,7 @@ func (m *model) put(e *scan.Entry) {
 	}
 	m.refs[slot] = m.arena.add(b)
 	if !known {
+		m.setTagged(slot, tagged)
 		m.byID.add(id, slot)
 	}
 	m.missing[slot] = e.Missing
@@ -444,6 +455,7 @@ func (m *model) remove(slot uint32) {
 	m.unlink(slot)
 	m.byID.remove(id, slot)
 	m.arena.release(m.refs[slot])
+	m.setTagged(slot, nil)
 	m.refs[slot] = 0
 	m.missing[slot] = false
 	m.free = append(m.free, slot)
@@ -892,6 +904,11 @@ func (m *model) compact() {
 			m.refs[i] = m.arena.move(r)
 		}
 	}
+	for slot, r := range m.tagged {
+		if m.arena.sparse(r) {
+			m.tagged[slot] = m.arena.move(r)
+		}
+	}
 	for i := range m.albums {
 		if r := m.albums[i].blob; r != 0 && m.arena.sparse(r) {
 			m.albums[i].blob = m.arena.move(r)
@@ -947,6 +964,7 @@ func (m *model) artistDetail(x *artist) (sortName, mbid string) {
 	return pick(func(s, _ string) string { return s }), pick(func(_, m string) string { return m })
 }
 
+// entry returns a track as its tags have it.
 func (m *model) entry(id tutti.ID) (e scan.Entry, ok bool) {
 	n, ok := id.Number()
 	if !ok || !id.Is(tutti.PrefixTrack) {
@@ -957,7 +975,9 @@ func (m *model) entry(id tutti.ID) (e scan.Entry, ok bool) {
 		return e, false
 	}
 	var r record
-	m.read(slot, &r)
+	if err := r.decode(m.taggedBytes(slot)); err != nil {
+		panic("catalog: the record of a known track does not decode")
+	}
 	if err := r.entry(m.dict, &e, true); err != nil {
 		panic("catalog: the record of a known track does not decode")
 	}

@@ -46,6 +46,7 @@ func TestPropertyOneModel(t *testing.T) {
 		other.cfg.SoleWriter = false
 		other.reopen(t)
 		known := map[int]*scan.Entry{}
+		amended := map[string]tutti.Amendment{}
 		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			var batch []scan.Change
 			for range rapid.IntRange(1, 12).Draw(rt, "changes") {
@@ -73,6 +74,17 @@ func TestPropertyOneModel(t *testing.T) {
 				}
 			}
 			if err := d.Apply(ctx, batch); err != nil {
+				rt.Fatal(err)
+			}
+			var amends []tutti.Amendment
+			for range rapid.IntRange(0, 3).Draw(rt, "amendments") {
+				a := drawAmendment(rt)
+				if amended[string(a.Field)+a.Of] = a; a.To == nil {
+					delete(amended, string(a.Field)+a.Of)
+				}
+				amends = append(amends, a)
+			}
+			if err := d.Amend(ctx, amends); err != nil {
 				rt.Fatal(err)
 			}
 			if rapid.IntRange(0, 2).Draw(rt, "look") == 0 { // what is made when somebody asks is kept up from then on
@@ -119,11 +131,67 @@ func TestPropertyOneModel(t *testing.T) {
 		for _, n := range rapid.Permutation(slices.Sorted(maps.Keys(known))).Draw(rt, "order") {
 			batch = append(batch, scan.Change{Put: known[n]})
 		}
-		if err := anew.Apply(ctx, batch); err != nil {
-			rt.Fatal(err)
+		amends := slices.SortedFunc(maps.Values(amended), func(a, b tutti.Amendment) int {
+			return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Of, b.Of))
+		})
+		steps := []func() error{
+			func() error { return anew.Apply(ctx, batch) },
+			func() error { return anew.Amend(ctx, amends) },
+		}
+		if rapid.Bool().Draw(rt, "amend first") {
+			slices.Reverse(steps)
+		}
+		for _, step := range steps {
+			if err := step(); err != nil {
+				rt.Fatal(err)
+			}
 		}
 		compare("built anew", anew)
+
+		// Taking everything back leaves what the tags say.
+		tags := newDesk(t)
+		if err := tags.Apply(ctx, batch); err != nil {
+			rt.Fatal(err)
+		}
+		for i := range amends {
+			amends[i].To = nil
+		}
+		if err := d.Amend(ctx, amends); err != nil {
+			rt.Fatal(err)
+		}
+		for _, sees := range []string{"", "1", "2"} {
+			want[sees] = tags.everything(t, sees)
+		}
+		compare("with everything taken back", d)
 	})
+}
+
+// drawAmendment makes an amendment to something of drawEntry's world.
+func drawAmendment(t *rapid.T) tutti.Amendment {
+	pick := func(label string, list ...string) string { return rapid.SampledFrom(list).Draw(t, label) }
+	values := func(label string, list ...string) []string {
+		s := pick(label, list...)
+		if s == "" {
+			return nil
+		}
+		return strings.Split(s, "|")
+	}
+	album := string(entryOf(1, args{"albumid": pick("of album", "x", "y", "z")}).AlbumID)
+	track := string(entryOf(rapid.IntRange(1, 12).Draw(t, "of track"), args{}).ID)
+	switch field := tutti.TagField(pick("field", "artist", "artist", "artist", "albumArtist", "genre", "year", "title", "mood", "grouping")); field {
+	case tutti.FieldArtist:
+		return tutti.Amendment{Field: field, Of: pick("of", "The Birds", "birds", "Bo", "Zed", "Cy"), To: values("to", "", "Birds", "Bo", "Bo|Cy", "The Birds", "Ána|Bo|Dee")}
+	case tutti.FieldAlbumArtist:
+		return tutti.Amendment{Field: field, Of: album, To: values("to", "", "Bo", "Dee|Cy")}
+	case tutti.FieldGenre:
+		return tutti.Amendment{Field: field, Of: album, To: values("to", "", "Rock", "Folk|jazz")}
+	case tutti.FieldMood:
+		return tutti.Amendment{Field: field, Of: album, To: values("to", "", "calm")}
+	case tutti.FieldYear:
+		return tutti.Amendment{Field: field, Of: album, To: values("to", "", "1969", "2001")}
+	default:
+		return tutti.Amendment{Field: field, Of: track, To: values("to", "", "Red", "Blue")}
+	}
 }
 
 // TestPropertyTracks: a list of tracks holds what the same list without conditions holds of them, in its order, whichever
