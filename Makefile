@@ -60,7 +60,8 @@ TEST_NEEDS := $(FLEET_NEEDS) ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-
 TEST_FLAGS := -vet=off -p $(shell expr 2 \* $$(nproc))
 
 unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds
-	@./need.sh $(TEST_NEEDS)
+	@./need.sh $(TEST_NEEDS) node=nodejs
+	@cd carbon/reference && [ -d node_modules/@grnsft/if ] || npm ci --no-audit --no-fund --loglevel=error
 	go test $(TEST_FLAGS) $$(go list ./... | grep -v '^tutti/e2e')
 
 # What has no goroutines and no locks has no races.
