@@ -2,6 +2,8 @@ package carbon
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"tutti"
@@ -21,6 +23,7 @@ type Ledger interface {
 type Day struct {
 	Date   string `json:"date"`             // as time.DateOnly
 	Member string `json:"member,omitempty"` // "" on one machine
+	Host   string `json:"host,omitempty"`   // the same for members on one machine; "" where the member has its boundary to itself
 
 	Hardware Hardware `json:"hardware"`
 	Covered  float64  `json:"covered"` // seconds of which the energy is known
@@ -127,6 +130,7 @@ func (d *Day) seconds() float64 {
 // daybook is the days that are not finished: today, and those before that have not been kept yet.
 type daybook struct {
 	member   string
+	host     string
 	hardware Hardware
 	days     map[string]*Day
 }
@@ -137,7 +141,7 @@ func (b *daybook) day(date string) *Day {
 		d = &Day{Date: date, Member: b.member}
 		b.days[date] = d
 	}
-	d.Hardware = b.hardware
+	d.Hardware, d.Host = b.hardware, b.host
 	return d
 }
 
@@ -195,4 +199,61 @@ func (b *daybook) play(at time.Time, p Play) {
 		return
 	}
 	d.Listeners[p.Listener] += s
+}
+
+// shared returns the records with each machine in them once. Members on one machine all see the same idleness, the same
+// making of it, and one another as other programs: that is left with the one that was there for longest.
+func shared(days []Day) []Day {
+	type machine struct{ date, host string }
+	longest, company := map[machine]int{}, map[machine]int{}
+	for i := range days {
+		key := machine{days[i].Date, days[i].Host}
+		if company[key]++; company[key] == 1 || days[i].Covered > days[longest[key]].Covered {
+			longest[key] = i
+		}
+	}
+	out := slices.Clone(days)
+	for i := range out {
+		key := machine{out[i].Date, out[i].Host}
+		if key.host == "" || company[key] == 1 {
+			continue
+		}
+		d := &out[i]
+		d.Energy, d.Grams = maps.Clone(d.Energy), maps.Clone(d.Grams)
+		if longest[key] != i {
+			d.Covered = 0
+			for _, c := range []Component{Idle, Other} {
+				delete(d.Energy, c)
+				delete(d.Grams, c)
+			}
+			continue
+		}
+		for j := range days {
+			if beside := &days[j]; j != i && beside.Date == d.Date && beside.Host == d.Host {
+				d.forget(beside)
+			}
+		}
+	}
+	return out
+}
+
+// forget takes what another member on the same machine did out of what other programs did.
+func (d *Day) forget(beside *Day) {
+	rest := maps.Clone(d.Energy[Other])
+	for c, by := range beside.Energy {
+		if c == Idle || c == Other {
+			continue
+		}
+		for origin, j := range by {
+			if _, ok := rest[origin]; ok {
+				rest[origin] = max(0, rest[origin]-j)
+			}
+		}
+		if g, ok := d.Grams[Other]; ok {
+			d.Grams[Other] = max(0, g-beside.Grams[c])
+		}
+	}
+	if rest != nil {
+		d.Energy[Other] = rest
+	}
 }

@@ -266,9 +266,33 @@ func (m *Meter) Footprint(ctx context.Context, who tutti.ID) (Footprint, error) 
 	return NewFootprint(days, now, who, m.now, m.basis(), m.book.hardware), nil
 }
 
+// LastYear returns the records that a Footprint is made of.
+func LastYear(ctx context.Context, l Ledger, now time.Time) ([]Day, error) {
+	return l.Days(ctx, yearBefore(now), dateOf(now))
+}
+
+// KeptFootprint is that of records where nobody meters at present: what their energy is known from stands in them. machine is
+// what is said of the machine, of which the latest record knows how large it is.
+func KeptFootprint(days []Day, now time.Time, intensity Intensity, machine Hardware) Footprint {
+	energy := Basis{Label: Measured, Method: "as it was found when it was used", Boundary: "the machines that were metered"}
+	var latest string
+	for i := range days {
+		for _, by := range days[i].Energy {
+			for origin := range by {
+				energy.Label = Weakest(energy.Label, origin.Label())
+			}
+		}
+		if hw := days[i].Hardware; days[i].Date >= latest {
+			latest, machine.VCPUs, machine.Memory = days[i].Date, hw.VCPUs, hw.Memory
+		}
+	}
+	return NewFootprint(days, now, "", intensity, energy, machine)
+}
+
 // NewFootprint adds up records. energy says what is known of the energy at present, where somebody meters.
 func NewFootprint(days []Day, now time.Time, who tutti.ID, intensity Intensity, energy Basis, hw Hardware) Footprint {
 	today := dateOf(now)
+	days = shared(days)
 	f := Footprint{
 		At: now.UTC(),
 		Intensity: GridFigure{

@@ -3,6 +3,7 @@ package carbon
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -21,17 +22,19 @@ func (m *Meter) open(ctx context.Context) error {
 	m.wake = make(chan struct{}, 1)
 	m.kept = m.c.Clock.Now()
 	m.book = daybook{member: m.c.Member, hardware: m.c.Hardware, days: map[string]*Day{}}
-	if hw := &m.book.hardware; hw.VCPUs <= 0 || hw.Memory <= 0 {
-		machine, err := readMachine(m.c.Proc, m.c.Cgroup)
-		if err != nil {
-			return tutti.Wrap(tutti.KindUnavailable, op, err)
-		}
-		if hw.VCPUs <= 0 {
-			hw.VCPUs = machine.vcpus
-		}
-		if hw.Memory <= 0 {
-			hw.Memory = machine.memory
-		}
+	machine, err := readMachine(m.c.Proc, m.c.Cgroup)
+	if err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if hw := &m.book.hardware; hw.VCPUs <= 0 {
+		hw.VCPUs = machine.vcpus
+	}
+	if hw := &m.book.hardware; hw.Memory <= 0 {
+		hw.Memory = machine.memory
+	}
+	if !machine.inGroup {
+		// Containers without limits see the same machine, and the same start of it. A kernel that does not say has one to itself.
+		m.book.host, _ = readLine(filepath.Join(m.c.Proc, "sys/kernel/random/boot_id"))
 	}
 	if m.c.Ledger == nil {
 		return nil
@@ -95,13 +98,23 @@ func (m *Meter) Stir() {
 	}
 }
 
-// Run keeps what happens until ctx ends, and then once more. It sleeps for as long as nothing happens.
+// Run keeps what happens until ctx ends, and then once more. It sleeps for as long as nothing happens, but no longer than
+// MeterConfig.Every.
 func (m *Meter) Run(ctx context.Context) error {
 	for {
+		var due <-chan time.Time
+		stop := func() bool { return false }
+		if m.c.Every > 0 {
+			t := m.c.Clock.NewTimer(m.c.Every)
+			due, stop = t.C(), t.Stop
+		}
 		select {
 		case <-ctx.Done():
+			stop()
 			return m.keepLast(ctx)
 		case <-m.wake:
+			stop()
+		case <-due:
 		}
 		m.mu.Lock()
 		wait := keepEvery - m.c.Clock.Now().Sub(m.kept)
@@ -158,6 +171,22 @@ func (m *Meter) keepLocked(ctx context.Context) error {
 	return nil
 }
 
+// Manifest writes the year as a manifest of the Impact Framework: see ManifestOf. It returns KindNotFound
+// while nothing has been streamed.
+func (m *Meter) Manifest(ctx context.Context) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.lookLocked(ctx); err != nil {
+		return "", err
+	}
+	now := m.c.Clock.Now()
+	days, err := m.days(ctx, yearBefore(now))
+	if err != nil {
+		return "", err
+	}
+	return ManifestOf(days, now, m.now)
+}
+
 // days returns the records from a day to today, of all members, with what this one has not kept yet.
 func (m *Meter) days(ctx context.Context, from string) ([]Day, error) {
 	now := m.c.Clock.Now()
@@ -176,7 +205,7 @@ func (m *Meter) days(ctx context.Context, from string) ([]Day, error) {
 	}
 	days = slices.DeleteFunc(days, func(d Day) bool { return d.Member == m.c.Member && m.book.days[d.Date] != nil })
 	for _, d := range m.book.days {
-		copied := Day{Date: d.Date, Member: d.Member, Hardware: d.Hardware}
+		copied := Day{Date: d.Date, Member: d.Member, Host: d.Host, Hardware: d.Hardware}
 		copied.add(d) // the maps go on changing
 		days = append(days, copied)
 	}

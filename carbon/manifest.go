@@ -5,17 +5,19 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tutti"
 )
 
-// Manifest writes what happened over a year as a manifest of the Green Software Foundation's Impact Framework
+// ManifestOf writes what happened over a year as a manifest of the Green Software Foundation's Impact Framework
 // (https://if.greensoftware.foundation), so that `if-run` computes the score anew, from the energy up: one child for each
-// machine, whose scores add up to the fleet's, as each is for each of all stream-hours. It returns "" while there is
-// nothing to divide by.
-func Manifest(days []Day, now time.Time, intensity Intensity) string {
+// machine, whose scores add up to the fleet's, as each is for each of all stream-hours. It returns KindNotFound while
+// there is nothing to divide by.
+func ManifestOf(days []Day, now time.Time, intensity Intensity) (string, error) {
 	until := dateOf(now)
-	p, machines := period(days, yearBefore(now), until, "", intensity)
+	p, machines := period(shared(days), yearBefore(now), until, "", intensity)
 	if p.StreamHours.Value <= 0 || len(machines) == 0 {
-		return ""
+		return "", tutti.Errorf(tutti.KindNotFound, "carbon.ManifestOf", "nothing has been streamed yet, so there is no score to compute")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# The Software Carbon Intensity of tutti, %s to %s (ISO/IEC 21031:2024).\n", p.From, p.Until)
@@ -95,7 +97,7 @@ initialize:
 			fmt.Fprintf(&b, "%s%s: %s\n", lead, v.name, number(v.value))
 		}
 	}
-	return b.String()
+	return b.String(), nil
 }
 
 // intensityOf is the mean intensity of some energy, in g/kWh.

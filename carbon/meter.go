@@ -70,8 +70,11 @@ type MeterConfig struct {
 	Grid                   Grid
 	Ledger                 Ledger // what is kept; nil: nothing is
 	Member                 string // this process's name in the Ledger; "" on one machine
-	Clock                  clock.Clock
-	Logger                 *slog.Logger
+	// Every is how far apart Run looks and keeps at most, though nothing happens; 0: for as long as nothing happens it
+	// sleeps. It is for members of a fleet, which nobody may ask for long.
+	Every  time.Duration
+	Clock  clock.Clock
+	Logger *slog.Logger
 
 	// usage replaces processTime in tests.
 	usage func() (self, children time.Duration, err error)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tutti"
 )
 
 var update = flag.Bool("update", false, "ask the references for the figures of testdata anew")
@@ -194,6 +196,13 @@ func someYear(random *rand.Rand) []Day {
 	return days
 }
 
+func manifest(t *testing.T, days ...Day) string {
+	t.Helper()
+	s, err := ManifestOf(days, noon, march)
+	must(t, err)
+	return s
+}
+
 // TestManifests: the Impact Framework computes the same score from our manifests as we do.
 func TestManifests(t *testing.T) {
 	type answer struct {
@@ -201,13 +210,13 @@ func TestManifests(t *testing.T) {
 		Error       string
 	}
 	random := rand.New(rand.NewPCG(1, 1))
-	texts := []string{Manifest([]Day{knownDay()}, noon, march)}
+	texts := []string{manifest(t, knownDay())}
 	wants := []Scored{{Total: Figure{Value: knownScore}}}
 	grams := []float64{knownScore * 40}
 	for range 150 {
 		days := someYear(random)
 		f := NewFootprint(days, noon, "", march, Basis{}, Hardware{})
-		texts, wants, grams = append(texts, Manifest(days, noon, march)), append(wants, *f.Year.Score), append(grams, f.Year.Total.Value)
+		texts, wants, grams = append(texts, manifest(t, days...)), append(wants, *f.Year.Score), append(grams, f.Year.Total.Value)
 	}
 	for i, got := range ask[[]string, []answer](t, "sci.mjs", texts) {
 		if got.Error != "" {
@@ -222,7 +231,7 @@ func TestManifests(t *testing.T) {
 func TestIfRun(t *testing.T) {
 	needReference(t)
 	path := filepath.Join(t.TempDir(), "tutti.yml")
-	must(t, os.WriteFile(path, []byte(Manifest([]Day{knownDay()}, noon, march)), 0o600))
+	must(t, os.WriteFile(path, []byte(manifest(t, knownDay())), 0o600))
 	cmd := exec.CommandContext(t.Context(), "node_modules/.bin/if-run", "--manifest", path)
 	cmd.Dir = "reference"
 	out, err := cmd.CombinedOutput()
@@ -235,7 +244,7 @@ func TestIfRun(t *testing.T) {
 func TestNoManifest(t *testing.T) {
 	d := knownDay()
 	d.Heard = nil
-	if s := Manifest([]Day{d}, noon, march); s != "" {
-		t.Errorf("a manifest of nothing:\n%s", s)
+	if s, err := ManifestOf([]Day{d}, noon, march); !tutti.IsKind(err, tutti.KindNotFound) {
+		t.Errorf("a manifest of nothing: %v\n%s", err, s)
 	}
 }

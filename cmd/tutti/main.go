@@ -33,6 +33,7 @@ type program struct {
 	User       userCmd                   `cmd:"" help:"List, make, change and remove accounts."`
 	Time       clockCmd                  `cmd:"" name:"clock" help:"Say how good this server's time is, and where it comes from."`
 	Room       roomCmd                   `cmd:"" help:"Play music on several players in step: list rooms, play, pause, seek, set volumes, move players."`
+	Footprint  carbonCmd                 `cmd:"" name:"carbon" help:"Say what listening costs the planet, and what would change most."`
 	Backup     backupCmd                 `cmd:"" help:"Write a consistent copy of the data folder, also while the server runs."`
 	Restore    restoreCmd                `cmd:"" help:"Put a backup back; what it replaces is kept beside it."`
 	Demo       demoCmd                   `cmd:"" help:"Compose a small demo album into a folder."`

@@ -143,7 +143,10 @@ func (trusting) Admit(context.Context, tutti.Credentials) (tutti.User, error) {
 	return tutti.User{Name: "this machine", Roles: allRoles}, nil
 }
 
-// control asks the running server. body and reply may be nil.
+// errNoServer is that of a command which needs a running server.
+var errNoServer = errors.New("no server runs")
+
+// control asks the running server. body and reply may be nil; a reply that is a *[]byte gets the answer as it is.
 func (s *settings) control(ctx context.Context, method, path string, body, reply any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -171,7 +174,7 @@ func (s *settings) control(ctx context.Context, method, path string, body, reply
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
-		return fmt.Errorf("no server runs on the data folder %s (--data names another): %w", s.Data, err)
+		return fmt.Errorf("%w on the data folder %s (--data names another): %w", errNoServer, s.Data, err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 256<<20))
@@ -185,7 +188,11 @@ func (s *settings) control(ctx context.Context, method, path string, body, reply
 		}
 		return errors.New(problem.Detail)
 	}
-	if reply == nil {
+	switch reply := reply.(type) {
+	case nil:
+		return nil
+	case *[]byte:
+		*reply = text
 		return nil
 	}
 	return json.Unmarshal(text, reply)

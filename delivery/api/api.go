@@ -61,6 +61,8 @@ type Config struct {
 type Carbon interface {
 	// Footprint says what is known, with the part of one listener.
 	Footprint(ctx context.Context, who tutti.ID) (carbon.Footprint, error)
+	// Manifest writes the year for the Impact Framework. It returns KindNotFound while nothing has been streamed.
+	Manifest(ctx context.Context) (string, error)
 }
 
 // Radio relays internet radio; delivery/radio does.

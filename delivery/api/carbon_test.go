@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 func TestFootprint(t *testing.T) {
 	h := open(t)
 	rules := newRules(t)
+	if w := h.ask(listener, "GET carbon/manifest", ""); w.Code != http.StatusNotFound {
+		t.Errorf("the manifest of nothing: %d\n%s", w.Code, w.Body)
+	}
 	u := made(h.accounts.User(t.Context(), listener))(t)
 	h.meter.Played(carbon.Play{Listener: u.ID, Link: carbon.Mobile, Bytes: 40e6, Duration: 30 * time.Minute})
 	h.meter.Played(carbon.Play{Listener: "us-somebody", Link: carbon.LAN, Bytes: 500e6, Duration: 90 * time.Minute})
@@ -39,6 +43,11 @@ func TestFootprint(t *testing.T) {
 	var all any
 	must(t, json.Unmarshal(w.Body.Bytes(), &all))
 	labelled(t, "", all)
+	w = h.ask(listener, "GET carbon/manifest", "")
+	rules.check(t, "GET carbon/manifest", w.Code, w.Header().Get("Content-Type"), w.Body.Bytes())
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "stream-hours: 2\n") {
+		t.Errorf("the manifest: %d\n%s", w.Code, w.Body)
+	}
 	if w := h.ask("", "GET carbon", ""); w.Code != http.StatusUnauthorized {
 		t.Errorf("a stranger is answered %d", w.Code)
 	}
