@@ -20,6 +20,9 @@ type format struct {
 	minRate     int // kbit/s
 	maxRate     int
 	rigid       bool // the profile chooses nothing but where to begin
+
+	meter   func() meter // what makes the object of the sound; nil: it is the sound
+	patient bool         // nobody waits for it: it has places of its own, and everything else goes before
 }
 
 // formats are the shapes of sound that this package makes. The default bit rates are where listening tests find each
@@ -54,7 +57,12 @@ var formats = map[string]format{
 	},
 	// Not sound but what a seek bar draws of it (audio.Peaks), made here of the samples of all channels.
 	"peaks": {
-		contentType: "application/octet-stream", codec: "pcm_s16le", muxer: []string{"-f", "s16le"}, rigid: true,
+		contentType: "application/octet-stream", codec: "pcm_s16le", muxer: []string{"-f", "s16le"}, rigid: true, meter: newPeakMeter,
+	},
+	// What is heard in it (analyse.Full), the outline included, likewise. Samples beyond full scale count, as lossy formats
+	// have them, and which channel is which: so floating-point numbers, in a container that says it.
+	"analysis": {
+		contentType: "application/octet-stream", codec: "pcm_f32le", muxer: []string{"-f", "wav"}, rigid: true, meter: newAnalysis, patient: true,
 	},
 }
 
@@ -77,7 +85,7 @@ func check(r tutti.Ref) (format, error) {
 	f, ok := formats[p.Format]
 	switch {
 	case !ok || p.Cover || p.Pixels != 0:
-		return f, tutti.Errorf(tutti.KindInvalid, op, "the format %q cannot be made; mp3, opus, aac, flac, wav, ts and peaks can", p.Format)
+		return f, tutti.Errorf(tutti.KindInvalid, op, "the format %q cannot be made; mp3, opus, aac, flac, wav, ts, peaks and analysis can", p.Format)
 	case f.lossy && p.BitRate != 0 && (p.BitRate < f.minRate || p.BitRate > f.maxRate):
 		return f, tutti.Errorf(tutti.KindInvalid, op, "%s needs a bit rate from %d to %d kbit/s, not %d", p.Format, f.minRate, f.maxRate, p.BitRate)
 	case !f.lossy && p.BitRate != 0:

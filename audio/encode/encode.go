@@ -53,8 +53,9 @@ type Config struct {
 }
 
 // Encoder is a tutti.Source for refs whose profile names a sound format: "mp3", "opus", "aac", "flac", "wav", or "ts"
-// for a segment of HTTP live streaming, which is a Ref whose Start and End bound it; and "peaks" for the outline of the sound
-// that a seek bar draws, as the bytes of an audio.Peaks.
+// for a segment of HTTP live streaming, which is a Ref whose Start and End bound it; "peaks" for the outline of the sound
+// that a seek bar draws, as the bytes of an audio.Peaks; and "analysis" for all that can be heard in it, as those of an
+// analyse.Full. The latter gives way to all others: while they take every place, Open returns KindExhausted for it.
 type Encoder struct {
 	files  Files
 	caches map[string]tutti.TrackCache
@@ -62,6 +63,7 @@ type Encoder struct {
 	ffmpeg string
 	nice   int
 	queue  *queue
+	later  *queue // of what nobody waits for
 	clock  clock.Clock
 	log    *slog.Logger
 
@@ -95,8 +97,13 @@ func New(c Config) (*Encoder, error) {
 	return &Encoder{
 		files: c.Files, caches: c.Caches, dir: c.Dir, ffmpeg: c.FFmpeg, nice: c.Nice, clock: c.Clock, log: c.Logger,
 		queue: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: c.Parallel},
+		later: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: patientPlaces},
 	}, nil
 }
+
+// patientPlaces is how many processes there are at once, beside the others, for what nobody waits for: one for the catalogue,
+// and one for somebody who asks meanwhile.
+const patientPlaces = 2
 
 // program finds ffmpeg anew each time, so that installing it needs no restart.
 func (e *Encoder) program() (string, error) {
@@ -160,20 +167,27 @@ func (e *Encoder) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) {
 	if err != nil {
 		return nil, tutti.Wrap(tutti.KindUnavailable, op, err)
 	}
-	if err := e.queue.enter(ctx); err != nil {
+	queue := e.queue
+	if f.patient {
+		queue = e.later
+		if e.queue.full() {
+			return nil, errors.Join(tutti.Errorf(tutti.KindExhausted, op, "the server is busy converting what people listen to; this can wait"), in.Close())
+		}
+	}
+	if err := queue.enter(ctx); err != nil {
 		if tutti.IsKind(err, tutti.KindExhausted) {
 			e.refused.Add(1)
 		}
 		return nil, errors.Join(err, in.Close())
 	}
-	s, err := e.start(ctx, r, f, path, in)
+	s, err := e.start(ctx, r, f, path, in, queue)
 	if err != nil {
-		e.queue.leave()
+		queue.leave()
 		e.failed.Add(1)
 		return nil, errors.Join(tutti.Wrap(tutti.KindUnavailable, op, err), in.Close())
 	}
-	if r.Profile.Format == "peaks" {
-		return &outline{stream: s}, nil
+	if f.meter != nil {
+		return &outline{stream: s, meter: f.meter(), patient: f.patient}, nil
 	}
 	return s, nil
 }

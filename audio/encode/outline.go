@@ -3,19 +3,47 @@ package encode
 import (
 	"context"
 	"io"
+	"runtime"
 	"sync"
 
 	"tutti"
 	"tutti/audio"
+	"tutti/audio/analyse"
 )
 
-// outline is the object of the format "peaks": what ffmpeg decodes, as audio.Peaks in bytes. They are there once all of the
-// sound has been heard. Like a stream it is read once, from front to back.
+// meter makes something of sound.
+type meter interface {
+	io.Writer
+	// result is what all that was written came to.
+	result() ([]byte, error)
+}
+
+type peakMeter struct{ audio.PeakMeter }
+
+func newPeakMeter() meter { return new(peakMeter) }
+
+func (m *peakMeter) result() ([]byte, error) { return m.Peaks().Bytes(), nil }
+
+type analysis struct{ analyse.Analyser }
+
+func newAnalysis() meter { return new(analysis) }
+
+func (m *analysis) result() ([]byte, error) {
+	f, err := m.Full()
+	if err != nil {
+		return nil, err
+	}
+	return f.Bytes(), nil
+}
+
+// outline is the object of the formats "peaks" and "analysis": what a meter makes of what ffmpeg decodes. It is there once
+// all of the sound has been heard. Like a stream it is read once, from front to back.
 type outline struct {
 	*stream
+	patient bool
 
 	mu    sync.Mutex
-	meter audio.PeakMeter
+	meter meter
 	heard int64  // bytes of sound so far
 	bytes []byte // nil until the end
 	next  int64  // the offset to be read from
@@ -26,12 +54,27 @@ func (o *outline) measure(ctx context.Context) error {
 	if o.bytes != nil {
 		return nil
 	}
-	n, err := o.stream.CopyRange(ctx, &o.meter, o.heard, -1)
-	o.heard += n
-	if err == nil {
-		o.bytes = o.meter.Peaks().Bytes()
+	listen := func() error {
+		n, err := o.stream.CopyRange(ctx, o.meter, o.heard, -1)
+		o.heard += n
+		if err == nil {
+			o.bytes, err = o.meter.result()
+		}
+		return err
 	}
-	return err
+	if !o.patient {
+		return listen()
+	}
+	// The arithmetic takes as long as ffmpeg does. It yields like ffmpeg: on a thread of its own, which ends with it.
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: a thread that was made to yield must not serve anybody else
+		if err := yield(max(o.e.nice, patientNice)); err != nil {
+			o.e.log.Debug("the analysis keeps its priority", "err", err)
+		}
+		done <- listen()
+	}()
+	return <-done
 }
 
 // Size is -1 until the end of the sound.

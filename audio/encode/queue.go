@@ -78,6 +78,13 @@ func (q *queue) leave() {
 	q.waiting = slices.Delete(q.waiting, 0, 1)
 }
 
+// full reports whether all places are taken.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.free == 0
+}
+
 func (q *queue) queued() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

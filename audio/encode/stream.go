@@ -22,6 +22,7 @@ import (
 // stream is a running ffmpeg as a tutti.Object.
 type stream struct {
 	e           *Encoder
+	place       *queue // in which it has one
 	ref         tutti.Ref
 	contentType string
 	modTime     time.Time
@@ -47,11 +48,11 @@ type stream struct {
 }
 
 // start runs ffmpeg. It takes over in and the caller's place in the queue unless it returns an error.
-func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string, in *input) (*stream, error) {
+func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string, in *input, place *queue) (*stream, error) {
 	if err := in.settle(ctx, r, e.dir); err != nil {
 		return nil, err
 	}
-	s := &stream{e: e, ref: r, contentType: f.contentType, modTime: in.modTime, started: e.clock.Now(), done: make(chan struct{})}
+	s := &stream{e: e, place: place, ref: r, contentType: f.contentType, modTime: in.modTime, started: e.clock.Now(), done: make(chan struct{})}
 	s.size.Store(-1)
 	if r.End != 0 {
 		s.length = r.End - r.Start - r.Profile.Offset
@@ -96,8 +97,8 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	for _, theirs := range []*os.File{outW, progressW, feed} {
 		_ = theirs.Close() // the process has its own; feed may be nil, which Close does not mind
 	}
-	if e.nice > 0 {
-		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, e.nice); err != nil {
+	if nice := e.niceness(f); nice > 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, nice); err != nil {
 			e.log.Debug("ffmpeg keeps its priority", "err", err)
 		}
 	}
@@ -113,6 +114,17 @@ func (e *Encoder) start(ctx context.Context, r tutti.Ref, f format, path string,
 	go s.wait(cmd, in, fed, progress)
 	return s, nil
 }
+
+// niceness is how far the processes that make a format give way.
+func (e *Encoder) niceness(f format) int {
+	if f.patient {
+		return max(e.nice, patientNice)
+	}
+	return e.nice
+}
+
+// patientNice gives what nobody waits for a tenth of the processor while others want it, and all of it else.
+const patientNice = 10
 
 // pipes are pipes of which all are closed if one cannot be had.
 type pipes struct {
@@ -143,7 +155,7 @@ func (s *stream) wait(cmd *exec.Cmd, in *input, fed <-chan error, progress *os.F
 	err = errors.Join(s.feedErr, err, in.Close())
 	s.waitErr = err
 	s.e.active.Add(-1)
-	s.e.queue.leave()
+	s.place.leave()
 	log := s.e.log.With("library", s.ref.Library, "path", s.ref.Path, "profile", s.ref.Profile.String(), "pid", s.pid, "took", s.e.clock.Now().Sub(s.started))
 	switch {
 	case err == nil:
