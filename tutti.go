@@ -98,16 +98,31 @@ func (d Date) Compare(e Date) int {
 	return 0
 }
 
-// Gain is loudness information as tagged, in decibels relative to the ReplayGain 2.0 reference (-18 LUFS). R128 tags
-// (Q7.8 relative to -23 LUFS, RFC 7845 §5.2.1) are converted when read. A nil field was not tagged.
+// Gain is loudness information as tagged or else as measured, in decibels relative to the ReplayGain 2.0 reference (-18 LUFS). R128 tags
+// (Q7.8 relative to -23 LUFS, RFC 7845 §5.2.1) are converted when read. A nil field is not known.
 type Gain struct {
 	Track, Album         *float64 // dB to add
 	TrackPeak, AlbumPeak *float64 // linear, 1 is full scale
 	Base                 *float64 // dB, the Opus header's output gain, already part of the decoded signal
 }
 
-// IsZero reports whether nothing was tagged.
+// IsZero reports whether nothing is known.
 func (g Gain) IsZero() bool { return g == Gain{} }
+
+// Sound is what was heard in a track: measured by listening to all of it once, not tagged.
+type Sound struct {
+	Loudness float64 // LUFS, integrated (EBU R 128); -70 is silence
+	Range    float64 // of the loudness, in LU (EBU Tech 3342)
+	TruePeak float64 // dBTP: 0 is full scale
+	Tempo    float64 // beats a minute; 0: none
+	Key      string  // as ID3's TKEY writes it: "C", "F#m"; "": none
+}
+
+// SonicMatch is a track and how much it sounds like another: 1 is the same, 0 is nothing in common, -1 is not known.
+type SonicMatch struct {
+	Track      Track
+	Similarity float64
+}
 
 // ArtistRef names an artist from a track or an album.
 type ArtistRef struct {
@@ -149,7 +164,7 @@ type Track struct {
 	Genres, Moods       []string
 	Comment             string
 	Groupings           []string
-	BPM                 int
+	BPM                 int // as tagged, else as heard
 	Compilation         bool
 	Explicit            string // "explicit", "clean" or ""
 	MusicBrainzID       string // recording id
@@ -157,7 +172,8 @@ type Track struct {
 	ISRC                []string
 	Work, Movement      string
 	MovementNumber      int
-	Gain                Gain
+	Gain                Gain   // where the tags have no gain at all, the one that Sound comes to
+	Sound               *Sound // nil: not listened to yet
 	HasLyrics, HasCover bool // embedded or beside the file
 
 	Path        string        // within the library, slash-separated
@@ -398,6 +414,12 @@ type Browser interface {
 	Starred(ctx context.Context, v Viewer, library string) (SearchResult, []Folder, error)
 	// Similar returns tracks like the thing that id names (track, album or artist), from the library itself.
 	Similar(ctx context.Context, v Viewer, id ID, limit int) ([]Track, error)
+	// SonicSimilar returns the tracks that v sees and that sound most like one, the most alike first, without it. There are
+	// none while it has not been listened to.
+	SonicSimilar(ctx context.Context, v Viewer, track ID, limit int) ([]SonicMatch, error)
+	// SonicPath returns at most limit tracks that lead from one to another in small steps of how they sound, both included,
+	// each with its similarity to the first. Where one of them has not been listened to there is nothing in between.
+	SonicPath(ctx context.Context, v Viewer, from, to ID, limit int) ([]SonicMatch, error)
 	// TopTracks returns an artist's tracks, most played by v first.
 	TopTracks(ctx context.Context, v Viewer, artistName string, limit int) ([]Track, error)
 	Lyrics(ctx context.Context, v Viewer, track ID) ([]Lyrics, error)
@@ -566,6 +588,7 @@ type ScanStatus struct {
 	Started, Finished                       time.Time
 	Error                                   string
 	Tracks                                  int // in the catalogue now
+	Heard                                   int // of those, how many have been listened to (Track.Sound); that goes on after a scan
 }
 
 // Scanner looks through the libraries.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tutti"
+	"tutti/audio/analyse"
 	"tutti/catalog/scan"
 )
 
@@ -150,7 +151,7 @@ func (c *Catalog) Apply(ctx context.Context, changes []scan.Change) error {
 func checkChange(ch *scan.Change) error {
 	const op = "catalog.Apply"
 	set := 0
-	for _, on := range [...]bool{ch.Put != nil, ch.Missing != "", ch.Found != "", ch.Remove != "", ch.Folder != nil} {
+	for _, on := range [...]bool{ch.Put != nil, ch.Missing != "", ch.Found != "", ch.Remove != "", ch.Folder != nil, ch.Heard != nil} {
 		if on {
 			set++
 		}
@@ -164,6 +165,15 @@ func checkChange(ch *scan.Change) error {
 	if f := ch.Folder; f != nil {
 		if f.Library == "" || f.Path == "" || len(f.Library)+len(f.Path)+len(f.CoverPath) > maxTexts {
 			return tutti.Errorf(tutti.KindInvalid, op, "%q is not a folder in a library", f.Path)
+		}
+		return nil
+	}
+	if h := ch.Heard; h != nil {
+		if _, err := analyse.ParseRow(h.Row); err != nil && len(h.Row) != 0 {
+			return tutti.Wrap(tutti.KindInvalid, op, err)
+		}
+		if !h.Track.Is(tutti.PrefixTrack) {
+			return tutti.Errorf(tutti.KindInvalid, op, "%q is not a track's ID", string(h.Track))
 		}
 		return nil
 	}
@@ -202,9 +212,17 @@ func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (confl
 		}
 		m.apply(part)
 		c.advance(m, m.seq+1, nil)
-		c.news.library()
+		if ofLibrary(part) {
+			c.news.library()
+		}
 	}
 	return false, nil
+}
+
+// ofLibrary reports whether changes are worth telling players of. That a track was listened to is not: it happens to one after
+// the other for hours, and what players show of it can wait.
+func ofLibrary(changes []scan.Change) bool {
+	return slices.ContainsFunc(changes, func(ch scan.Change) bool { return ch.Heard == nil })
 }
 
 // effective returns the changes that change anything, with the time of adding filled in.
@@ -236,6 +254,10 @@ func (m *model) effective(changes []scan.Change, c *Catalog) ([]scan.Change, err
 				redundant = ch.Folder.CoverPath == "" && ch.Folder.Sides == 0
 			}
 			id = tutti.ID(library + "\x00" + ch.Folder.Path)
+		case ch.Heard != nil:
+			id = ch.Heard.Track
+			s, known := m.byID.find(number(id))
+			redundant = !known || m.fpOf(s) != fpKey(ch.Heard.Fingerprint)
 		default:
 			id = ch.Missing + ch.Found + ch.Remove
 			s, known := m.byID.find(number(id))

@@ -136,6 +136,7 @@ func (w *view) trackAt(slot uint32, r *record) tutti.Track {
 	}
 	t := e.Track
 	t.Missing = w.missing[slot]
+	w.hear(slot, &t)
 	t.Annotation = w.mine.of(kindTrack, r.id)
 	return t
 }

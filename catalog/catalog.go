@@ -397,7 +397,7 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 		}
 		m.apply(rec.changes)
 		c.advance(m, r.Seq, rec.notice)
-		if len(rec.changes) > 0 {
+		if ofLibrary(rec.changes) {
 			c.news.library()
 		}
 		return nil
@@ -479,6 +479,7 @@ func (c *Catalog) withCount(s tutti.ScanStatus) tutti.ScanStatus {
 	for _, n := range m.counts {
 		s.Tracks += n.tracks
 	}
+	s.Heard = m.heard.n
 	return s
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"tutti"
+	"tutti/audio/analyse"
 	"tutti/catalog/scan"
 	"tutti/store"
 )
@@ -22,6 +23,7 @@ const (
 	opFound   = 'f'
 	opRemove  = 'r'
 	opFolder  = 'd'
+	opHeard   = 'h'
 )
 
 // encodeChanges writes changes as log records that fit the store, as few as possible.
@@ -43,6 +45,10 @@ func (c *Catalog) encodeChanges(changes []scan.Change) ([][]byte, error) {
 		case ch.Folder != nil:
 			body = append(body, opFolder)
 			body = appendFolderInfo(body, ch.Folder)
+		case ch.Heard != nil:
+			body = appendTrack(body, opHeard, ch.Heard.Track)
+			body = append(body, ch.Heard.Fingerprint[:]...)
+			body = appendBytes(body, ch.Heard.Row)
 		}
 	}
 	var head []byte
@@ -133,6 +139,11 @@ func parseChanges(raw []byte) ([]scan.Change, error) {
 			ch.Remove = tutti.NewID(tutti.PrefixTrack, d.u64())
 		case opFolder:
 			ch.Folder = d.folderInfo()
+		case opHeard:
+			h := &scan.Heard{Track: tutti.NewID(tutti.PrefixTrack, d.u64())}
+			copy(h.Fingerprint[:], d.take(len(h.Fingerprint)))
+			h.Row = slices.Clone(d.bytes())
+			ch.Heard = h
 		default:
 			d.fail()
 		}
@@ -198,6 +209,10 @@ func (m *model) change(ch *scan.Change) {
 		}
 	case ch.Folder != nil:
 		m.setFolder(ch.Folder)
+	case ch.Heard != nil:
+		if s, ok := track(ch.Heard.Track); ok {
+			m.setHeard(s, ch.Heard)
+		}
 	}
 }
 
@@ -224,6 +239,7 @@ const (
 	partDict    = 'd'
 	partTracks  = 't'
 	partFolders = 'f'
+	partHeard   = 'h' // rows of what was heard, each after its track's place among the tracks
 	partState   = 's' // what notices amount to; a catalogue that never had any has no such part
 	partAmends  = 'a' // amendments; likewise
 )
@@ -239,6 +255,7 @@ type captured struct {
 	refs    []ref
 	missing []bool
 	folders []scan.FolderInfo
+	heard   rows
 	state   state
 	amends  []tutti.Amendment
 }
@@ -254,6 +271,7 @@ func (m *model) capture() captured {
 		chunks:  slices.Clone(m.arena.chunks),
 		refs:    slices.Clone(m.refs),
 		missing: slices.Clone(m.missing),
+		heard:   m.heard.clone(),
 		state:   m.state,
 		amends:  m.amends.sorted(),
 	}
@@ -329,6 +347,23 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 			}
 			buf = append(buf, a...)
 		}
+		if !flush() {
+			return
+		}
+		buf[0] = partHeard
+		place := 0
+		for slot, r := range s.refs {
+			if r == 0 {
+				continue
+			}
+			if row := s.heard.at(uint32(slot)); row != nil {
+				if !room(len(row) + 8) {
+					return
+				}
+				buf = appendBytes(appendUvarint(buf, uint64(place)), row)
+			}
+			place++
+		}
 		if !flush() || s.state == (state{}) {
 			return
 		}
@@ -367,6 +402,18 @@ func (m *model) loadPart(raw []byte) error {
 		var list []tutti.Amendment
 		if list, d.err = loadAmendments(&d); d.err == nil {
 			m.loading = append(m.loading, list...)
+		}
+	case partHeard:
+		for len(d.b) > 0 {
+			place := d.uvarint()
+			row := d.bytes()
+			if d.err != nil || place >= uint64(len(m.refs)) {
+				d.fail()
+				break
+			}
+			if _, err := analyse.ParseRow(row); err == nil { // else of another version: they are listened to again
+				m.heard.set(uint32(place), row) // a snapshot's tracks have their slots in its order
+			}
 		}
 	case partState:
 		d.err = m.state.decode(d.b)

@@ -329,6 +329,7 @@ func (m *model) deriveAlbum(n uint32, d *derived) {
 		v := &d.album
 		a.blob = m.arena.add(m.appendAlbumBlob(nil, v))
 		a.libs, a.covered = d.libs, v.HasCover
+		a.loudness, a.truePeak = m.albumLoudness(n)
 		m.albumLen[n] = shortLen(len(v.Name))
 		if a.listed {
 			a.live = int32(v.SongCount)

@@ -50,6 +50,7 @@ type model struct {
 	missing  []bool
 	titleLen []uint8
 	free     []uint32
+	heard    rows // what was heard in them
 	byID     slotTable
 	byFP     slotTable // by the first eight bytes of the fingerprint
 
@@ -109,6 +110,8 @@ type album struct {
 	genreTracks     []uint16 // live tracks of each of genres
 	artists         []uint32 // album artists
 	listed, covered bool
+
+	loudness, truePeak float32 // of the tracks that were listened to, if that is all live ones: LUFS and dBTP; 0: else
 }
 
 type spelling struct {
@@ -398,6 +401,9 @@ func (m *model) put(e *scan.Entry) {
 			}
 			return
 		}
+		if was := m.fpOf(slot); was != fpKey(e.Fingerprint) || m.sectionChanged(slot, e) {
+			m.heard.clear(slot)
+		}
 		m.unlink(slot)
 		m.arena.release(m.refs[slot])
 	} else {
@@ -458,6 +464,7 @@ func (m *model) remove(slot uint32) {
 	m.setTagged(slot, nil)
 	m.refs[slot] = 0
 	m.missing[slot] = false
+	m.heard.clear(slot)
 	m.free = append(m.free, slot)
 }
 

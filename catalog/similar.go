@@ -14,8 +14,11 @@ import (
 // similarPool bounds how many candidates are weighed.
 const similarPool = 400
 
-// Similar returns tracks like the thing that id names, from the library itself: by the same artists, then of the same
-// genres and about the same years. The same question gets the same answer until the library changes; different things
+// soundWeight is what sounding just like it counts for: as much as an artist, a genre and the year together.
+const soundWeight = 12
+
+// Similar returns tracks like the thing that id names, from the library itself: those that sound like it, where that was
+// listened to, by the same artists, of the same genres and about the same years. The same question gets the same answer until the library changes; different things
 // of one genre get different ones.
 func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limit int) ([]tutti.Track, error) {
 	w, err := c.look(ctx, v, "")
@@ -29,14 +32,19 @@ func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limi
 		genres  []uint32
 		year    int32
 		self    = none
+		sound   blend
 	)
 	fromAlbum := func(n uint32) {
 		artists = append(artists, w.albums[n].artists...)
 		genres = append(genres, w.albums[n].genres...)
 		year = w.albums[n].year
+		for _, s := range w.albums[n].tracks {
+			sound.add(w.heard.at(s))
+		}
 	}
 	if s, ok := w.trackSlot(id); ok {
 		self = s
+		sound.add(w.heard.at(s))
 		w.read(s, &r)
 		for _, n := range r.artists {
 			artists = append(artists, w.artistByID[creditID(w.lookup(n))])
@@ -74,6 +82,7 @@ func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limi
 		tie   uint64
 	}
 	var pool []candidate
+	like, heard := sound.embedding()
 	seen := map[uint32]bool{self: true}
 	add := func(s uint32) {
 		if seen[s] || w.missing[s] || !w.seesTrack(s) {
@@ -95,7 +104,15 @@ func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limi
 		if y := w.albums[w.albumOf[s]].year; y != 0 && year != 0 {
 			score += max(0, 3-int(max(y-year, year-y))/4)
 		}
+		if row := w.heard.at(s); heard && row != nil {
+			score += int(soundWeight * max(0, like.cosine(row)))
+		}
 		pool = append(pool, candidate{s, score, mix(r.id)})
+	}
+	if heard {
+		for _, m := range w.nearest(&like, similarPool/4, nil) {
+			add(m.slot)
+		}
 	}
 	for _, n := range artists {
 		tracks := w.artists[n].tracks

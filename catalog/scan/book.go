@@ -52,6 +52,14 @@ type Change struct {
 	Found   tutti.ID // it is there again, unchanged
 	Remove  tutti.ID // forget the track
 	Folder  *FolderInfo
+	Heard   *Heard // what was heard in the track; not of the scanner's doing
+}
+
+// Heard is what was heard in a track (audio/analyse). It counts as long as the track's fingerprint is the same.
+type Heard struct {
+	Track       tutti.ID
+	Fingerprint Fingerprint
+	Row         []byte // analyse.Result's
 }
 
 // FolderInfo is what a scan found in a directory besides tracks.
