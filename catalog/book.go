@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -214,6 +215,7 @@ func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (confl
 		c.advance(m, m.seq+1, nil)
 		if ofLibrary(part) {
 			c.news.library()
+			c.listening.wake()
 		}
 	}
 	return false, nil
@@ -257,7 +259,7 @@ func (m *model) effective(changes []scan.Change, c *Catalog) ([]scan.Change, err
 		case ch.Heard != nil:
 			id = ch.Heard.Track
 			s, known := m.byID.find(number(id))
-			redundant = !known || m.fpOf(s) != fpKey(ch.Heard.Fingerprint)
+			redundant = !known || m.fpOf(s) != fpKey(ch.Heard.Fingerprint) || bytes.Equal(m.heard.at(s), ch.Heard.Row)
 		default:
 			id = ch.Missing + ch.Found + ch.Remove
 			s, known := m.byID.find(number(id))

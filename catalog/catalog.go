@@ -73,6 +73,8 @@ type Config struct {
 	// cache is another process, asking it is half of what a plan costs. 0: it is asked for each plan.
 	Ready time.Duration
 
+	Listening Listening // to tracks, for what cannot be read from their tags
+
 	IgnoredArticles []string // at the beginning of names, when sorting; nil: DefaultIgnoredArticles
 	TranscodeFormat string   // for who asks for a bit rate only: "opus", "mp3", "aac"; "": "opus"
 
@@ -154,6 +156,7 @@ type Catalog struct {
 	ready     readiness
 	news      news
 	lists     trackLists
+	listening listening
 	sorting   turn // one order of tracks is made at a time
 }
 
@@ -194,6 +197,7 @@ func New(ctx context.Context, cfg Config) (*Catalog, error) {
 		reach:     &reach{clock: cfg.Clock, log: cfg.Logger},
 		descs:     newDescs(),
 		ready:     readiness{good: cfg.Ready},
+		listening: newListening(),
 	}
 	if !cfg.SoleWriter {
 		c.guard = &guarded{cfg.Store, c.reach}
@@ -305,6 +309,7 @@ func (c *Catalog) Run(ctx context.Context) error {
 	case !c.cfg.SoleWriter:
 		wg.Go(func() { c.follow(ctx) })
 	case c.scanner != nil:
+		wg.Go(func() { c.listen(ctx) })
 		wg.Go(func() {
 			if err := c.scanner.Run(ctx); err != nil && ctx.Err() == nil {
 				c.log.ErrorContext(ctx, "the scanner has stopped; the library can be played but not updated", "err", err)

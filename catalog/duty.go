@@ -228,6 +228,7 @@ func (c *Catalog) scanHere(ctx context.Context, fence uint64) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	wg.Go(func() { c.snapshots(ctx) })
+	wg.Go(func() { c.listen(ctx) })
 	wg.Go(func() { c.handOver(ctx) })
 	wg.Go(func() { c.publish(ctx, fence) })
 	return c.scanner.Run(ctx)

@@ -10,7 +10,7 @@ var _ prometheus.Collector = (*Catalog)(nil)
 
 // descs are what a catalogue shows in metrics.
 type descs struct {
-	seq, behind, tracks, snapshotAge, loads, away, stale, scans, people *prometheus.Desc
+	seq, behind, tracks, snapshotAge, loads, away, stale, scans, people, heard, unheard *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -26,6 +26,8 @@ func newDescs() descs {
 		away:        desc("store_away", "1 while the store does not answer, so that answers come from memory."),
 		stale:       desc("stale_answers_total", "Answers whose stars, ratings and play counts may be outdated because the store did not answer in time."),
 		scans:       desc("scanner", "1 where this node is the one that scans."),
+		heard:       desc("tracks_heard", "Tracks that were listened to: whose loudness, tempo, key and likeness are known."),
+		unheard:     desc("tracks_unheard", "Tracks that could not be listened to since this node began."),
 		people:      desc("people", "People whose state is held in memory."),
 	}
 }
@@ -33,7 +35,7 @@ func newDescs() descs {
 // Describe implements prometheus.Collector.
 func (c *Catalog) Describe(ch chan<- *prometheus.Desc) {
 	d := &c.descs
-	for _, desc := range [...]*prometheus.Desc{d.seq, d.behind, d.tracks, d.snapshotAge, d.loads, d.away, d.stale, d.scans, d.people} {
+	for _, desc := range [...]*prometheus.Desc{d.seq, d.behind, d.tracks, d.snapshotAge, d.loads, d.away, d.stale, d.scans, d.people, d.heard, d.unheard} {
 		ch <- desc
 	}
 }
@@ -51,7 +53,7 @@ func (c *Catalog) Collect(ch chan<- prometheus.Metric) {
 	}
 	m := c.current()
 	m.mu.RLock()
-	seq, tracks := m.seq, 0
+	seq, tracks, heard := m.seq, 0, m.heard.n
 	for _, n := range m.counts {
 		tracks += n.tracks
 	}
@@ -71,6 +73,10 @@ func (c *Catalog) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.descs.away, one(c.reach.out()))
 	gauge(c.descs.scans, one(c.scanner != nil && (c.cfg.SoleWriter || c.duty.fence.Load() != 0)))
 	gauge(c.descs.people, float64(people))
+	gauge(c.descs.heard, float64(heard))
+	c.listening.mu.Lock()
+	gauge(c.descs.unheard, float64(len(c.listening.failed)))
+	c.listening.mu.Unlock()
 	ch <- prometheus.MustNewConstMetric(c.descs.loads, prometheus.CounterValue, float64(c.loads.Load()))
 	ch <- prometheus.MustNewConstMetric(c.descs.stale, prometheus.CounterValue, float64(c.people.stale.Load()))
 }

@@ -65,6 +65,9 @@ func decide(t *tutti.Track, w tutti.Want, own string) (decision, error) {
 	const op = "catalog.Plan"
 	if w.Exact != nil {
 		d := decision{profile: *w.Exact, reason: "as the player asked for", rate: w.Exact.BitRate}
+		if d.profile.Format == "peaks" && t.Sound != nil {
+			d.profile.Format = "analysis" // has them too, and lies in the track cache since the track was listened to
+		}
 		if f, ok := forms[d.profile.Format]; ok && d.rate == 0 {
 			d.rate = f.rate
 		}

@@ -9,6 +9,7 @@ import (
 
 	"tutti"
 	"tutti/audio"
+	"tutti/audio/analyse"
 )
 
 // Waveforms knows what tracks look like.
@@ -54,8 +55,16 @@ func (s *Streamer) outline(ctx context.Context, r tutti.Ref) (p audio.Peaks, err
 	}
 	defer func() { err = errors.Join(err, obj.Close()) }()
 	var b bytes.Buffer
-	if _, err := obj.CopyRange(ctx, &limitedWriter{&b, audio.MaxPeaksBytes}, 0, -1); err != nil {
+	most := audio.MaxPeaksBytes
+	if r.Profile.Format == "analysis" {
+		most = analyse.MaxBytes
+	}
+	if _, err := obj.CopyRange(ctx, &limitedWriter{&b, most}, 0, -1); err != nil {
 		return p, err
+	}
+	if r.Profile.Format == "analysis" { // the track was listened to, and its outline drawn on the way
+		f, err := analyse.Parse(b.Bytes())
+		return f.Peaks, err
 	}
 	return audio.ParsePeaks(b.Bytes())
 }

@@ -128,6 +128,16 @@ func (c catalogClient) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID,
 	return each(m.GetTracks(), fromTrack), err
 }
 
+func (c catalogClient) SonicSimilar(ctx context.Context, v tutti.Viewer, track tutti.ID, limit int) ([]tutti.SonicMatch, error) {
+	m, err := call(ctx, c.c, "SonicSimilar", c.c.read(), &wire.LimitRequest{Viewer: toViewer(v), Id: text(string(track)), Limit: int64(limit)}, wire.CatalogClient.SonicSimilar)
+	return each(m.GetMatches(), fromSonicMatch), err
+}
+
+func (c catalogClient) SonicPath(ctx context.Context, v tutti.Viewer, from, to tutti.ID, limit int) ([]tutti.SonicMatch, error) {
+	m, err := call(ctx, c.c, "SonicPath", c.c.read(), &wire.SonicPathRequest{Viewer: toViewer(v), From: text(string(from)), To: text(string(to)), Limit: int64(limit)}, wire.CatalogClient.SonicPath)
+	return each(m.GetMatches(), fromSonicMatch), err
+}
+
 func (c catalogClient) TopTracks(ctx context.Context, v tutti.Viewer, artistName string, limit int) ([]tutti.Track, error) {
 	m, err := call(ctx, c.c, "TopTracks", c.c.read(), &wire.LimitRequest{Viewer: toViewer(v), Name: text(artistName), Limit: int64(limit)}, wire.CatalogClient.TopTracks)
 	return each(m.GetTracks(), fromTrack), err

@@ -173,7 +173,7 @@ func toTrack(t *tutti.Track) *wire.Track {
 		Suffix: text(t.Suffix), ContentType: text(t.ContentType), Codec: text(t.Codec), DurationNs: int64(t.Duration),
 		BitRate: int64(t.BitRate), SampleRate: int64(t.SampleRate), BitDepth: int64(t.BitDepth), Channels: int64(t.Channels),
 		StartNs: int64(t.Start), EndNs: int64(t.End), Version: text(string(t.Version)), Added: toTime(t.Added), Missing: t.Missing,
-		Annotation: toAnnotation(t.Annotation),
+		Annotation: toAnnotation(t.Annotation), Sound: toSound(t.Sound),
 	}
 }
 
@@ -193,8 +193,30 @@ func fromTrack(m *wire.Track) tutti.Track {
 		Suffix: m.GetSuffix(), ContentType: m.GetContentType(), Codec: m.GetCodec(), Duration: time.Duration(m.GetDurationNs()),
 		BitRate: int(m.GetBitRate()), SampleRate: int(m.GetSampleRate()), BitDepth: int(m.GetBitDepth()), Channels: int(m.GetChannels()),
 		Start: time.Duration(m.GetStartNs()), End: time.Duration(m.GetEndNs()), Version: tutti.Version(m.GetVersion()),
-		Added: fromTime(m.GetAdded()), Missing: m.GetMissing(), Annotation: fromAnnotation(m.GetAnnotation()),
+		Added: fromTime(m.GetAdded()), Missing: m.GetMissing(), Annotation: fromAnnotation(m.GetAnnotation()), Sound: fromSound(m.GetSound()),
 	}
+}
+
+func toSound(s *tutti.Sound) *wire.Sound {
+	if s == nil {
+		return nil
+	}
+	return &wire.Sound{Loudness: s.Loudness, Range: s.Range, TruePeak: s.TruePeak, Tempo: s.Tempo, Key: text(s.Key)}
+}
+
+func fromSound(m *wire.Sound) *tutti.Sound {
+	if m == nil {
+		return nil
+	}
+	return &tutti.Sound{Loudness: m.GetLoudness(), Range: m.GetRange(), TruePeak: m.GetTruePeak(), Tempo: m.GetTempo(), Key: m.GetKey()}
+}
+
+func toSonicMatch(m *tutti.SonicMatch) *wire.SonicMatch {
+	return &wire.SonicMatch{Track: toTrack(&m.Track), Similarity: m.Similarity}
+}
+
+func fromSonicMatch(m *wire.SonicMatch) tutti.SonicMatch {
+	return tutti.SonicMatch{Track: fromTrack(m.GetTrack()), Similarity: m.GetSimilarity()}
 }
 
 func toAlbum(a *tutti.Album) *wire.Album {
@@ -474,7 +496,7 @@ func toScanStatus(s tutti.ScanStatus) *wire.ScanStatus {
 	return &wire.ScanStatus{
 		Scanning: s.Scanning, Phase: text(s.Phase), Seen: s.Seen, Total: s.Total, Added: s.Added, Changed: s.Changed, Moved: s.Moved,
 		Removed: s.Removed, Missing: s.Missing, Failed: s.Failed, Started: toTime(s.Started), Finished: toTime(s.Finished),
-		Error: text(s.Error), Tracks: int64(s.Tracks),
+		Error: text(s.Error), Tracks: int64(s.Tracks), Heard: int64(s.Heard),
 	}
 }
 
@@ -483,6 +505,7 @@ func fromScanStatus(m *wire.ScanStatus) tutti.ScanStatus {
 		Scanning: m.GetScanning(), Phase: m.GetPhase(), Seen: m.GetSeen(), Total: m.GetTotal(), Added: m.GetAdded(), Changed: m.GetChanged(),
 		Moved: m.GetMoved(), Removed: m.GetRemoved(), Missing: m.GetMissing(), Failed: m.GetFailed(),
 		Started: fromTime(m.GetStarted()), Finished: fromTime(m.GetFinished()), Error: m.GetError(), Tracks: int(m.GetTracks()),
+		Heard: int(m.GetHeard()),
 	}
 }
 

@@ -119,6 +119,16 @@ func (s catalogServer) Similar(ctx context.Context, m *wire.LimitRequest) (*wire
 	return trackList(t, 0, err)
 }
 
+func (s catalogServer) SonicSimilar(ctx context.Context, m *wire.LimitRequest) (*wire.SonicMatches, error) {
+	list, err := s.c.SonicSimilar(ctx, fromViewer(m.GetViewer()), tutti.ID(m.GetId()), int(m.GetLimit()))
+	return &wire.SonicMatches{Matches: eachOf(list, toSonicMatch)}, err
+}
+
+func (s catalogServer) SonicPath(ctx context.Context, m *wire.SonicPathRequest) (*wire.SonicMatches, error) {
+	list, err := s.c.SonicPath(ctx, fromViewer(m.GetViewer()), tutti.ID(m.GetFrom()), tutti.ID(m.GetTo()), int(m.GetLimit()))
+	return &wire.SonicMatches{Matches: eachOf(list, toSonicMatch)}, err
+}
+
 func (s catalogServer) TopTracks(ctx context.Context, m *wire.LimitRequest) (*wire.TrackList, error) {
 	t, err := s.c.TopTracks(ctx, fromViewer(m.GetViewer()), m.GetName(), int(m.GetLimit()))
 	return trackList(t, 0, err)

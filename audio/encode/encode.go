@@ -47,6 +47,7 @@ type Config struct {
 	Parallel int           // how many processes at once; 0 is the number of CPUs
 	Queue    int           // how many requests may wait for a process; 0 is 32, negative is none
 	MaxWait  time.Duration // how long one may wait; 0 is 20 s
+	Patient  int           // how many processes there are at once, beside the others, for what nobody waits for; 0 is 2
 	Nice     int           // added to the processes' niceness, 0 to 19: they yield to everything that serves
 	Clock    clock.Clock
 	Logger   *slog.Logger
@@ -76,7 +77,7 @@ func New(c Config) (*Encoder, error) {
 	if c.Files == nil || c.Clock == nil || c.Logger == nil {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "Files, Clock and Logger are required")
 	}
-	if c.Parallel < 0 || c.MaxWait < 0 || c.Nice < 0 || c.Nice > 19 {
+	if c.Parallel < 0 || c.Patient < 0 || c.MaxWait < 0 || c.Nice < 0 || c.Nice > 19 {
 		return nil, tutti.Errorf(tutti.KindInvalid, op, "the limits of the transcoder cannot be negative, and its niceness is from 0 to 19")
 	}
 	if c.FFmpeg == "" {
@@ -91,19 +92,18 @@ func New(c Config) (*Encoder, error) {
 	case c.Queue < 0:
 		c.Queue = 0
 	}
+	if c.Patient == 0 {
+		c.Patient = 2
+	}
 	if c.MaxWait == 0 {
 		c.MaxWait = 20 * time.Second
 	}
 	return &Encoder{
 		files: c.Files, caches: c.Caches, dir: c.Dir, ffmpeg: c.FFmpeg, nice: c.Nice, clock: c.Clock, log: c.Logger,
 		queue: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: c.Parallel},
-		later: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: patientPlaces},
+		later: &queue{clock: c.Clock, maxWait: c.MaxWait, length: c.Queue, free: c.Patient},
 	}, nil
 }
-
-// patientPlaces is how many processes there are at once, beside the others, for what nobody waits for: one for the catalogue,
-// and one for somebody who asks meanwhile.
-const patientPlaces = 2
 
 // program finds ffmpeg anew each time, so that installing it needs no restart.
 func (e *Encoder) program() (string, error) {

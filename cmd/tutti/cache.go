@@ -43,7 +43,8 @@ func (n *node) makeTrackCache(context.Context) error {
 	}
 	e, err := encode.New(encode.Config{
 		Files: n.origin, Caches: caches, Dir: s.Data, FFmpeg: s.Transcode.FFmpeg, Parallel: s.Transcode.Parallel, Queue: s.Transcode.Queue, MaxWait: s.Transcode.Wait, Nice: 5,
-		Clock: n.clock, Logger: n.logger,
+		Patient: s.Analyse.Tracks + 1, // the catalogue's, and one for somebody who asks meanwhile
+		Clock:   n.clock, Logger: n.logger,
 	})
 	if err != nil {
 		return err

@@ -318,6 +318,8 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		// store takes half a second for an answer.
 		Tuning: catalog.Tuning{Wait: 1500 * time.Millisecond},
 		Ready:  ready,
+
+		Listening: n.listening(),
 	})
 	if err != nil {
 		return err
@@ -326,6 +328,23 @@ func (n *node) makeCatalog(ctx context.Context) error {
 	n.registry.MustRegister(c)
 	n.runners = append(n.runners, c.Run, n.tidy)
 	return nil
+}
+
+// listening says which tracks are listened to, and who says when.
+func (n *node) listening() catalog.Listening {
+	s := n.settings.Analyse
+	if !s.Enabled {
+		return catalog.Listening{}
+	}
+	l := catalog.Listening{Jobs: n.jobs, Tracks: s.Tracks}
+	if n.buckets != nil && !s.Buckets {
+		dear := map[string]bool{}
+		for _, b := range n.buckets.Libraries() {
+			dear[b.ID] = true
+		}
+		l.Skips = func(library string) bool { return dear[library] }
+	}
+	return l
 }
 
 func (n *node) makeScanner(book scan.Book) (catalog.Scanner, error) {

@@ -32,6 +32,8 @@ type settings struct {
 	FollowLinks bool          `help:"Follow symbolic links that lead out of a music folder." env:"TUTTI_FOLLOW_LINKS" group:"Library"`
 	Scan        scanSettings  `embed:"" prefix:"scan-" group:"Library"`
 
+	Analyse analyseSettings `embed:"" prefix:"analyse-" group:"Library"`
+
 	Listen []string     `help:"Addresses to serve on: HOST:PORT, or unix:/path/to/socket. Anything but loopback is reachable by others." default:"127.0.0.1:4533" env:"TUTTI_LISTEN" group:"Server"`
 	Role   string       `help:"Which services this process runs: all of them, or one of a fleet." default:"all" enum:"${roles}" env:"TUTTI_ROLE" group:"Server"`
 	HTTP   httpSettings `embed:"" prefix:"http-" group:"Server"`
@@ -103,6 +105,9 @@ func (c carbonSettings) validate() error {
 
 // Validate refuses settings that each are well-formed and together make no sense. kong calls it.
 func (s *settings) Validate() error {
+	if s.Analyse.Tracks < 1 || s.Analyse.Tracks > 64 {
+		return fmt.Errorf("analyse: tracks is %d; it is from 1 to 64", s.Analyse.Tracks)
+	}
 	if !(s.Trace.Sample >= 0 && s.Trace.Sample <= 1) {
 		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
 	}
@@ -149,6 +154,12 @@ type scanSettings struct {
 	AtStart         bool          `help:"Look through the folders when the server starts." default:"true" negatable:"" env:"TUTTI_SCAN_AT_START"`
 	Workers         int           `help:"Files read at once; 0 is one for each core." default:"0" env:"TUTTI_SCAN_WORKERS"`
 	IgnoredArticles []string      `help:"Words that do not count at the start of an artist's name when sorting." default:"The,El,La,Los,Las,Le,Les,Der,Die,Das" env:"TUTTI_SCAN_IGNORED_ARTICLES"`
+}
+
+type analyseSettings struct {
+	Enabled bool `help:"Listen to every track once, for loudness, tempo, key and what it sounds like." default:"true" negatable:"" env:"TUTTI_ANALYSE_ENABLED"`
+	Tracks  int  `help:"Tracks listened to at once." default:"1" env:"TUTTI_ANALYSE_TRACKS"`
+	Buckets bool `help:"Listen to music in buckets, too, all of which is fetched for it." env:"TUTTI_ANALYSE_BUCKETS"`
 }
 
 type httpSettings struct {
@@ -463,7 +474,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
+var sections = []string{"scan", "analyse", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

@@ -29,6 +29,15 @@ type gain struct {
 	Base      *float64 `json:"base,omitempty" doc:"dB; an Opus header's output gain, already in the decoded signal."`
 }
 
+// sound is what was heard in a track.
+type sound struct {
+	Loudness float64 `json:"loudness" doc:"LUFS, integrated (EBU R 128); -70 is silence."`
+	Range    float64 `json:"range" doc:"Of the loudness, in LU."`
+	TruePeak float64 `json:"truePeak" doc:"dBTP."`
+	Tempo    float64 `json:"tempo,omitempty" doc:"Beats a minute."`
+	Key      string  `json:"key,omitempty" doc:"As ID3's TKEY writes it: C, F#m."`
+}
+
 // annotation is what the asker did with a thing.
 type annotation struct {
 	Starred   time.Time `json:"starred,omitzero" doc:"Since when the asker has it starred."`
@@ -63,7 +72,7 @@ type track struct {
 	Moods              []string      `json:"moods,omitempty"`
 	Groupings          []string      `json:"groupings,omitempty"`
 	Comment            string        `json:"comment,omitempty"`
-	BPM                int           `json:"bpm,omitempty" doc:"Beats a minute."`
+	BPM                int           `json:"bpm,omitempty" doc:"Beats a minute: as tagged, else as heard."`
 	Compilation        bool          `json:"compilation,omitempty"`
 	Explicit           string        `json:"explicit,omitempty" doc:"explicit or clean; left out when unknown."`
 	MusicBrainzID      string        `json:"musicBrainzId,omitempty" doc:"Of the recording."`
@@ -72,7 +81,8 @@ type track struct {
 	Work               string        `json:"work,omitempty"`
 	Movement           string        `json:"movement,omitempty"`
 	MovementNumber     int           `json:"movementNumber,omitempty"`
-	Gain               *gain         `json:"gain,omitempty" doc:"Loudness as tagged."`
+	Gain               *gain         `json:"gain,omitempty" doc:"Loudness as tagged, else as measured."`
+	Sound              *sound        `json:"sound,omitempty" doc:"What was heard in it; left out until it was listened to."`
 	HasLyrics          bool          `json:"hasLyrics"`
 	HasCover           bool          `json:"hasCover"`
 	DurationMs         int64         `json:"durationMs"`
@@ -113,6 +123,10 @@ func wireTrack(t *tutti.Track) track {
 	if !t.Gain.IsZero() {
 		g := gain(t.Gain)
 		out.Gain = &g
+	}
+	if t.Sound != nil {
+		s := sound(*t.Sound)
+		out.Sound = &s
 	}
 	return out
 }
@@ -276,13 +290,14 @@ type scanStatus struct {
 	Finished time.Time `json:"finished,omitzero"`
 	Error    string    `json:"error,omitempty"`
 	Tracks   int       `json:"tracks" doc:"In the catalogue now."`
+	Heard    int       `json:"heard" doc:"Of those, how many have been listened to, for loudness, tempo, key and likeness. That goes on after a scan."`
 }
 
 func wireScan(s tutti.ScanStatus) scanStatus {
 	return scanStatus{
 		Scanning: s.Scanning, Phase: s.Phase, Seen: s.Seen, Total: s.Total, Added: s.Added, Changed: s.Changed,
 		Moved: s.Moved, Removed: s.Removed, Missing: s.Missing, Failed: s.Failed, Started: s.Started, Finished: s.Finished,
-		Error: s.Error, Tracks: s.Tracks,
+		Error: s.Error, Tracks: s.Tracks, Heard: s.Heard,
 	}
 }
 

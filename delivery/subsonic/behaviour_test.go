@@ -195,7 +195,7 @@ func TestUnknownAndUnsupported(t *testing.T) {
 		}
 		w := h.ask(row.Name+"?f=json", as(operator), "")
 		want := http.StatusOK
-		if slices.Contains([]string{"getPodcastEpisode", "getSonicSimilarTracks", "findSonicPath"}, row.Name) {
+		if slices.Contains([]string{"getPodcastEpisode"}, row.Name) {
 			want = http.StatusNotFound // endpoints of extensions that are not advertised
 		}
 		if w.Code != want {

@@ -28,7 +28,6 @@ const (
 	noJukebox  = "this server has no jukebox: it plays on the listener's device, not on its own"
 	noChat     = "this server has no chat"
 	noVideo    = "this server has no videos"
-	noSonic    = "this server does not compare how songs sound; getSimilarSongs2 goes by artist, genre and age"
 )
 
 // endpoints is every endpoint of the specification. Those that are not supported answer error 0 with the reason, and
@@ -54,8 +53,8 @@ var endpoints = []endpoint{
 	{name: "getArtistInfo2", group: "Browsing", serve: (*Server).getArtistInfo2, note: "as getArtistInfo"},
 	{name: "getAlbumInfo", group: "Browsing", serve: (*Server).getAlbumInfo, note: "MusicBrainz id; takes an album, a song or a folder"},
 	{name: "getAlbumInfo2", group: "Browsing", serve: (*Server).getAlbumInfo, note: "as getAlbumInfo"},
-	{name: "getSimilarSongs", group: "Browsing", serve: (*Server).getSimilarSongs, note: "from the library itself"},
-	{name: "getSimilarSongs2", group: "Browsing", serve: (*Server).getSimilarSongs2, note: "from the library itself"},
+	{name: "getSimilarSongs", group: "Browsing", serve: (*Server).getSimilarSongs, note: "from the library itself: by sound, artist, genre and age"},
+	{name: "getSimilarSongs2", group: "Browsing", serve: (*Server).getSimilarSongs2, note: "from the library itself: by sound, artist, genre and age"},
 	{name: "getTopSongs", group: "Browsing", serve: (*Server).getTopSongs, note: "most played by the listener; takes `id` too (topSongsByArtistId)"},
 
 	{name: "getAlbumList", group: "Album/song lists", serve: (*Server).getAlbumList, note: "every type"},
@@ -138,6 +137,6 @@ var endpoints = []endpoint{
 	{name: "getTranscodeDecision", group: "Transcoding", role: tutti.RoleStream, postOnly: true, serve: (*Server).getTranscodeDecision, note: "POST with a JSON body"},
 	{name: "getTranscodeStream", group: "Transcoding", role: tutti.RoleStream, bytes: true, httpErrors: true, serve: (*Server).getTranscodeStream, note: "errors have HTTP's own status codes"},
 
-	{name: "getSonicSimilarTracks", group: "Sonic similarity", note: noSonic, absentStatus: http.StatusNotFound},
-	{name: "findSonicPath", group: "Sonic similarity", note: noSonic, absentStatus: http.StatusNotFound},
+	{name: "getSonicSimilarTracks", group: "Sonic similarity", serve: (*Server).getSonicSimilarTracks, note: "by what the server heard in the songs; empty until it has listened to the song"},
+	{name: "findSonicPath", group: "Sonic similarity", serve: (*Server).findSonicPath, note: "up to 100 songs"},
 }

@@ -376,6 +376,37 @@ func (l *library) Similar(_ context.Context, v tutti.Viewer, id tutti.ID, limit 
 	return all[:min(limit, len(all))], nil
 }
 
+// SonicSimilar finds everything a little less alike than the last.
+func (l *library) SonicSimilar(_ context.Context, v tutti.Viewer, track tutti.ID, limit int) ([]tutti.SonicMatch, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.seenTracks(v, func(t *tutti.Track) bool { return t.ID != track })
+	if len(l.seenTracks(v, func(t *tutti.Track) bool { return t.ID == track })) == 0 {
+		return nil, notFound()
+	}
+	var list []tutti.SonicMatch
+	for i := range all[:min(limit, len(all))] {
+		list = append(list, tutti.SonicMatch{Track: all[i], Similarity: 1 / float64(i+2)})
+	}
+	return list, nil
+}
+
+func (l *library) SonicPath(_ context.Context, v tutti.Viewer, from, to tutti.ID, limit int) ([]tutti.SonicMatch, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ends := append(l.seenTracks(v, func(t *tutti.Track) bool { return t.ID == from }), l.seenTracks(v, func(t *tutti.Track) bool { return t.ID == to })...)
+	if len(ends) < 2 {
+		return nil, notFound()
+	}
+	list := []tutti.SonicMatch{{Track: ends[0], Similarity: 1}}
+	if limit > 2 {
+		for _, t := range l.seenTracks(v, func(t *tutti.Track) bool { return t.ID != from && t.ID != to })[:1] {
+			list = append(list, tutti.SonicMatch{Track: t, Similarity: .75})
+		}
+	}
+	return append(list, tutti.SonicMatch{Track: ends[1], Similarity: .5}), nil
+}
+
 func (l *library) TopTracks(_ context.Context, v tutti.Viewer, name string, limit int) ([]tutti.Track, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,6 +61,8 @@ var goldens = []struct {
 	{name: "getAlbumInfo2", ask: "getAlbumInfo2?id=" + al1},
 	{name: "getSimilarSongs", ask: "getSimilarSongs?id=" + tr1 + "&count=1"},
 	{name: "getSimilarSongs2", ask: "getSimilarSongs2?id=" + ar1 + "&count=1"},
+	{name: "getSonicSimilarTracks", ask: "getSonicSimilarTracks?id=" + tr1 + "&count=2"},
+	{name: "findSonicPath", ask: "findSonicPath?startSongId=" + tr1 + "&endSongId=" + tr3 + "&count=3"},
 	{name: "getTopSongs", ask: "getTopSongs?count=1&artist=Anton%C3%ADn+Dvo%C5%99%C3%A1k"},
 	{name: "getVideos", ask: "getVideos"},
 

@@ -19,6 +19,7 @@ var extensions = []Extension{
 	{"formPost", []int64{1}},
 	{"indexBasedQueue", []int64{1}},
 	{"playbackReport", []int64{1}},
+	{"sonicSimilarity", []int64{1}},
 	{"songLyrics", []int64{1, 2}},
 	{"topSongsByArtistId", []int64{1}},
 	{"transcodeOffset", []int64{1}},

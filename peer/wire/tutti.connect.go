@@ -74,6 +74,10 @@ const (
 	CatalogStarredProcedure = "/tutti.v1.Catalog/Starred"
 	// CatalogSimilarProcedure is the fully-qualified name of the Catalog's Similar RPC.
 	CatalogSimilarProcedure = "/tutti.v1.Catalog/Similar"
+	// CatalogSonicSimilarProcedure is the fully-qualified name of the Catalog's SonicSimilar RPC.
+	CatalogSonicSimilarProcedure = "/tutti.v1.Catalog/SonicSimilar"
+	// CatalogSonicPathProcedure is the fully-qualified name of the Catalog's SonicPath RPC.
+	CatalogSonicPathProcedure = "/tutti.v1.Catalog/SonicPath"
 	// CatalogTopTracksProcedure is the fully-qualified name of the Catalog's TopTracks RPC.
 	CatalogTopTracksProcedure = "/tutti.v1.Catalog/TopTracks"
 	// CatalogLyricsProcedure is the fully-qualified name of the Catalog's Lyrics RPC.
@@ -183,6 +187,8 @@ type CatalogClient interface {
 	Search(context.Context, *SearchRequest) (*SearchResult, error)
 	Starred(context.Context, *LibraryRequest) (*StarredThings, error)
 	Similar(context.Context, *LimitRequest) (*TrackList, error)
+	SonicSimilar(context.Context, *LimitRequest) (*SonicMatches, error)
+	SonicPath(context.Context, *SonicPathRequest) (*SonicMatches, error)
 	TopTracks(context.Context, *LimitRequest) (*TrackList, error)
 	Lyrics(context.Context, *ThingRequest) (*LyricsList, error)
 	Cover(context.Context, *ThingRequest) (*Ref, error)
@@ -317,6 +323,18 @@ func NewCatalogClient(httpClient connect.HTTPClient, baseURL string, opts ...con
 			httpClient,
 			baseURL+CatalogSimilarProcedure,
 			connect.WithSchema(catalogMethods.ByName("Similar")),
+			connect.WithClientOptions(opts...),
+		),
+		sonicSimilar: connect.NewClient[LimitRequest, SonicMatches](
+			httpClient,
+			baseURL+CatalogSonicSimilarProcedure,
+			connect.WithSchema(catalogMethods.ByName("SonicSimilar")),
+			connect.WithClientOptions(opts...),
+		),
+		sonicPath: connect.NewClient[SonicPathRequest, SonicMatches](
+			httpClient,
+			baseURL+CatalogSonicPathProcedure,
+			connect.WithSchema(catalogMethods.ByName("SonicPath")),
 			connect.WithClientOptions(opts...),
 		),
 		topTracks: connect.NewClient[LimitRequest, TrackList](
@@ -537,6 +555,8 @@ type catalogClient struct {
 	search         *connect.Client[SearchRequest, SearchResult]
 	starred        *connect.Client[LibraryRequest, StarredThings]
 	similar        *connect.Client[LimitRequest, TrackList]
+	sonicSimilar   *connect.Client[LimitRequest, SonicMatches]
+	sonicPath      *connect.Client[SonicPathRequest, SonicMatches]
 	topTracks      *connect.Client[LimitRequest, TrackList]
 	lyrics         *connect.Client[ThingRequest, LyricsList]
 	cover          *connect.Client[ThingRequest, Ref]
@@ -701,6 +721,24 @@ func (c *catalogClient) Starred(ctx context.Context, req *LibraryRequest) (*Star
 // Similar calls tutti.v1.Catalog.Similar.
 func (c *catalogClient) Similar(ctx context.Context, req *LimitRequest) (*TrackList, error) {
 	response, err := c.similar.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SonicSimilar calls tutti.v1.Catalog.SonicSimilar.
+func (c *catalogClient) SonicSimilar(ctx context.Context, req *LimitRequest) (*SonicMatches, error) {
+	response, err := c.sonicSimilar.CallUnary(ctx, connect.NewRequest(req))
+	if response != nil {
+		return response.Msg, err
+	}
+	return nil, err
+}
+
+// SonicPath calls tutti.v1.Catalog.SonicPath.
+func (c *catalogClient) SonicPath(ctx context.Context, req *SonicPathRequest) (*SonicMatches, error) {
+	response, err := c.sonicPath.CallUnary(ctx, connect.NewRequest(req))
 	if response != nil {
 		return response.Msg, err
 	}
@@ -1013,6 +1051,8 @@ type CatalogHandler interface {
 	Search(context.Context, *SearchRequest) (*SearchResult, error)
 	Starred(context.Context, *LibraryRequest) (*StarredThings, error)
 	Similar(context.Context, *LimitRequest) (*TrackList, error)
+	SonicSimilar(context.Context, *LimitRequest) (*SonicMatches, error)
+	SonicPath(context.Context, *SonicPathRequest) (*SonicMatches, error)
 	TopTracks(context.Context, *LimitRequest) (*TrackList, error)
 	Lyrics(context.Context, *ThingRequest) (*LyricsList, error)
 	Cover(context.Context, *ThingRequest) (*Ref, error)
@@ -1143,6 +1183,18 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 		CatalogSimilarProcedure,
 		svc.Similar,
 		connect.WithSchema(catalogMethods.ByName("Similar")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogSonicSimilarHandler := connect.NewUnaryHandlerSimple(
+		CatalogSonicSimilarProcedure,
+		svc.SonicSimilar,
+		connect.WithSchema(catalogMethods.ByName("SonicSimilar")),
+		connect.WithHandlerOptions(opts...),
+	)
+	catalogSonicPathHandler := connect.NewUnaryHandlerSimple(
+		CatalogSonicPathProcedure,
+		svc.SonicPath,
+		connect.WithSchema(catalogMethods.ByName("SonicPath")),
 		connect.WithHandlerOptions(opts...),
 	)
 	catalogTopTracksHandler := connect.NewUnaryHandlerSimple(
@@ -1375,6 +1427,10 @@ func NewCatalogHandler(svc CatalogHandler, opts ...connect.HandlerOption) (strin
 			catalogStarredHandler.ServeHTTP(w, r)
 		case CatalogSimilarProcedure:
 			catalogSimilarHandler.ServeHTTP(w, r)
+		case CatalogSonicSimilarProcedure:
+			catalogSonicSimilarHandler.ServeHTTP(w, r)
+		case CatalogSonicPathProcedure:
+			catalogSonicPathHandler.ServeHTTP(w, r)
 		case CatalogTopTracksProcedure:
 			catalogTopTracksHandler.ServeHTTP(w, r)
 		case CatalogLyricsProcedure:
@@ -1508,6 +1564,14 @@ func (UnimplementedCatalogHandler) Starred(context.Context, *LibraryRequest) (*S
 
 func (UnimplementedCatalogHandler) Similar(context.Context, *LimitRequest) (*TrackList, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.Similar is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) SonicSimilar(context.Context, *LimitRequest) (*SonicMatches, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.SonicSimilar is not implemented"))
+}
+
+func (UnimplementedCatalogHandler) SonicPath(context.Context, *SonicPathRequest) (*SonicMatches, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("tutti.v1.Catalog.SonicPath is not implemented"))
 }
 
 func (UnimplementedCatalogHandler) TopTracks(context.Context, *LimitRequest) (*TrackList, error) {

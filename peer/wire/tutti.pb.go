@@ -443,6 +443,246 @@ func (x *Gain) GetBase() float64 {
 	return 0
 }
 
+type Sound struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Loudness      float64                `protobuf:"fixed64,1,opt,name=loudness,proto3" json:"loudness,omitempty"`
+	Range         float64                `protobuf:"fixed64,2,opt,name=range,proto3" json:"range,omitempty"`
+	TruePeak      float64                `protobuf:"fixed64,3,opt,name=true_peak,json=truePeak,proto3" json:"true_peak,omitempty"`
+	Tempo         float64                `protobuf:"fixed64,4,opt,name=tempo,proto3" json:"tempo,omitempty"`
+	Key           string                 `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Sound) Reset() {
+	*x = Sound{}
+	mi := &file_tutti_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sound) ProtoMessage() {}
+
+func (x *Sound) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sound.ProtoReflect.Descriptor instead.
+func (*Sound) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Sound) GetLoudness() float64 {
+	if x != nil {
+		return x.Loudness
+	}
+	return 0
+}
+
+func (x *Sound) GetRange() float64 {
+	if x != nil {
+		return x.Range
+	}
+	return 0
+}
+
+func (x *Sound) GetTruePeak() float64 {
+	if x != nil {
+		return x.TruePeak
+	}
+	return 0
+}
+
+func (x *Sound) GetTempo() float64 {
+	if x != nil {
+		return x.Tempo
+	}
+	return 0
+}
+
+func (x *Sound) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+type SonicMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Track         *Track                 `protobuf:"bytes,1,opt,name=track,proto3" json:"track,omitempty"`
+	Similarity    float64                `protobuf:"fixed64,2,opt,name=similarity,proto3" json:"similarity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SonicMatch) Reset() {
+	*x = SonicMatch{}
+	mi := &file_tutti_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SonicMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SonicMatch) ProtoMessage() {}
+
+func (x *SonicMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SonicMatch.ProtoReflect.Descriptor instead.
+func (*SonicMatch) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SonicMatch) GetTrack() *Track {
+	if x != nil {
+		return x.Track
+	}
+	return nil
+}
+
+func (x *SonicMatch) GetSimilarity() float64 {
+	if x != nil {
+		return x.Similarity
+	}
+	return 0
+}
+
+type SonicMatches struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Matches       []*SonicMatch          `protobuf:"bytes,1,rep,name=matches,proto3" json:"matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SonicMatches) Reset() {
+	*x = SonicMatches{}
+	mi := &file_tutti_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SonicMatches) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SonicMatches) ProtoMessage() {}
+
+func (x *SonicMatches) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SonicMatches.ProtoReflect.Descriptor instead.
+func (*SonicMatches) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SonicMatches) GetMatches() []*SonicMatch {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
+}
+
+type SonicPathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Viewer        *Viewer                `protobuf:"bytes,1,opt,name=viewer,proto3" json:"viewer,omitempty"`
+	From          string                 `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            string                 `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	Limit         int64                  `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SonicPathRequest) Reset() {
+	*x = SonicPathRequest{}
+	mi := &file_tutti_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SonicPathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SonicPathRequest) ProtoMessage() {}
+
+func (x *SonicPathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tutti_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SonicPathRequest.ProtoReflect.Descriptor instead.
+func (*SonicPathRequest) Descriptor() ([]byte, []int) {
+	return file_tutti_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SonicPathRequest) GetViewer() *Viewer {
+	if x != nil {
+		return x.Viewer
+	}
+	return nil
+}
+
+func (x *SonicPathRequest) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *SonicPathRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *SonicPathRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 type ArtistRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -453,7 +693,7 @@ type ArtistRef struct {
 
 func (x *ArtistRef) Reset() {
 	*x = ArtistRef{}
-	mi := &file_tutti_proto_msgTypes[7]
+	mi := &file_tutti_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +705,7 @@ func (x *ArtistRef) String() string {
 func (*ArtistRef) ProtoMessage() {}
 
 func (x *ArtistRef) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[7]
+	mi := &file_tutti_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +718,7 @@ func (x *ArtistRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtistRef.ProtoReflect.Descriptor instead.
 func (*ArtistRef) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{7}
+	return file_tutti_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ArtistRef) GetId() string {
@@ -506,7 +746,7 @@ type Contributor struct {
 
 func (x *Contributor) Reset() {
 	*x = Contributor{}
-	mi := &file_tutti_proto_msgTypes[8]
+	mi := &file_tutti_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +758,7 @@ func (x *Contributor) String() string {
 func (*Contributor) ProtoMessage() {}
 
 func (x *Contributor) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[8]
+	mi := &file_tutti_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +771,7 @@ func (x *Contributor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Contributor.ProtoReflect.Descriptor instead.
 func (*Contributor) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{8}
+	return file_tutti_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Contributor) GetRole() string {
@@ -567,7 +807,7 @@ type Annotation struct {
 
 func (x *Annotation) Reset() {
 	*x = Annotation{}
-	mi := &file_tutti_proto_msgTypes[9]
+	mi := &file_tutti_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +819,7 @@ func (x *Annotation) String() string {
 func (*Annotation) ProtoMessage() {}
 
 func (x *Annotation) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[9]
+	mi := &file_tutti_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +832,7 @@ func (x *Annotation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Annotation.ProtoReflect.Descriptor instead.
 func (*Annotation) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{9}
+	return file_tutti_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Annotation) GetStarred() *Time {
@@ -677,13 +917,14 @@ type Track struct {
 	Added              *Time                  `protobuf:"bytes,50,opt,name=added,proto3" json:"added,omitempty"`
 	Missing            bool                   `protobuf:"varint,51,opt,name=missing,proto3" json:"missing,omitempty"`
 	Annotation         *Annotation            `protobuf:"bytes,52,opt,name=annotation,proto3" json:"annotation,omitempty"`
+	Sound              *Sound                 `protobuf:"bytes,53,opt,name=sound,proto3" json:"sound,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Track) Reset() {
 	*x = Track{}
-	mi := &file_tutti_proto_msgTypes[10]
+	mi := &file_tutti_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +936,7 @@ func (x *Track) String() string {
 func (*Track) ProtoMessage() {}
 
 func (x *Track) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[10]
+	mi := &file_tutti_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +949,7 @@ func (x *Track) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Track.ProtoReflect.Descriptor instead.
 func (*Track) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{10}
+	return file_tutti_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Track) GetId() string {
@@ -1075,6 +1316,13 @@ func (x *Track) GetAnnotation() *Annotation {
 	return nil
 }
 
+func (x *Track) GetSound() *Sound {
+	if x != nil {
+		return x.Sound
+	}
+	return nil
+}
+
 type Album struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1109,7 +1357,7 @@ type Album struct {
 
 func (x *Album) Reset() {
 	*x = Album{}
-	mi := &file_tutti_proto_msgTypes[11]
+	mi := &file_tutti_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1369,7 @@ func (x *Album) String() string {
 func (*Album) ProtoMessage() {}
 
 func (x *Album) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[11]
+	mi := &file_tutti_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1382,7 @@ func (x *Album) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Album.ProtoReflect.Descriptor instead.
 func (*Album) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{11}
+	return file_tutti_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Album) GetId() string {
@@ -1336,7 +1584,7 @@ type Artist struct {
 
 func (x *Artist) Reset() {
 	*x = Artist{}
-	mi := &file_tutti_proto_msgTypes[12]
+	mi := &file_tutti_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1596,7 @@ func (x *Artist) String() string {
 func (*Artist) ProtoMessage() {}
 
 func (x *Artist) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[12]
+	mi := &file_tutti_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1609,7 @@ func (x *Artist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Artist.ProtoReflect.Descriptor instead.
 func (*Artist) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{12}
+	return file_tutti_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Artist) GetId() string {
@@ -1439,7 +1687,7 @@ type Genre struct {
 
 func (x *Genre) Reset() {
 	*x = Genre{}
-	mi := &file_tutti_proto_msgTypes[13]
+	mi := &file_tutti_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1699,7 @@ func (x *Genre) String() string {
 func (*Genre) ProtoMessage() {}
 
 func (x *Genre) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[13]
+	mi := &file_tutti_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1712,7 @@ func (x *Genre) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Genre.ProtoReflect.Descriptor instead.
 func (*Genre) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{13}
+	return file_tutti_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Genre) GetName() string {
@@ -1510,7 +1758,7 @@ type Folder struct {
 
 func (x *Folder) Reset() {
 	*x = Folder{}
-	mi := &file_tutti_proto_msgTypes[14]
+	mi := &file_tutti_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1770,7 @@ func (x *Folder) String() string {
 func (*Folder) ProtoMessage() {}
 
 func (x *Folder) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[14]
+	mi := &file_tutti_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1783,7 @@ func (x *Folder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Folder.ProtoReflect.Descriptor instead.
 func (*Folder) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{14}
+	return file_tutti_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Folder) GetId() string {
@@ -1599,7 +1847,7 @@ type FolderListing struct {
 
 func (x *FolderListing) Reset() {
 	*x = FolderListing{}
-	mi := &file_tutti_proto_msgTypes[15]
+	mi := &file_tutti_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1859,7 @@ func (x *FolderListing) String() string {
 func (*FolderListing) ProtoMessage() {}
 
 func (x *FolderListing) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[15]
+	mi := &file_tutti_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1872,7 @@ func (x *FolderListing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FolderListing.ProtoReflect.Descriptor instead.
 func (*FolderListing) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{15}
+	return file_tutti_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FolderListing) GetFolder() *Folder {
@@ -1669,7 +1917,7 @@ type Lyrics struct {
 
 func (x *Lyrics) Reset() {
 	*x = Lyrics{}
-	mi := &file_tutti_proto_msgTypes[16]
+	mi := &file_tutti_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1929,7 @@ func (x *Lyrics) String() string {
 func (*Lyrics) ProtoMessage() {}
 
 func (x *Lyrics) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[16]
+	mi := &file_tutti_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1942,7 @@ func (x *Lyrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lyrics.ProtoReflect.Descriptor instead.
 func (*Lyrics) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{16}
+	return file_tutti_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Lyrics) GetArtist() string {
@@ -1750,7 +1998,7 @@ type LyricsLine struct {
 
 func (x *LyricsLine) Reset() {
 	*x = LyricsLine{}
-	mi := &file_tutti_proto_msgTypes[17]
+	mi := &file_tutti_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +2010,7 @@ func (x *LyricsLine) String() string {
 func (*LyricsLine) ProtoMessage() {}
 
 func (x *LyricsLine) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[17]
+	mi := &file_tutti_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +2023,7 @@ func (x *LyricsLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LyricsLine.ProtoReflect.Descriptor instead.
 func (*LyricsLine) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{17}
+	return file_tutti_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LyricsLine) GetStartNs() int64 {
@@ -1811,7 +2059,7 @@ type LyricsCue struct {
 
 func (x *LyricsCue) Reset() {
 	*x = LyricsCue{}
-	mi := &file_tutti_proto_msgTypes[18]
+	mi := &file_tutti_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +2071,7 @@ func (x *LyricsCue) String() string {
 func (*LyricsCue) ProtoMessage() {}
 
 func (x *LyricsCue) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[18]
+	mi := &file_tutti_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1836,7 +2084,7 @@ func (x *LyricsCue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LyricsCue.ProtoReflect.Descriptor instead.
 func (*LyricsCue) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{18}
+	return file_tutti_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *LyricsCue) GetStartNs() int64 {
@@ -1877,7 +2125,7 @@ type Page struct {
 
 func (x *Page) Reset() {
 	*x = Page{}
-	mi := &file_tutti_proto_msgTypes[19]
+	mi := &file_tutti_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1889,7 +2137,7 @@ func (x *Page) String() string {
 func (*Page) ProtoMessage() {}
 
 func (x *Page) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[19]
+	mi := &file_tutti_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1902,7 +2150,7 @@ func (x *Page) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Page.ProtoReflect.Descriptor instead.
 func (*Page) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{19}
+	return file_tutti_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Page) GetOffset() int64 {
@@ -1934,7 +2182,7 @@ type AlbumQuery struct {
 
 func (x *AlbumQuery) Reset() {
 	*x = AlbumQuery{}
-	mi := &file_tutti_proto_msgTypes[20]
+	mi := &file_tutti_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2194,7 @@ func (x *AlbumQuery) String() string {
 func (*AlbumQuery) ProtoMessage() {}
 
 func (x *AlbumQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[20]
+	mi := &file_tutti_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2207,7 @@ func (x *AlbumQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlbumQuery.ProtoReflect.Descriptor instead.
 func (*AlbumQuery) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{20}
+	return file_tutti_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AlbumQuery) GetOrder() string {
@@ -2030,7 +2278,7 @@ type TrackQuery struct {
 
 func (x *TrackQuery) Reset() {
 	*x = TrackQuery{}
-	mi := &file_tutti_proto_msgTypes[21]
+	mi := &file_tutti_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2290,7 @@ func (x *TrackQuery) String() string {
 func (*TrackQuery) ProtoMessage() {}
 
 func (x *TrackQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[21]
+	mi := &file_tutti_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2303,7 @@ func (x *TrackQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrackQuery.ProtoReflect.Descriptor instead.
 func (*TrackQuery) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{21}
+	return file_tutti_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *TrackQuery) GetGenres() []string {
@@ -2148,7 +2396,7 @@ type SearchQuery struct {
 
 func (x *SearchQuery) Reset() {
 	*x = SearchQuery{}
-	mi := &file_tutti_proto_msgTypes[22]
+	mi := &file_tutti_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2160,7 +2408,7 @@ func (x *SearchQuery) String() string {
 func (*SearchQuery) ProtoMessage() {}
 
 func (x *SearchQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[22]
+	mi := &file_tutti_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2173,7 +2421,7 @@ func (x *SearchQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchQuery.ProtoReflect.Descriptor instead.
 func (*SearchQuery) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{22}
+	return file_tutti_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchQuery) GetText() string {
@@ -2222,7 +2470,7 @@ type SearchResult struct {
 
 func (x *SearchResult) Reset() {
 	*x = SearchResult{}
-	mi := &file_tutti_proto_msgTypes[23]
+	mi := &file_tutti_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2234,7 +2482,7 @@ func (x *SearchResult) String() string {
 func (*SearchResult) ProtoMessage() {}
 
 func (x *SearchResult) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[23]
+	mi := &file_tutti_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2247,7 +2495,7 @@ func (x *SearchResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResult.ProtoReflect.Descriptor instead.
 func (*SearchResult) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{23}
+	return file_tutti_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SearchResult) GetArtists() []*Artist {
@@ -2287,7 +2535,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_tutti_proto_msgTypes[24]
+	mi := &file_tutti_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2547,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[24]
+	mi := &file_tutti_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2560,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{24}
+	return file_tutti_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Counts) GetTracks() int64 {
@@ -2381,7 +2629,7 @@ type Play struct {
 
 func (x *Play) Reset() {
 	*x = Play{}
-	mi := &file_tutti_proto_msgTypes[25]
+	mi := &file_tutti_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2393,7 +2641,7 @@ func (x *Play) String() string {
 func (*Play) ProtoMessage() {}
 
 func (x *Play) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[25]
+	mi := &file_tutti_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2406,7 +2654,7 @@ func (x *Play) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Play.ProtoReflect.Descriptor instead.
 func (*Play) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{25}
+	return file_tutti_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Play) GetTrack() string {
@@ -2439,7 +2687,7 @@ type Playing struct {
 
 func (x *Playing) Reset() {
 	*x = Playing{}
-	mi := &file_tutti_proto_msgTypes[26]
+	mi := &file_tutti_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2699,7 @@ func (x *Playing) String() string {
 func (*Playing) ProtoMessage() {}
 
 func (x *Playing) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[26]
+	mi := &file_tutti_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2712,7 @@ func (x *Playing) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Playing.ProtoReflect.Descriptor instead.
 func (*Playing) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{26}
+	return file_tutti_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Playing) GetUser() string {
@@ -2544,7 +2792,7 @@ type Playlist struct {
 
 func (x *Playlist) Reset() {
 	*x = Playlist{}
-	mi := &file_tutti_proto_msgTypes[27]
+	mi := &file_tutti_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2556,7 +2804,7 @@ func (x *Playlist) String() string {
 func (*Playlist) ProtoMessage() {}
 
 func (x *Playlist) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[27]
+	mi := &file_tutti_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2569,7 +2817,7 @@ func (x *Playlist) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Playlist.ProtoReflect.Descriptor instead.
 func (*Playlist) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{27}
+	return file_tutti_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Playlist) GetId() string {
@@ -2676,7 +2924,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_tutti_proto_msgTypes[28]
+	mi := &file_tutti_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2936,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[28]
+	mi := &file_tutti_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +2949,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{28}
+	return file_tutti_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Bookmark) GetTrack() string {
@@ -2752,7 +3000,7 @@ type Queue struct {
 
 func (x *Queue) Reset() {
 	*x = Queue{}
-	mi := &file_tutti_proto_msgTypes[29]
+	mi := &file_tutti_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +3012,7 @@ func (x *Queue) String() string {
 func (*Queue) ProtoMessage() {}
 
 func (x *Queue) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[29]
+	mi := &file_tutti_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +3025,7 @@ func (x *Queue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Queue.ProtoReflect.Descriptor instead.
 func (*Queue) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{29}
+	return file_tutti_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Queue) GetTracks() []string {
@@ -2827,7 +3075,7 @@ type Station struct {
 
 func (x *Station) Reset() {
 	*x = Station{}
-	mi := &file_tutti_proto_msgTypes[30]
+	mi := &file_tutti_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3087,7 @@ func (x *Station) String() string {
 func (*Station) ProtoMessage() {}
 
 func (x *Station) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[30]
+	mi := &file_tutti_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3100,7 @@ func (x *Station) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Station.ProtoReflect.Descriptor instead.
 func (*Station) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{30}
+	return file_tutti_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Station) GetId() string {
@@ -2902,7 +3150,7 @@ type Share struct {
 
 func (x *Share) Reset() {
 	*x = Share{}
-	mi := &file_tutti_proto_msgTypes[31]
+	mi := &file_tutti_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3162,7 @@ func (x *Share) String() string {
 func (*Share) ProtoMessage() {}
 
 func (x *Share) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[31]
+	mi := &file_tutti_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3175,7 @@ func (x *Share) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Share.ProtoReflect.Descriptor instead.
 func (*Share) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{31}
+	return file_tutti_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Share) GetId() string {
@@ -3023,13 +3271,14 @@ type ScanStatus struct {
 	Finished      *Time                  `protobuf:"bytes,12,opt,name=finished,proto3" json:"finished,omitempty"`
 	Error         string                 `protobuf:"bytes,13,opt,name=error,proto3" json:"error,omitempty"`
 	Tracks        int64                  `protobuf:"varint,14,opt,name=tracks,proto3" json:"tracks,omitempty"`
+	Heard         int64                  `protobuf:"varint,15,opt,name=heard,proto3" json:"heard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScanStatus) Reset() {
 	*x = ScanStatus{}
-	mi := &file_tutti_proto_msgTypes[32]
+	mi := &file_tutti_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3041,7 +3290,7 @@ func (x *ScanStatus) String() string {
 func (*ScanStatus) ProtoMessage() {}
 
 func (x *ScanStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[32]
+	mi := &file_tutti_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3054,7 +3303,7 @@ func (x *ScanStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanStatus.ProtoReflect.Descriptor instead.
 func (*ScanStatus) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{32}
+	return file_tutti_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ScanStatus) GetScanning() bool {
@@ -3155,6 +3404,13 @@ func (x *ScanStatus) GetTracks() int64 {
 	return 0
 }
 
+func (x *ScanStatus) GetHeard() int64 {
+	if x != nil {
+		return x.Heard
+	}
+	return 0
+}
+
 type Profile struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Format        string                 `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
@@ -3171,7 +3427,7 @@ type Profile struct {
 
 func (x *Profile) Reset() {
 	*x = Profile{}
-	mi := &file_tutti_proto_msgTypes[33]
+	mi := &file_tutti_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3183,7 +3439,7 @@ func (x *Profile) String() string {
 func (*Profile) ProtoMessage() {}
 
 func (x *Profile) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[33]
+	mi := &file_tutti_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3196,7 +3452,7 @@ func (x *Profile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Profile.ProtoReflect.Descriptor instead.
 func (*Profile) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{33}
+	return file_tutti_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Profile) GetFormat() string {
@@ -3269,7 +3525,7 @@ type Ref struct {
 
 func (x *Ref) Reset() {
 	*x = Ref{}
-	mi := &file_tutti_proto_msgTypes[34]
+	mi := &file_tutti_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3281,7 +3537,7 @@ func (x *Ref) String() string {
 func (*Ref) ProtoMessage() {}
 
 func (x *Ref) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[34]
+	mi := &file_tutti_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3294,7 +3550,7 @@ func (x *Ref) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ref.ProtoReflect.Descriptor instead.
 func (*Ref) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{34}
+	return file_tutti_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Ref) GetLibrary() string {
@@ -3353,7 +3609,7 @@ type Want struct {
 
 func (x *Want) Reset() {
 	*x = Want{}
-	mi := &file_tutti_proto_msgTypes[35]
+	mi := &file_tutti_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3621,7 @@ func (x *Want) String() string {
 func (*Want) ProtoMessage() {}
 
 func (x *Want) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[35]
+	mi := &file_tutti_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3634,7 @@ func (x *Want) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Want.ProtoReflect.Descriptor instead.
 func (*Want) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{35}
+	return file_tutti_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Want) GetFormat() string {
@@ -3434,7 +3690,7 @@ type PlanRequest struct {
 
 func (x *PlanRequest) Reset() {
 	*x = PlanRequest{}
-	mi := &file_tutti_proto_msgTypes[36]
+	mi := &file_tutti_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3446,7 +3702,7 @@ func (x *PlanRequest) String() string {
 func (*PlanRequest) ProtoMessage() {}
 
 func (x *PlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[36]
+	mi := &file_tutti_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3459,7 +3715,7 @@ func (x *PlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRequest.ProtoReflect.Descriptor instead.
 func (*PlanRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{36}
+	return file_tutti_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PlanRequest) GetViewer() *Viewer {
@@ -3500,7 +3756,7 @@ type Plan struct {
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_tutti_proto_msgTypes[37]
+	mi := &file_tutti_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3512,7 +3768,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[37]
+	mi := &file_tutti_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3525,7 +3781,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{37}
+	return file_tutti_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Plan) GetTrack() *Track {
@@ -3603,7 +3859,7 @@ type Readiness struct {
 
 func (x *Readiness) Reset() {
 	*x = Readiness{}
-	mi := &file_tutti_proto_msgTypes[38]
+	mi := &file_tutti_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3615,7 +3871,7 @@ func (x *Readiness) String() string {
 func (*Readiness) ProtoMessage() {}
 
 func (x *Readiness) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[38]
+	mi := &file_tutti_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3628,7 +3884,7 @@ func (x *Readiness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Readiness.ProtoReflect.Descriptor instead.
 func (*Readiness) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{38}
+	return file_tutti_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Readiness) GetSize() int64 {
@@ -3669,7 +3925,7 @@ type ViewerRequest struct {
 
 func (x *ViewerRequest) Reset() {
 	*x = ViewerRequest{}
-	mi := &file_tutti_proto_msgTypes[39]
+	mi := &file_tutti_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3681,7 +3937,7 @@ func (x *ViewerRequest) String() string {
 func (*ViewerRequest) ProtoMessage() {}
 
 func (x *ViewerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[39]
+	mi := &file_tutti_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3694,7 +3950,7 @@ func (x *ViewerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewerRequest.ProtoReflect.Descriptor instead.
 func (*ViewerRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{39}
+	return file_tutti_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ViewerRequest) GetViewer() *Viewer {
@@ -3715,7 +3971,7 @@ type ThingRequest struct {
 
 func (x *ThingRequest) Reset() {
 	*x = ThingRequest{}
-	mi := &file_tutti_proto_msgTypes[40]
+	mi := &file_tutti_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3727,7 +3983,7 @@ func (x *ThingRequest) String() string {
 func (*ThingRequest) ProtoMessage() {}
 
 func (x *ThingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[40]
+	mi := &file_tutti_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3740,7 +3996,7 @@ func (x *ThingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThingRequest.ProtoReflect.Descriptor instead.
 func (*ThingRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{40}
+	return file_tutti_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ThingRequest) GetViewer() *Viewer {
@@ -3767,7 +4023,7 @@ type ThingsRequest struct {
 
 func (x *ThingsRequest) Reset() {
 	*x = ThingsRequest{}
-	mi := &file_tutti_proto_msgTypes[41]
+	mi := &file_tutti_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3779,7 +4035,7 @@ func (x *ThingsRequest) String() string {
 func (*ThingsRequest) ProtoMessage() {}
 
 func (x *ThingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[41]
+	mi := &file_tutti_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3792,7 +4048,7 @@ func (x *ThingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThingsRequest.ProtoReflect.Descriptor instead.
 func (*ThingsRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{41}
+	return file_tutti_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ThingsRequest) GetViewer() *Viewer {
@@ -3822,7 +4078,7 @@ type LimitRequest struct {
 
 func (x *LimitRequest) Reset() {
 	*x = LimitRequest{}
-	mi := &file_tutti_proto_msgTypes[42]
+	mi := &file_tutti_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3834,7 +4090,7 @@ func (x *LimitRequest) String() string {
 func (*LimitRequest) ProtoMessage() {}
 
 func (x *LimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[42]
+	mi := &file_tutti_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3847,7 +4103,7 @@ func (x *LimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LimitRequest.ProtoReflect.Descriptor instead.
 func (*LimitRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{42}
+	return file_tutti_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *LimitRequest) GetViewer() *Viewer {
@@ -3889,7 +4145,7 @@ type LibraryRequest struct {
 
 func (x *LibraryRequest) Reset() {
 	*x = LibraryRequest{}
-	mi := &file_tutti_proto_msgTypes[43]
+	mi := &file_tutti_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3901,7 +4157,7 @@ func (x *LibraryRequest) String() string {
 func (*LibraryRequest) ProtoMessage() {}
 
 func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[43]
+	mi := &file_tutti_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3914,7 +4170,7 @@ func (x *LibraryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryRequest.ProtoReflect.Descriptor instead.
 func (*LibraryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{43}
+	return file_tutti_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *LibraryRequest) GetViewer() *Viewer {
@@ -3948,7 +4204,7 @@ type TracksRequest struct {
 
 func (x *TracksRequest) Reset() {
 	*x = TracksRequest{}
-	mi := &file_tutti_proto_msgTypes[44]
+	mi := &file_tutti_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3960,7 +4216,7 @@ func (x *TracksRequest) String() string {
 func (*TracksRequest) ProtoMessage() {}
 
 func (x *TracksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[44]
+	mi := &file_tutti_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3973,7 +4229,7 @@ func (x *TracksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TracksRequest.ProtoReflect.Descriptor instead.
 func (*TracksRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{44}
+	return file_tutti_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TracksRequest) GetViewer() *Viewer {
@@ -4000,7 +4256,7 @@ type AlbumsRequest struct {
 
 func (x *AlbumsRequest) Reset() {
 	*x = AlbumsRequest{}
-	mi := &file_tutti_proto_msgTypes[45]
+	mi := &file_tutti_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4268,7 @@ func (x *AlbumsRequest) String() string {
 func (*AlbumsRequest) ProtoMessage() {}
 
 func (x *AlbumsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[45]
+	mi := &file_tutti_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4281,7 @@ func (x *AlbumsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlbumsRequest.ProtoReflect.Descriptor instead.
 func (*AlbumsRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{45}
+	return file_tutti_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AlbumsRequest) GetViewer() *Viewer {
@@ -4052,7 +4308,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_tutti_proto_msgTypes[46]
+	mi := &file_tutti_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4064,7 +4320,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[46]
+	mi := &file_tutti_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4077,7 +4333,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{46}
+	return file_tutti_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SearchRequest) GetViewer() *Viewer {
@@ -4105,7 +4361,7 @@ type StarRequest struct {
 
 func (x *StarRequest) Reset() {
 	*x = StarRequest{}
-	mi := &file_tutti_proto_msgTypes[47]
+	mi := &file_tutti_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4373,7 @@ func (x *StarRequest) String() string {
 func (*StarRequest) ProtoMessage() {}
 
 func (x *StarRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[47]
+	mi := &file_tutti_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4386,7 @@ func (x *StarRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StarRequest.ProtoReflect.Descriptor instead.
 func (*StarRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{47}
+	return file_tutti_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *StarRequest) GetViewer() *Viewer {
@@ -4165,7 +4421,7 @@ type RateRequest struct {
 
 func (x *RateRequest) Reset() {
 	*x = RateRequest{}
-	mi := &file_tutti_proto_msgTypes[48]
+	mi := &file_tutti_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4433,7 @@ func (x *RateRequest) String() string {
 func (*RateRequest) ProtoMessage() {}
 
 func (x *RateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[48]
+	mi := &file_tutti_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4446,7 @@ func (x *RateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateRequest.ProtoReflect.Descriptor instead.
 func (*RateRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{48}
+	return file_tutti_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RateRequest) GetViewer() *Viewer {
@@ -4224,7 +4480,7 @@ type PlayedRequest struct {
 
 func (x *PlayedRequest) Reset() {
 	*x = PlayedRequest{}
-	mi := &file_tutti_proto_msgTypes[49]
+	mi := &file_tutti_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4236,7 +4492,7 @@ func (x *PlayedRequest) String() string {
 func (*PlayedRequest) ProtoMessage() {}
 
 func (x *PlayedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[49]
+	mi := &file_tutti_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4249,7 +4505,7 @@ func (x *PlayedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayedRequest.ProtoReflect.Descriptor instead.
 func (*PlayedRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{49}
+	return file_tutti_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PlayedRequest) GetViewer() *Viewer {
@@ -4276,7 +4532,7 @@ type NowPlayingRequest struct {
 
 func (x *NowPlayingRequest) Reset() {
 	*x = NowPlayingRequest{}
-	mi := &file_tutti_proto_msgTypes[50]
+	mi := &file_tutti_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4288,7 +4544,7 @@ func (x *NowPlayingRequest) String() string {
 func (*NowPlayingRequest) ProtoMessage() {}
 
 func (x *NowPlayingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[50]
+	mi := &file_tutti_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4301,7 +4557,7 @@ func (x *NowPlayingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NowPlayingRequest.ProtoReflect.Descriptor instead.
 func (*NowPlayingRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{50}
+	return file_tutti_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *NowPlayingRequest) GetViewer() *Viewer {
@@ -4328,7 +4584,7 @@ type PlaylistRequest struct {
 
 func (x *PlaylistRequest) Reset() {
 	*x = PlaylistRequest{}
-	mi := &file_tutti_proto_msgTypes[51]
+	mi := &file_tutti_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4340,7 +4596,7 @@ func (x *PlaylistRequest) String() string {
 func (*PlaylistRequest) ProtoMessage() {}
 
 func (x *PlaylistRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[51]
+	mi := &file_tutti_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4353,7 +4609,7 @@ func (x *PlaylistRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaylistRequest.ProtoReflect.Descriptor instead.
 func (*PlaylistRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{51}
+	return file_tutti_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PlaylistRequest) GetViewer() *Viewer {
@@ -4380,7 +4636,7 @@ type BookmarkRequest struct {
 
 func (x *BookmarkRequest) Reset() {
 	*x = BookmarkRequest{}
-	mi := &file_tutti_proto_msgTypes[52]
+	mi := &file_tutti_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4392,7 +4648,7 @@ func (x *BookmarkRequest) String() string {
 func (*BookmarkRequest) ProtoMessage() {}
 
 func (x *BookmarkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[52]
+	mi := &file_tutti_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4405,7 +4661,7 @@ func (x *BookmarkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BookmarkRequest.ProtoReflect.Descriptor instead.
 func (*BookmarkRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{52}
+	return file_tutti_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *BookmarkRequest) GetViewer() *Viewer {
@@ -4432,7 +4688,7 @@ type QueueRequest struct {
 
 func (x *QueueRequest) Reset() {
 	*x = QueueRequest{}
-	mi := &file_tutti_proto_msgTypes[53]
+	mi := &file_tutti_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +4700,7 @@ func (x *QueueRequest) String() string {
 func (*QueueRequest) ProtoMessage() {}
 
 func (x *QueueRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[53]
+	mi := &file_tutti_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +4713,7 @@ func (x *QueueRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueueRequest.ProtoReflect.Descriptor instead.
 func (*QueueRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{53}
+	return file_tutti_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *QueueRequest) GetViewer() *Viewer {
@@ -4484,7 +4740,7 @@ type StationRequest struct {
 
 func (x *StationRequest) Reset() {
 	*x = StationRequest{}
-	mi := &file_tutti_proto_msgTypes[54]
+	mi := &file_tutti_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4496,7 +4752,7 @@ func (x *StationRequest) String() string {
 func (*StationRequest) ProtoMessage() {}
 
 func (x *StationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[54]
+	mi := &file_tutti_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4509,7 +4765,7 @@ func (x *StationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationRequest.ProtoReflect.Descriptor instead.
 func (*StationRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{54}
+	return file_tutti_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *StationRequest) GetViewer() *Viewer {
@@ -4536,7 +4792,7 @@ type ShareRequest struct {
 
 func (x *ShareRequest) Reset() {
 	*x = ShareRequest{}
-	mi := &file_tutti_proto_msgTypes[55]
+	mi := &file_tutti_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4548,7 +4804,7 @@ func (x *ShareRequest) String() string {
 func (*ShareRequest) ProtoMessage() {}
 
 func (x *ShareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[55]
+	mi := &file_tutti_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4561,7 +4817,7 @@ func (x *ShareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareRequest.ProtoReflect.Descriptor instead.
 func (*ShareRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{55}
+	return file_tutti_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ShareRequest) GetViewer() *Viewer {
@@ -4587,7 +4843,7 @@ type SecretRequest struct {
 
 func (x *SecretRequest) Reset() {
 	*x = SecretRequest{}
-	mi := &file_tutti_proto_msgTypes[56]
+	mi := &file_tutti_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4599,7 +4855,7 @@ func (x *SecretRequest) String() string {
 func (*SecretRequest) ProtoMessage() {}
 
 func (x *SecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[56]
+	mi := &file_tutti_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4612,7 +4868,7 @@ func (x *SecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRequest.ProtoReflect.Descriptor instead.
 func (*SecretRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{56}
+	return file_tutti_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *SecretRequest) GetSecret() string {
@@ -4631,7 +4887,7 @@ type ScanRequest struct {
 
 func (x *ScanRequest) Reset() {
 	*x = ScanRequest{}
-	mi := &file_tutti_proto_msgTypes[57]
+	mi := &file_tutti_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4643,7 +4899,7 @@ func (x *ScanRequest) String() string {
 func (*ScanRequest) ProtoMessage() {}
 
 func (x *ScanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[57]
+	mi := &file_tutti_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4656,7 +4912,7 @@ func (x *ScanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScanRequest.ProtoReflect.Descriptor instead.
 func (*ScanRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{57}
+	return file_tutti_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ScanRequest) GetFull() bool {
@@ -4675,7 +4931,7 @@ type LibraryList struct {
 
 func (x *LibraryList) Reset() {
 	*x = LibraryList{}
-	mi := &file_tutti_proto_msgTypes[58]
+	mi := &file_tutti_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4687,7 +4943,7 @@ func (x *LibraryList) String() string {
 func (*LibraryList) ProtoMessage() {}
 
 func (x *LibraryList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[58]
+	mi := &file_tutti_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4700,7 +4956,7 @@ func (x *LibraryList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LibraryList.ProtoReflect.Descriptor instead.
 func (*LibraryList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{58}
+	return file_tutti_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *LibraryList) GetLibraries() []*Library {
@@ -4721,7 +4977,7 @@ type TrackList struct {
 
 func (x *TrackList) Reset() {
 	*x = TrackList{}
-	mi := &file_tutti_proto_msgTypes[59]
+	mi := &file_tutti_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4733,7 +4989,7 @@ func (x *TrackList) String() string {
 func (*TrackList) ProtoMessage() {}
 
 func (x *TrackList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[59]
+	mi := &file_tutti_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4746,7 +5002,7 @@ func (x *TrackList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrackList.ProtoReflect.Descriptor instead.
 func (*TrackList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{59}
+	return file_tutti_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TrackList) GetTracks() []*Track {
@@ -4773,7 +5029,7 @@ type AlbumList struct {
 
 func (x *AlbumList) Reset() {
 	*x = AlbumList{}
-	mi := &file_tutti_proto_msgTypes[60]
+	mi := &file_tutti_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4785,7 +5041,7 @@ func (x *AlbumList) String() string {
 func (*AlbumList) ProtoMessage() {}
 
 func (x *AlbumList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[60]
+	mi := &file_tutti_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4798,7 +5054,7 @@ func (x *AlbumList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlbumList.ProtoReflect.Descriptor instead.
 func (*AlbumList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{60}
+	return file_tutti_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *AlbumList) GetAlbums() []*Album {
@@ -4825,7 +5081,7 @@ type AlbumTracks struct {
 
 func (x *AlbumTracks) Reset() {
 	*x = AlbumTracks{}
-	mi := &file_tutti_proto_msgTypes[61]
+	mi := &file_tutti_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4837,7 +5093,7 @@ func (x *AlbumTracks) String() string {
 func (*AlbumTracks) ProtoMessage() {}
 
 func (x *AlbumTracks) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[61]
+	mi := &file_tutti_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4850,7 +5106,7 @@ func (x *AlbumTracks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlbumTracks.ProtoReflect.Descriptor instead.
 func (*AlbumTracks) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{61}
+	return file_tutti_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *AlbumTracks) GetAlbum() *Album {
@@ -4878,7 +5134,7 @@ type ArtistAlbums struct {
 
 func (x *ArtistAlbums) Reset() {
 	*x = ArtistAlbums{}
-	mi := &file_tutti_proto_msgTypes[62]
+	mi := &file_tutti_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4890,7 +5146,7 @@ func (x *ArtistAlbums) String() string {
 func (*ArtistAlbums) ProtoMessage() {}
 
 func (x *ArtistAlbums) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[62]
+	mi := &file_tutti_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4903,7 +5159,7 @@ func (x *ArtistAlbums) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtistAlbums.ProtoReflect.Descriptor instead.
 func (*ArtistAlbums) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{62}
+	return file_tutti_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ArtistAlbums) GetArtist() *Artist {
@@ -4936,7 +5192,7 @@ type ArtistList struct {
 
 func (x *ArtistList) Reset() {
 	*x = ArtistList{}
-	mi := &file_tutti_proto_msgTypes[63]
+	mi := &file_tutti_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4948,7 +5204,7 @@ func (x *ArtistList) String() string {
 func (*ArtistList) ProtoMessage() {}
 
 func (x *ArtistList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[63]
+	mi := &file_tutti_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4961,7 +5217,7 @@ func (x *ArtistList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArtistList.ProtoReflect.Descriptor instead.
 func (*ArtistList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{63}
+	return file_tutti_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ArtistList) GetArtists() []*Artist {
@@ -4980,7 +5236,7 @@ type GenreList struct {
 
 func (x *GenreList) Reset() {
 	*x = GenreList{}
-	mi := &file_tutti_proto_msgTypes[64]
+	mi := &file_tutti_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4992,7 +5248,7 @@ func (x *GenreList) String() string {
 func (*GenreList) ProtoMessage() {}
 
 func (x *GenreList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[64]
+	mi := &file_tutti_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5005,7 +5261,7 @@ func (x *GenreList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GenreList.ProtoReflect.Descriptor instead.
 func (*GenreList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{64}
+	return file_tutti_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GenreList) GetGenres() []*Genre {
@@ -5024,7 +5280,7 @@ type FolderList struct {
 
 func (x *FolderList) Reset() {
 	*x = FolderList{}
-	mi := &file_tutti_proto_msgTypes[65]
+	mi := &file_tutti_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5036,7 +5292,7 @@ func (x *FolderList) String() string {
 func (*FolderList) ProtoMessage() {}
 
 func (x *FolderList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[65]
+	mi := &file_tutti_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5049,7 +5305,7 @@ func (x *FolderList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FolderList.ProtoReflect.Descriptor instead.
 func (*FolderList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{65}
+	return file_tutti_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *FolderList) GetFolders() []*Folder {
@@ -5069,7 +5325,7 @@ type StarredThings struct {
 
 func (x *StarredThings) Reset() {
 	*x = StarredThings{}
-	mi := &file_tutti_proto_msgTypes[66]
+	mi := &file_tutti_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5081,7 +5337,7 @@ func (x *StarredThings) String() string {
 func (*StarredThings) ProtoMessage() {}
 
 func (x *StarredThings) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[66]
+	mi := &file_tutti_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5094,7 +5350,7 @@ func (x *StarredThings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StarredThings.ProtoReflect.Descriptor instead.
 func (*StarredThings) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{66}
+	return file_tutti_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StarredThings) GetThings() *SearchResult {
@@ -5120,7 +5376,7 @@ type LyricsList struct {
 
 func (x *LyricsList) Reset() {
 	*x = LyricsList{}
-	mi := &file_tutti_proto_msgTypes[67]
+	mi := &file_tutti_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +5388,7 @@ func (x *LyricsList) String() string {
 func (*LyricsList) ProtoMessage() {}
 
 func (x *LyricsList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[67]
+	mi := &file_tutti_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +5401,7 @@ func (x *LyricsList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LyricsList.ProtoReflect.Descriptor instead.
 func (*LyricsList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{67}
+	return file_tutti_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LyricsList) GetLyrics() []*Lyrics {
@@ -5164,7 +5420,7 @@ type PlayingList struct {
 
 func (x *PlayingList) Reset() {
 	*x = PlayingList{}
-	mi := &file_tutti_proto_msgTypes[68]
+	mi := &file_tutti_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5176,7 +5432,7 @@ func (x *PlayingList) String() string {
 func (*PlayingList) ProtoMessage() {}
 
 func (x *PlayingList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[68]
+	mi := &file_tutti_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5189,7 +5445,7 @@ func (x *PlayingList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlayingList.ProtoReflect.Descriptor instead.
 func (*PlayingList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{68}
+	return file_tutti_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PlayingList) GetPlaying() []*Playing {
@@ -5208,7 +5464,7 @@ type PlaylistList struct {
 
 func (x *PlaylistList) Reset() {
 	*x = PlaylistList{}
-	mi := &file_tutti_proto_msgTypes[69]
+	mi := &file_tutti_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5220,7 +5476,7 @@ func (x *PlaylistList) String() string {
 func (*PlaylistList) ProtoMessage() {}
 
 func (x *PlaylistList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[69]
+	mi := &file_tutti_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5233,7 +5489,7 @@ func (x *PlaylistList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaylistList.ProtoReflect.Descriptor instead.
 func (*PlaylistList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{69}
+	return file_tutti_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *PlaylistList) GetPlaylists() []*Playlist {
@@ -5252,7 +5508,7 @@ type BookmarkList struct {
 
 func (x *BookmarkList) Reset() {
 	*x = BookmarkList{}
-	mi := &file_tutti_proto_msgTypes[70]
+	mi := &file_tutti_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +5520,7 @@ func (x *BookmarkList) String() string {
 func (*BookmarkList) ProtoMessage() {}
 
 func (x *BookmarkList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[70]
+	mi := &file_tutti_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +5533,7 @@ func (x *BookmarkList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BookmarkList.ProtoReflect.Descriptor instead.
 func (*BookmarkList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{70}
+	return file_tutti_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *BookmarkList) GetBookmarks() []*Bookmark {
@@ -5296,7 +5552,7 @@ type StationList struct {
 
 func (x *StationList) Reset() {
 	*x = StationList{}
-	mi := &file_tutti_proto_msgTypes[71]
+	mi := &file_tutti_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5308,7 +5564,7 @@ func (x *StationList) String() string {
 func (*StationList) ProtoMessage() {}
 
 func (x *StationList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[71]
+	mi := &file_tutti_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5321,7 +5577,7 @@ func (x *StationList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StationList.ProtoReflect.Descriptor instead.
 func (*StationList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{71}
+	return file_tutti_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *StationList) GetStations() []*Station {
@@ -5340,7 +5596,7 @@ type ShareList struct {
 
 func (x *ShareList) Reset() {
 	*x = ShareList{}
-	mi := &file_tutti_proto_msgTypes[72]
+	mi := &file_tutti_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5352,7 +5608,7 @@ func (x *ShareList) String() string {
 func (*ShareList) ProtoMessage() {}
 
 func (x *ShareList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[72]
+	mi := &file_tutti_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5365,7 +5621,7 @@ func (x *ShareList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareList.ProtoReflect.Descriptor instead.
 func (*ShareList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{72}
+	return file_tutti_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ShareList) GetShares() []*Share {
@@ -5385,7 +5641,7 @@ type ShareTracks struct {
 
 func (x *ShareTracks) Reset() {
 	*x = ShareTracks{}
-	mi := &file_tutti_proto_msgTypes[73]
+	mi := &file_tutti_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5397,7 +5653,7 @@ func (x *ShareTracks) String() string {
 func (*ShareTracks) ProtoMessage() {}
 
 func (x *ShareTracks) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[73]
+	mi := &file_tutti_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5410,7 +5666,7 @@ func (x *ShareTracks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShareTracks.ProtoReflect.Descriptor instead.
 func (*ShareTracks) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{73}
+	return file_tutti_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ShareTracks) GetShare() *Share {
@@ -5436,7 +5692,7 @@ type RefList struct {
 
 func (x *RefList) Reset() {
 	*x = RefList{}
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5448,7 +5704,7 @@ func (x *RefList) String() string {
 func (*RefList) ProtoMessage() {}
 
 func (x *RefList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[74]
+	mi := &file_tutti_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5461,7 +5717,7 @@ func (x *RefList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefList.ProtoReflect.Descriptor instead.
 func (*RefList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{74}
+	return file_tutti_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *RefList) GetRefs() []*Ref {
@@ -5482,7 +5738,7 @@ type Sought struct {
 
 func (x *Sought) Reset() {
 	*x = Sought{}
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5494,7 +5750,7 @@ func (x *Sought) String() string {
 func (*Sought) ProtoMessage() {}
 
 func (x *Sought) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[75]
+	mi := &file_tutti_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5507,7 +5763,7 @@ func (x *Sought) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sought.ProtoReflect.Descriptor instead.
 func (*Sought) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{75}
+	return file_tutti_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Sought) GetPaths() []string {
@@ -5541,7 +5797,7 @@ type FindRequest struct {
 
 func (x *FindRequest) Reset() {
 	*x = FindRequest{}
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5553,7 +5809,7 @@ func (x *FindRequest) String() string {
 func (*FindRequest) ProtoMessage() {}
 
 func (x *FindRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[76]
+	mi := &file_tutti_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5566,7 +5822,7 @@ func (x *FindRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
 func (*FindRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{76}
+	return file_tutti_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *FindRequest) GetViewer() *Viewer {
@@ -5592,7 +5848,7 @@ type IDList struct {
 
 func (x *IDList) Reset() {
 	*x = IDList{}
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5604,7 +5860,7 @@ func (x *IDList) String() string {
 func (*IDList) ProtoMessage() {}
 
 func (x *IDList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[77]
+	mi := &file_tutti_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5617,7 +5873,7 @@ func (x *IDList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IDList.ProtoReflect.Descriptor instead.
 func (*IDList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{77}
+	return file_tutti_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *IDList) GetIds() []string {
@@ -5638,7 +5894,7 @@ type HomeShelf struct {
 
 func (x *HomeShelf) Reset() {
 	*x = HomeShelf{}
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5650,7 +5906,7 @@ func (x *HomeShelf) String() string {
 func (*HomeShelf) ProtoMessage() {}
 
 func (x *HomeShelf) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[78]
+	mi := &file_tutti_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5663,7 +5919,7 @@ func (x *HomeShelf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeShelf.ProtoReflect.Descriptor instead.
 func (*HomeShelf) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{78}
+	return file_tutti_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *HomeShelf) GetKind() string {
@@ -5696,7 +5952,7 @@ type HomeShelves struct {
 
 func (x *HomeShelves) Reset() {
 	*x = HomeShelves{}
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5708,7 +5964,7 @@ func (x *HomeShelves) String() string {
 func (*HomeShelves) ProtoMessage() {}
 
 func (x *HomeShelves) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[79]
+	mi := &file_tutti_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5721,7 +5977,7 @@ func (x *HomeShelves) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HomeShelves.ProtoReflect.Descriptor instead.
 func (*HomeShelves) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{79}
+	return file_tutti_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *HomeShelves) GetShelves() []*HomeShelf {
@@ -5743,7 +5999,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5755,7 +6011,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[80]
+	mi := &file_tutti_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5768,7 +6024,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{80}
+	return file_tutti_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Event) GetKind() string {
@@ -5810,7 +6066,7 @@ type HeldRequest struct {
 
 func (x *HeldRequest) Reset() {
 	*x = HeldRequest{}
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5822,7 +6078,7 @@ func (x *HeldRequest) String() string {
 func (*HeldRequest) ProtoMessage() {}
 
 func (x *HeldRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[81]
+	mi := &file_tutti_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5835,7 +6091,7 @@ func (x *HeldRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldRequest.ProtoReflect.Descriptor instead.
 func (*HeldRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{81}
+	return file_tutti_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *HeldRequest) GetRef() *Ref {
@@ -5862,7 +6118,7 @@ type HeldResponse struct {
 
 func (x *HeldResponse) Reset() {
 	*x = HeldResponse{}
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5874,7 +6130,7 @@ func (x *HeldResponse) String() string {
 func (*HeldResponse) ProtoMessage() {}
 
 func (x *HeldResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[82]
+	mi := &file_tutti_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5887,7 +6143,7 @@ func (x *HeldResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldResponse.ProtoReflect.Descriptor instead.
 func (*HeldResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{82}
+	return file_tutti_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *HeldResponse) GetChunks() []byte {
@@ -5909,7 +6165,7 @@ type WarmRequest struct {
 
 func (x *WarmRequest) Reset() {
 	*x = WarmRequest{}
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5921,7 +6177,7 @@ func (x *WarmRequest) String() string {
 func (*WarmRequest) ProtoMessage() {}
 
 func (x *WarmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[83]
+	mi := &file_tutti_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5934,7 +6190,7 @@ func (x *WarmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WarmRequest.ProtoReflect.Descriptor instead.
 func (*WarmRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{83}
+	return file_tutti_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *WarmRequest) GetRef() *Ref {
@@ -5968,7 +6224,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5980,7 +6236,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[84]
+	mi := &file_tutti_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5993,7 +6249,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{84}
+	return file_tutti_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Key) GetPk() string {
@@ -6022,7 +6278,7 @@ type Item struct {
 
 func (x *Item) Reset() {
 	*x = Item{}
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6034,7 +6290,7 @@ func (x *Item) String() string {
 func (*Item) ProtoMessage() {}
 
 func (x *Item) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[85]
+	mi := &file_tutti_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6047,7 +6303,7 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Item.ProtoReflect.Descriptor instead.
 func (*Item) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{85}
+	return file_tutti_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Item) GetKey() *Key {
@@ -6088,7 +6344,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6100,7 +6356,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[86]
+	mi := &file_tutti_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6113,7 +6369,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{86}
+	return file_tutti_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Condition) GetAbsent() bool {
@@ -6140,7 +6396,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6152,7 +6408,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[87]
+	mi := &file_tutti_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6165,7 +6421,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{87}
+	return file_tutti_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Record) GetSeq() uint64 {
@@ -6191,7 +6447,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6203,7 +6459,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[88]
+	mi := &file_tutti_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6216,7 +6472,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{88}
+	return file_tutti_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *BatchGetRequest) GetKeys() []*Key {
@@ -6238,7 +6494,7 @@ type BatchGetResponse struct {
 
 func (x *BatchGetResponse) Reset() {
 	*x = BatchGetResponse{}
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6250,7 +6506,7 @@ func (x *BatchGetResponse) String() string {
 func (*BatchGetResponse) ProtoMessage() {}
 
 func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[89]
+	mi := &file_tutti_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6263,7 +6519,7 @@ func (x *BatchGetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{89}
+	return file_tutti_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *BatchGetResponse) GetItems() []*Item {
@@ -6292,7 +6548,7 @@ type PutRequest struct {
 
 func (x *PutRequest) Reset() {
 	*x = PutRequest{}
-	mi := &file_tutti_proto_msgTypes[90]
+	mi := &file_tutti_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6304,7 +6560,7 @@ func (x *PutRequest) String() string {
 func (*PutRequest) ProtoMessage() {}
 
 func (x *PutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[90]
+	mi := &file_tutti_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6317,7 +6573,7 @@ func (x *PutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRequest.ProtoReflect.Descriptor instead.
 func (*PutRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{90}
+	return file_tutti_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *PutRequest) GetKey() *Key {
@@ -6357,7 +6613,7 @@ type PutResponse struct {
 
 func (x *PutResponse) Reset() {
 	*x = PutResponse{}
-	mi := &file_tutti_proto_msgTypes[91]
+	mi := &file_tutti_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6625,7 @@ func (x *PutResponse) String() string {
 func (*PutResponse) ProtoMessage() {}
 
 func (x *PutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[91]
+	mi := &file_tutti_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6638,7 @@ func (x *PutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutResponse.ProtoReflect.Descriptor instead.
 func (*PutResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{91}
+	return file_tutti_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *PutResponse) GetVersion() uint64 {
@@ -6402,7 +6658,7 @@ type DeleteRequest struct {
 
 func (x *DeleteRequest) Reset() {
 	*x = DeleteRequest{}
-	mi := &file_tutti_proto_msgTypes[92]
+	mi := &file_tutti_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6414,7 +6670,7 @@ func (x *DeleteRequest) String() string {
 func (*DeleteRequest) ProtoMessage() {}
 
 func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[92]
+	mi := &file_tutti_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6427,7 +6683,7 @@ func (x *DeleteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{92}
+	return file_tutti_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *DeleteRequest) GetKey() *Key {
@@ -6456,7 +6712,7 @@ type QueryRequest struct {
 
 func (x *QueryRequest) Reset() {
 	*x = QueryRequest{}
-	mi := &file_tutti_proto_msgTypes[93]
+	mi := &file_tutti_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6468,7 +6724,7 @@ func (x *QueryRequest) String() string {
 func (*QueryRequest) ProtoMessage() {}
 
 func (x *QueryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[93]
+	mi := &file_tutti_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6481,7 +6737,7 @@ func (x *QueryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryRequest.ProtoReflect.Descriptor instead.
 func (*QueryRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{93}
+	return file_tutti_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *QueryRequest) GetPk() string {
@@ -6522,7 +6778,7 @@ type ItemPage struct {
 
 func (x *ItemPage) Reset() {
 	*x = ItemPage{}
-	mi := &file_tutti_proto_msgTypes[94]
+	mi := &file_tutti_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6534,7 +6790,7 @@ func (x *ItemPage) String() string {
 func (*ItemPage) ProtoMessage() {}
 
 func (x *ItemPage) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[94]
+	mi := &file_tutti_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6547,7 +6803,7 @@ func (x *ItemPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemPage.ProtoReflect.Descriptor instead.
 func (*ItemPage) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{94}
+	return file_tutti_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ItemPage) GetItems() []*Item {
@@ -6575,7 +6831,7 @@ type AppendRequest struct {
 
 func (x *AppendRequest) Reset() {
 	*x = AppendRequest{}
-	mi := &file_tutti_proto_msgTypes[95]
+	mi := &file_tutti_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6587,7 +6843,7 @@ func (x *AppendRequest) String() string {
 func (*AppendRequest) ProtoMessage() {}
 
 func (x *AppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[95]
+	mi := &file_tutti_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6600,7 +6856,7 @@ func (x *AppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppendRequest.ProtoReflect.Descriptor instead.
 func (*AppendRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{95}
+	return file_tutti_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *AppendRequest) GetLog() string {
@@ -6635,7 +6891,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_tutti_proto_msgTypes[96]
+	mi := &file_tutti_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6647,7 +6903,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[96]
+	mi := &file_tutti_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6660,7 +6916,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{96}
+	return file_tutti_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ReadLogRequest) GetLog() string {
@@ -6693,7 +6949,7 @@ type RecordList struct {
 
 func (x *RecordList) Reset() {
 	*x = RecordList{}
-	mi := &file_tutti_proto_msgTypes[97]
+	mi := &file_tutti_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6705,7 +6961,7 @@ func (x *RecordList) String() string {
 func (*RecordList) ProtoMessage() {}
 
 func (x *RecordList) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[97]
+	mi := &file_tutti_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6718,7 +6974,7 @@ func (x *RecordList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordList.ProtoReflect.Descriptor instead.
 func (*RecordList) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{97}
+	return file_tutti_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *RecordList) GetRecords() []*Record {
@@ -6738,7 +6994,7 @@ type LogRequest struct {
 
 func (x *LogRequest) Reset() {
 	*x = LogRequest{}
-	mi := &file_tutti_proto_msgTypes[98]
+	mi := &file_tutti_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6750,7 +7006,7 @@ func (x *LogRequest) String() string {
 func (*LogRequest) ProtoMessage() {}
 
 func (x *LogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[98]
+	mi := &file_tutti_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6763,7 +7019,7 @@ func (x *LogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogRequest.ProtoReflect.Descriptor instead.
 func (*LogRequest) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{98}
+	return file_tutti_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *LogRequest) GetLog() string {
@@ -6789,7 +7045,7 @@ type LastSeqResponse struct {
 
 func (x *LastSeqResponse) Reset() {
 	*x = LastSeqResponse{}
-	mi := &file_tutti_proto_msgTypes[99]
+	mi := &file_tutti_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6801,7 +7057,7 @@ func (x *LastSeqResponse) String() string {
 func (*LastSeqResponse) ProtoMessage() {}
 
 func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tutti_proto_msgTypes[99]
+	mi := &file_tutti_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6814,7 +7070,7 @@ func (x *LastSeqResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastSeqResponse.ProtoReflect.Descriptor instead.
 func (*LastSeqResponse) Descriptor() ([]byte, []int) {
-	return file_tutti_proto_rawDescGZIP(), []int{99}
+	return file_tutti_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *LastSeqResponse) GetSeq() uint64 {
@@ -6862,7 +7118,26 @@ const file_tutti_proto_rawDesc = "" +
 	"\x06_albumB\r\n" +
 	"\v_track_peakB\r\n" +
 	"\v_album_peakB\a\n" +
-	"\x05_base\"/\n" +
+	"\x05_base\"~\n" +
+	"\x05Sound\x12\x1a\n" +
+	"\bloudness\x18\x01 \x01(\x01R\bloudness\x12\x14\n" +
+	"\x05range\x18\x02 \x01(\x01R\x05range\x12\x1b\n" +
+	"\ttrue_peak\x18\x03 \x01(\x01R\btruePeak\x12\x14\n" +
+	"\x05tempo\x18\x04 \x01(\x01R\x05tempo\x12\x10\n" +
+	"\x03key\x18\x05 \x01(\tR\x03key\"S\n" +
+	"\n" +
+	"SonicMatch\x12%\n" +
+	"\x05track\x18\x01 \x01(\v2\x0f.tutti.v1.TrackR\x05track\x12\x1e\n" +
+	"\n" +
+	"similarity\x18\x02 \x01(\x01R\n" +
+	"similarity\">\n" +
+	"\fSonicMatches\x12.\n" +
+	"\amatches\x18\x01 \x03(\v2\x14.tutti.v1.SonicMatchR\amatches\"v\n" +
+	"\x10SonicPathRequest\x12(\n" +
+	"\x06viewer\x18\x01 \x01(\v2\x10.tutti.v1.ViewerR\x06viewer\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\x03R\x05limit\"/\n" +
 	"\tArtistRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"i\n" +
@@ -6876,7 +7151,7 @@ const file_tutti_proto_rawDesc = "" +
 	"\x06rating\x18\x02 \x01(\x05R\x06rating\x12\x1d\n" +
 	"\n" +
 	"play_count\x18\x03 \x01(\x03R\tplayCount\x12&\n" +
-	"\x06played\x18\x04 \x01(\v2\x0e.tutti.v1.TimeR\x06played\"\x8f\r\n" +
+	"\x06played\x18\x04 \x01(\v2\x0e.tutti.v1.TimeR\x06played\"\xb6\r\n" +
 	"\x05Track\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balbum_id\x18\x02 \x01(\tR\aalbumId\x12\x1b\n" +
@@ -6936,7 +7211,8 @@ const file_tutti_proto_rawDesc = "" +
 	"\amissing\x183 \x01(\bR\amissing\x124\n" +
 	"\n" +
 	"annotation\x184 \x01(\v2\x14.tutti.v1.AnnotationR\n" +
-	"annotation\"\xbd\a\n" +
+	"annotation\x12%\n" +
+	"\x05sound\x185 \x01(\v2\x0f.tutti.v1.SoundR\x05sound\"\xbd\a\n" +
 	"\x05Album\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
@@ -7138,7 +7414,7 @@ const file_tutti_proto_rawDesc = "" +
 	"\aexpires\x18\t \x01(\v2\x0e.tutti.v1.TimeR\aexpires\x121\n" +
 	"\flast_visited\x18\n" +
 	" \x01(\v2\x0e.tutti.v1.TimeR\vlastVisited\x12\x16\n" +
-	"\x06visits\x18\v \x01(\x03R\x06visits\"\xfe\x02\n" +
+	"\x06visits\x18\v \x01(\x03R\x06visits\"\x94\x03\n" +
 	"\n" +
 	"ScanStatus\x12\x1a\n" +
 	"\bscanning\x18\x01 \x01(\bR\bscanning\x12\x14\n" +
@@ -7155,7 +7431,8 @@ const file_tutti_proto_rawDesc = "" +
 	"\astarted\x18\v \x01(\v2\x0e.tutti.v1.TimeR\astarted\x12*\n" +
 	"\bfinished\x18\f \x01(\v2\x0e.tutti.v1.TimeR\bfinished\x12\x14\n" +
 	"\x05error\x18\r \x01(\tR\x05error\x12\x16\n" +
-	"\x06tracks\x18\x0e \x01(\x03R\x06tracks\"\xd4\x01\n" +
+	"\x06tracks\x18\x0e \x01(\x03R\x06tracks\x12\x14\n" +
+	"\x05heard\x18\x0f \x01(\x03R\x05heard\"\xd4\x01\n" +
 	"\aProfile\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12\x19\n" +
 	"\bbit_rate\x18\x02 \x01(\x03R\abitRate\x12\x12\n" +
@@ -7388,7 +7665,7 @@ const file_tutti_proto_rawDesc = "" +
 	"\x03log\x18\x01 \x01(\tR\x03log\x12\x13\n" +
 	"\x05up_to\x18\x02 \x01(\x04R\x04upTo\"#\n" +
 	"\x0fLastSeqResponse\x12\x10\n" +
-	"\x03seq\x18\x01 \x01(\x04R\x03seq2\xba\x15\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq2\xbb\x16\n" +
 	"\aCatalog\x12;\n" +
 	"\tLibraries\x12\x17.tutti.v1.ViewerRequest\x1a\x15.tutti.v1.LibraryList\x123\n" +
 	"\x06Counts\x12\x17.tutti.v1.ViewerRequest\x1a\x10.tutti.v1.Counts\x120\n" +
@@ -7405,7 +7682,9 @@ const file_tutti_proto_rawDesc = "" +
 	"\vRootFolders\x12\x17.tutti.v1.ViewerRequest\x1a\x14.tutti.v1.FolderList\x129\n" +
 	"\x06Search\x12\x17.tutti.v1.SearchRequest\x1a\x16.tutti.v1.SearchResult\x12<\n" +
 	"\aStarred\x12\x18.tutti.v1.LibraryRequest\x1a\x17.tutti.v1.StarredThings\x126\n" +
-	"\aSimilar\x12\x16.tutti.v1.LimitRequest\x1a\x13.tutti.v1.TrackList\x128\n" +
+	"\aSimilar\x12\x16.tutti.v1.LimitRequest\x1a\x13.tutti.v1.TrackList\x12>\n" +
+	"\fSonicSimilar\x12\x16.tutti.v1.LimitRequest\x1a\x16.tutti.v1.SonicMatches\x12?\n" +
+	"\tSonicPath\x12\x1a.tutti.v1.SonicPathRequest\x1a\x16.tutti.v1.SonicMatches\x128\n" +
 	"\tTopTracks\x12\x16.tutti.v1.LimitRequest\x1a\x13.tutti.v1.TrackList\x126\n" +
 	"\x06Lyrics\x12\x16.tutti.v1.ThingRequest\x1a\x14.tutti.v1.LyricsList\x12.\n" +
 	"\x05Cover\x12\x16.tutti.v1.ThingRequest\x1a\r.tutti.v1.Ref\x123\n" +
@@ -7471,7 +7750,7 @@ func file_tutti_proto_rawDescGZIP() []byte {
 }
 
 var (
-	file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
+	file_tutti_proto_msgTypes = make([]protoimpl.MessageInfo, 105)
 	file_tutti_proto_goTypes  = []any{
 		(*Failure)(nil),           // 0: tutti.v1.Failure
 		(*Time)(nil),              // 1: tutti.v1.Time
@@ -7480,353 +7759,365 @@ var (
 		(*Library)(nil),           // 4: tutti.v1.Library
 		(*Date)(nil),              // 5: tutti.v1.Date
 		(*Gain)(nil),              // 6: tutti.v1.Gain
-		(*ArtistRef)(nil),         // 7: tutti.v1.ArtistRef
-		(*Contributor)(nil),       // 8: tutti.v1.Contributor
-		(*Annotation)(nil),        // 9: tutti.v1.Annotation
-		(*Track)(nil),             // 10: tutti.v1.Track
-		(*Album)(nil),             // 11: tutti.v1.Album
-		(*Artist)(nil),            // 12: tutti.v1.Artist
-		(*Genre)(nil),             // 13: tutti.v1.Genre
-		(*Folder)(nil),            // 14: tutti.v1.Folder
-		(*FolderListing)(nil),     // 15: tutti.v1.FolderListing
-		(*Lyrics)(nil),            // 16: tutti.v1.Lyrics
-		(*LyricsLine)(nil),        // 17: tutti.v1.LyricsLine
-		(*LyricsCue)(nil),         // 18: tutti.v1.LyricsCue
-		(*Page)(nil),              // 19: tutti.v1.Page
-		(*AlbumQuery)(nil),        // 20: tutti.v1.AlbumQuery
-		(*TrackQuery)(nil),        // 21: tutti.v1.TrackQuery
-		(*SearchQuery)(nil),       // 22: tutti.v1.SearchQuery
-		(*SearchResult)(nil),      // 23: tutti.v1.SearchResult
-		(*Counts)(nil),            // 24: tutti.v1.Counts
-		(*Play)(nil),              // 25: tutti.v1.Play
-		(*Playing)(nil),           // 26: tutti.v1.Playing
-		(*Playlist)(nil),          // 27: tutti.v1.Playlist
-		(*Bookmark)(nil),          // 28: tutti.v1.Bookmark
-		(*Queue)(nil),             // 29: tutti.v1.Queue
-		(*Station)(nil),           // 30: tutti.v1.Station
-		(*Share)(nil),             // 31: tutti.v1.Share
-		(*ScanStatus)(nil),        // 32: tutti.v1.ScanStatus
-		(*Profile)(nil),           // 33: tutti.v1.Profile
-		(*Ref)(nil),               // 34: tutti.v1.Ref
-		(*Want)(nil),              // 35: tutti.v1.Want
-		(*PlanRequest)(nil),       // 36: tutti.v1.PlanRequest
-		(*Plan)(nil),              // 37: tutti.v1.Plan
-		(*Readiness)(nil),         // 38: tutti.v1.Readiness
-		(*ViewerRequest)(nil),     // 39: tutti.v1.ViewerRequest
-		(*ThingRequest)(nil),      // 40: tutti.v1.ThingRequest
-		(*ThingsRequest)(nil),     // 41: tutti.v1.ThingsRequest
-		(*LimitRequest)(nil),      // 42: tutti.v1.LimitRequest
-		(*LibraryRequest)(nil),    // 43: tutti.v1.LibraryRequest
-		(*TracksRequest)(nil),     // 44: tutti.v1.TracksRequest
-		(*AlbumsRequest)(nil),     // 45: tutti.v1.AlbumsRequest
-		(*SearchRequest)(nil),     // 46: tutti.v1.SearchRequest
-		(*StarRequest)(nil),       // 47: tutti.v1.StarRequest
-		(*RateRequest)(nil),       // 48: tutti.v1.RateRequest
-		(*PlayedRequest)(nil),     // 49: tutti.v1.PlayedRequest
-		(*NowPlayingRequest)(nil), // 50: tutti.v1.NowPlayingRequest
-		(*PlaylistRequest)(nil),   // 51: tutti.v1.PlaylistRequest
-		(*BookmarkRequest)(nil),   // 52: tutti.v1.BookmarkRequest
-		(*QueueRequest)(nil),      // 53: tutti.v1.QueueRequest
-		(*StationRequest)(nil),    // 54: tutti.v1.StationRequest
-		(*ShareRequest)(nil),      // 55: tutti.v1.ShareRequest
-		(*SecretRequest)(nil),     // 56: tutti.v1.SecretRequest
-		(*ScanRequest)(nil),       // 57: tutti.v1.ScanRequest
-		(*LibraryList)(nil),       // 58: tutti.v1.LibraryList
-		(*TrackList)(nil),         // 59: tutti.v1.TrackList
-		(*AlbumList)(nil),         // 60: tutti.v1.AlbumList
-		(*AlbumTracks)(nil),       // 61: tutti.v1.AlbumTracks
-		(*ArtistAlbums)(nil),      // 62: tutti.v1.ArtistAlbums
-		(*ArtistList)(nil),        // 63: tutti.v1.ArtistList
-		(*GenreList)(nil),         // 64: tutti.v1.GenreList
-		(*FolderList)(nil),        // 65: tutti.v1.FolderList
-		(*StarredThings)(nil),     // 66: tutti.v1.StarredThings
-		(*LyricsList)(nil),        // 67: tutti.v1.LyricsList
-		(*PlayingList)(nil),       // 68: tutti.v1.PlayingList
-		(*PlaylistList)(nil),      // 69: tutti.v1.PlaylistList
-		(*BookmarkList)(nil),      // 70: tutti.v1.BookmarkList
-		(*StationList)(nil),       // 71: tutti.v1.StationList
-		(*ShareList)(nil),         // 72: tutti.v1.ShareList
-		(*ShareTracks)(nil),       // 73: tutti.v1.ShareTracks
-		(*RefList)(nil),           // 74: tutti.v1.RefList
-		(*Sought)(nil),            // 75: tutti.v1.Sought
-		(*FindRequest)(nil),       // 76: tutti.v1.FindRequest
-		(*IDList)(nil),            // 77: tutti.v1.IDList
-		(*HomeShelf)(nil),         // 78: tutti.v1.HomeShelf
-		(*HomeShelves)(nil),       // 79: tutti.v1.HomeShelves
-		(*Event)(nil),             // 80: tutti.v1.Event
-		(*HeldRequest)(nil),       // 81: tutti.v1.HeldRequest
-		(*HeldResponse)(nil),      // 82: tutti.v1.HeldResponse
-		(*WarmRequest)(nil),       // 83: tutti.v1.WarmRequest
-		(*Key)(nil),               // 84: tutti.v1.Key
-		(*Item)(nil),              // 85: tutti.v1.Item
-		(*Condition)(nil),         // 86: tutti.v1.Condition
-		(*Record)(nil),            // 87: tutti.v1.Record
-		(*BatchGetRequest)(nil),   // 88: tutti.v1.BatchGetRequest
-		(*BatchGetResponse)(nil),  // 89: tutti.v1.BatchGetResponse
-		(*PutRequest)(nil),        // 90: tutti.v1.PutRequest
-		(*PutResponse)(nil),       // 91: tutti.v1.PutResponse
-		(*DeleteRequest)(nil),     // 92: tutti.v1.DeleteRequest
-		(*QueryRequest)(nil),      // 93: tutti.v1.QueryRequest
-		(*ItemPage)(nil),          // 94: tutti.v1.ItemPage
-		(*AppendRequest)(nil),     // 95: tutti.v1.AppendRequest
-		(*ReadLogRequest)(nil),    // 96: tutti.v1.ReadLogRequest
-		(*RecordList)(nil),        // 97: tutti.v1.RecordList
-		(*LogRequest)(nil),        // 98: tutti.v1.LogRequest
-		(*LastSeqResponse)(nil),   // 99: tutti.v1.LastSeqResponse
-		nil,                       // 100: tutti.v1.Album.DiscTitlesEntry
+		(*Sound)(nil),             // 7: tutti.v1.Sound
+		(*SonicMatch)(nil),        // 8: tutti.v1.SonicMatch
+		(*SonicMatches)(nil),      // 9: tutti.v1.SonicMatches
+		(*SonicPathRequest)(nil),  // 10: tutti.v1.SonicPathRequest
+		(*ArtistRef)(nil),         // 11: tutti.v1.ArtistRef
+		(*Contributor)(nil),       // 12: tutti.v1.Contributor
+		(*Annotation)(nil),        // 13: tutti.v1.Annotation
+		(*Track)(nil),             // 14: tutti.v1.Track
+		(*Album)(nil),             // 15: tutti.v1.Album
+		(*Artist)(nil),            // 16: tutti.v1.Artist
+		(*Genre)(nil),             // 17: tutti.v1.Genre
+		(*Folder)(nil),            // 18: tutti.v1.Folder
+		(*FolderListing)(nil),     // 19: tutti.v1.FolderListing
+		(*Lyrics)(nil),            // 20: tutti.v1.Lyrics
+		(*LyricsLine)(nil),        // 21: tutti.v1.LyricsLine
+		(*LyricsCue)(nil),         // 22: tutti.v1.LyricsCue
+		(*Page)(nil),              // 23: tutti.v1.Page
+		(*AlbumQuery)(nil),        // 24: tutti.v1.AlbumQuery
+		(*TrackQuery)(nil),        // 25: tutti.v1.TrackQuery
+		(*SearchQuery)(nil),       // 26: tutti.v1.SearchQuery
+		(*SearchResult)(nil),      // 27: tutti.v1.SearchResult
+		(*Counts)(nil),            // 28: tutti.v1.Counts
+		(*Play)(nil),              // 29: tutti.v1.Play
+		(*Playing)(nil),           // 30: tutti.v1.Playing
+		(*Playlist)(nil),          // 31: tutti.v1.Playlist
+		(*Bookmark)(nil),          // 32: tutti.v1.Bookmark
+		(*Queue)(nil),             // 33: tutti.v1.Queue
+		(*Station)(nil),           // 34: tutti.v1.Station
+		(*Share)(nil),             // 35: tutti.v1.Share
+		(*ScanStatus)(nil),        // 36: tutti.v1.ScanStatus
+		(*Profile)(nil),           // 37: tutti.v1.Profile
+		(*Ref)(nil),               // 38: tutti.v1.Ref
+		(*Want)(nil),              // 39: tutti.v1.Want
+		(*PlanRequest)(nil),       // 40: tutti.v1.PlanRequest
+		(*Plan)(nil),              // 41: tutti.v1.Plan
+		(*Readiness)(nil),         // 42: tutti.v1.Readiness
+		(*ViewerRequest)(nil),     // 43: tutti.v1.ViewerRequest
+		(*ThingRequest)(nil),      // 44: tutti.v1.ThingRequest
+		(*ThingsRequest)(nil),     // 45: tutti.v1.ThingsRequest
+		(*LimitRequest)(nil),      // 46: tutti.v1.LimitRequest
+		(*LibraryRequest)(nil),    // 47: tutti.v1.LibraryRequest
+		(*TracksRequest)(nil),     // 48: tutti.v1.TracksRequest
+		(*AlbumsRequest)(nil),     // 49: tutti.v1.AlbumsRequest
+		(*SearchRequest)(nil),     // 50: tutti.v1.SearchRequest
+		(*StarRequest)(nil),       // 51: tutti.v1.StarRequest
+		(*RateRequest)(nil),       // 52: tutti.v1.RateRequest
+		(*PlayedRequest)(nil),     // 53: tutti.v1.PlayedRequest
+		(*NowPlayingRequest)(nil), // 54: tutti.v1.NowPlayingRequest
+		(*PlaylistRequest)(nil),   // 55: tutti.v1.PlaylistRequest
+		(*BookmarkRequest)(nil),   // 56: tutti.v1.BookmarkRequest
+		(*QueueRequest)(nil),      // 57: tutti.v1.QueueRequest
+		(*StationRequest)(nil),    // 58: tutti.v1.StationRequest
+		(*ShareRequest)(nil),      // 59: tutti.v1.ShareRequest
+		(*SecretRequest)(nil),     // 60: tutti.v1.SecretRequest
+		(*ScanRequest)(nil),       // 61: tutti.v1.ScanRequest
+		(*LibraryList)(nil),       // 62: tutti.v1.LibraryList
+		(*TrackList)(nil),         // 63: tutti.v1.TrackList
+		(*AlbumList)(nil),         // 64: tutti.v1.AlbumList
+		(*AlbumTracks)(nil),       // 65: tutti.v1.AlbumTracks
+		(*ArtistAlbums)(nil),      // 66: tutti.v1.ArtistAlbums
+		(*ArtistList)(nil),        // 67: tutti.v1.ArtistList
+		(*GenreList)(nil),         // 68: tutti.v1.GenreList
+		(*FolderList)(nil),        // 69: tutti.v1.FolderList
+		(*StarredThings)(nil),     // 70: tutti.v1.StarredThings
+		(*LyricsList)(nil),        // 71: tutti.v1.LyricsList
+		(*PlayingList)(nil),       // 72: tutti.v1.PlayingList
+		(*PlaylistList)(nil),      // 73: tutti.v1.PlaylistList
+		(*BookmarkList)(nil),      // 74: tutti.v1.BookmarkList
+		(*StationList)(nil),       // 75: tutti.v1.StationList
+		(*ShareList)(nil),         // 76: tutti.v1.ShareList
+		(*ShareTracks)(nil),       // 77: tutti.v1.ShareTracks
+		(*RefList)(nil),           // 78: tutti.v1.RefList
+		(*Sought)(nil),            // 79: tutti.v1.Sought
+		(*FindRequest)(nil),       // 80: tutti.v1.FindRequest
+		(*IDList)(nil),            // 81: tutti.v1.IDList
+		(*HomeShelf)(nil),         // 82: tutti.v1.HomeShelf
+		(*HomeShelves)(nil),       // 83: tutti.v1.HomeShelves
+		(*Event)(nil),             // 84: tutti.v1.Event
+		(*HeldRequest)(nil),       // 85: tutti.v1.HeldRequest
+		(*HeldResponse)(nil),      // 86: tutti.v1.HeldResponse
+		(*WarmRequest)(nil),       // 87: tutti.v1.WarmRequest
+		(*Key)(nil),               // 88: tutti.v1.Key
+		(*Item)(nil),              // 89: tutti.v1.Item
+		(*Condition)(nil),         // 90: tutti.v1.Condition
+		(*Record)(nil),            // 91: tutti.v1.Record
+		(*BatchGetRequest)(nil),   // 92: tutti.v1.BatchGetRequest
+		(*BatchGetResponse)(nil),  // 93: tutti.v1.BatchGetResponse
+		(*PutRequest)(nil),        // 94: tutti.v1.PutRequest
+		(*PutResponse)(nil),       // 95: tutti.v1.PutResponse
+		(*DeleteRequest)(nil),     // 96: tutti.v1.DeleteRequest
+		(*QueryRequest)(nil),      // 97: tutti.v1.QueryRequest
+		(*ItemPage)(nil),          // 98: tutti.v1.ItemPage
+		(*AppendRequest)(nil),     // 99: tutti.v1.AppendRequest
+		(*ReadLogRequest)(nil),    // 100: tutti.v1.ReadLogRequest
+		(*RecordList)(nil),        // 101: tutti.v1.RecordList
+		(*LogRequest)(nil),        // 102: tutti.v1.LogRequest
+		(*LastSeqResponse)(nil),   // 103: tutti.v1.LastSeqResponse
+		nil,                       // 104: tutti.v1.Album.DiscTitlesEntry
 	}
 )
 
 var file_tutti_proto_depIdxs = []int32{
-	7,   // 0: tutti.v1.Contributor.artist:type_name -> tutti.v1.ArtistRef
-	1,   // 1: tutti.v1.Annotation.starred:type_name -> tutti.v1.Time
-	1,   // 2: tutti.v1.Annotation.played:type_name -> tutti.v1.Time
-	7,   // 3: tutti.v1.Track.artists:type_name -> tutti.v1.ArtistRef
-	7,   // 4: tutti.v1.Track.album_artists:type_name -> tutti.v1.ArtistRef
-	8,   // 5: tutti.v1.Track.contributors:type_name -> tutti.v1.Contributor
-	5,   // 6: tutti.v1.Track.date:type_name -> tutti.v1.Date
-	5,   // 7: tutti.v1.Track.original_date:type_name -> tutti.v1.Date
-	5,   // 8: tutti.v1.Track.release_date:type_name -> tutti.v1.Date
-	6,   // 9: tutti.v1.Track.gain:type_name -> tutti.v1.Gain
-	1,   // 10: tutti.v1.Track.mod_time:type_name -> tutti.v1.Time
-	1,   // 11: tutti.v1.Track.added:type_name -> tutti.v1.Time
-	9,   // 12: tutti.v1.Track.annotation:type_name -> tutti.v1.Annotation
-	100, // 13: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
-	7,   // 14: tutti.v1.Album.artists:type_name -> tutti.v1.ArtistRef
-	5,   // 15: tutti.v1.Album.date:type_name -> tutti.v1.Date
-	5,   // 16: tutti.v1.Album.original_date:type_name -> tutti.v1.Date
-	5,   // 17: tutti.v1.Album.release_date:type_name -> tutti.v1.Date
-	1,   // 18: tutti.v1.Album.added:type_name -> tutti.v1.Time
-	9,   // 19: tutti.v1.Album.annotation:type_name -> tutti.v1.Annotation
-	9,   // 20: tutti.v1.Artist.annotation:type_name -> tutti.v1.Annotation
-	9,   // 21: tutti.v1.Folder.annotation:type_name -> tutti.v1.Annotation
-	14,  // 22: tutti.v1.FolderListing.folder:type_name -> tutti.v1.Folder
-	14,  // 23: tutti.v1.FolderListing.parents:type_name -> tutti.v1.Folder
-	14,  // 24: tutti.v1.FolderListing.folders:type_name -> tutti.v1.Folder
-	10,  // 25: tutti.v1.FolderListing.tracks:type_name -> tutti.v1.Track
-	17,  // 26: tutti.v1.Lyrics.lines:type_name -> tutti.v1.LyricsLine
-	18,  // 27: tutti.v1.LyricsLine.cues:type_name -> tutti.v1.LyricsCue
-	19,  // 28: tutti.v1.AlbumQuery.page:type_name -> tutti.v1.Page
-	19,  // 29: tutti.v1.TrackQuery.page:type_name -> tutti.v1.Page
-	19,  // 30: tutti.v1.SearchQuery.artists:type_name -> tutti.v1.Page
-	19,  // 31: tutti.v1.SearchQuery.albums:type_name -> tutti.v1.Page
-	19,  // 32: tutti.v1.SearchQuery.tracks:type_name -> tutti.v1.Page
-	12,  // 33: tutti.v1.SearchResult.artists:type_name -> tutti.v1.Artist
-	11,  // 34: tutti.v1.SearchResult.albums:type_name -> tutti.v1.Album
-	10,  // 35: tutti.v1.SearchResult.tracks:type_name -> tutti.v1.Track
-	1,   // 36: tutti.v1.Counts.last_scan:type_name -> tutti.v1.Time
-	1,   // 37: tutti.v1.Play.at:type_name -> tutti.v1.Time
-	10,  // 38: tutti.v1.Playing.track:type_name -> tutti.v1.Track
-	1,   // 39: tutti.v1.Playing.reported_at:type_name -> tutti.v1.Time
-	1,   // 40: tutti.v1.Playlist.created:type_name -> tutti.v1.Time
-	1,   // 41: tutti.v1.Playlist.changed:type_name -> tutti.v1.Time
-	1,   // 42: tutti.v1.Bookmark.created:type_name -> tutti.v1.Time
-	1,   // 43: tutti.v1.Bookmark.changed:type_name -> tutti.v1.Time
-	1,   // 44: tutti.v1.Queue.changed:type_name -> tutti.v1.Time
-	1,   // 45: tutti.v1.Share.created:type_name -> tutti.v1.Time
-	1,   // 46: tutti.v1.Share.expires:type_name -> tutti.v1.Time
-	1,   // 47: tutti.v1.Share.last_visited:type_name -> tutti.v1.Time
-	1,   // 48: tutti.v1.ScanStatus.started:type_name -> tutti.v1.Time
-	1,   // 49: tutti.v1.ScanStatus.finished:type_name -> tutti.v1.Time
-	33,  // 50: tutti.v1.Ref.profile:type_name -> tutti.v1.Profile
-	33,  // 51: tutti.v1.Want.exact:type_name -> tutti.v1.Profile
-	3,   // 52: tutti.v1.PlanRequest.viewer:type_name -> tutti.v1.Viewer
-	35,  // 53: tutti.v1.PlanRequest.want:type_name -> tutti.v1.Want
-	10,  // 54: tutti.v1.Plan.track:type_name -> tutti.v1.Track
-	34,  // 55: tutti.v1.Plan.ref:type_name -> tutti.v1.Ref
-	3,   // 56: tutti.v1.ViewerRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 57: tutti.v1.ThingRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 58: tutti.v1.ThingsRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 59: tutti.v1.LimitRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 60: tutti.v1.LibraryRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 61: tutti.v1.TracksRequest.viewer:type_name -> tutti.v1.Viewer
-	21,  // 62: tutti.v1.TracksRequest.query:type_name -> tutti.v1.TrackQuery
-	3,   // 63: tutti.v1.AlbumsRequest.viewer:type_name -> tutti.v1.Viewer
-	20,  // 64: tutti.v1.AlbumsRequest.query:type_name -> tutti.v1.AlbumQuery
-	3,   // 65: tutti.v1.SearchRequest.viewer:type_name -> tutti.v1.Viewer
-	22,  // 66: tutti.v1.SearchRequest.query:type_name -> tutti.v1.SearchQuery
-	3,   // 67: tutti.v1.StarRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 68: tutti.v1.RateRequest.viewer:type_name -> tutti.v1.Viewer
-	3,   // 69: tutti.v1.PlayedRequest.viewer:type_name -> tutti.v1.Viewer
-	25,  // 70: tutti.v1.PlayedRequest.plays:type_name -> tutti.v1.Play
-	3,   // 71: tutti.v1.NowPlayingRequest.viewer:type_name -> tutti.v1.Viewer
-	26,  // 72: tutti.v1.NowPlayingRequest.playing:type_name -> tutti.v1.Playing
-	3,   // 73: tutti.v1.PlaylistRequest.viewer:type_name -> tutti.v1.Viewer
-	27,  // 74: tutti.v1.PlaylistRequest.playlist:type_name -> tutti.v1.Playlist
-	3,   // 75: tutti.v1.BookmarkRequest.viewer:type_name -> tutti.v1.Viewer
-	28,  // 76: tutti.v1.BookmarkRequest.bookmark:type_name -> tutti.v1.Bookmark
-	3,   // 77: tutti.v1.QueueRequest.viewer:type_name -> tutti.v1.Viewer
-	29,  // 78: tutti.v1.QueueRequest.queue:type_name -> tutti.v1.Queue
-	3,   // 79: tutti.v1.StationRequest.viewer:type_name -> tutti.v1.Viewer
-	30,  // 80: tutti.v1.StationRequest.station:type_name -> tutti.v1.Station
-	3,   // 81: tutti.v1.ShareRequest.viewer:type_name -> tutti.v1.Viewer
-	31,  // 82: tutti.v1.ShareRequest.share:type_name -> tutti.v1.Share
-	4,   // 83: tutti.v1.LibraryList.libraries:type_name -> tutti.v1.Library
-	10,  // 84: tutti.v1.TrackList.tracks:type_name -> tutti.v1.Track
-	11,  // 85: tutti.v1.AlbumList.albums:type_name -> tutti.v1.Album
-	11,  // 86: tutti.v1.AlbumTracks.album:type_name -> tutti.v1.Album
-	10,  // 87: tutti.v1.AlbumTracks.tracks:type_name -> tutti.v1.Track
-	12,  // 88: tutti.v1.ArtistAlbums.artist:type_name -> tutti.v1.Artist
-	11,  // 89: tutti.v1.ArtistAlbums.own:type_name -> tutti.v1.Album
-	11,  // 90: tutti.v1.ArtistAlbums.appears_on:type_name -> tutti.v1.Album
-	12,  // 91: tutti.v1.ArtistList.artists:type_name -> tutti.v1.Artist
-	13,  // 92: tutti.v1.GenreList.genres:type_name -> tutti.v1.Genre
-	14,  // 93: tutti.v1.FolderList.folders:type_name -> tutti.v1.Folder
-	23,  // 94: tutti.v1.StarredThings.things:type_name -> tutti.v1.SearchResult
-	14,  // 95: tutti.v1.StarredThings.folders:type_name -> tutti.v1.Folder
-	16,  // 96: tutti.v1.LyricsList.lyrics:type_name -> tutti.v1.Lyrics
-	26,  // 97: tutti.v1.PlayingList.playing:type_name -> tutti.v1.Playing
-	27,  // 98: tutti.v1.PlaylistList.playlists:type_name -> tutti.v1.Playlist
-	28,  // 99: tutti.v1.BookmarkList.bookmarks:type_name -> tutti.v1.Bookmark
-	30,  // 100: tutti.v1.StationList.stations:type_name -> tutti.v1.Station
-	31,  // 101: tutti.v1.ShareList.shares:type_name -> tutti.v1.Share
-	31,  // 102: tutti.v1.ShareTracks.share:type_name -> tutti.v1.Share
-	10,  // 103: tutti.v1.ShareTracks.tracks:type_name -> tutti.v1.Track
-	34,  // 104: tutti.v1.RefList.refs:type_name -> tutti.v1.Ref
-	3,   // 105: tutti.v1.FindRequest.viewer:type_name -> tutti.v1.Viewer
-	75,  // 106: tutti.v1.FindRequest.sought:type_name -> tutti.v1.Sought
-	11,  // 107: tutti.v1.HomeShelf.albums:type_name -> tutti.v1.Album
-	78,  // 108: tutti.v1.HomeShelves.shelves:type_name -> tutti.v1.HomeShelf
-	32,  // 109: tutti.v1.Event.scan:type_name -> tutti.v1.ScanStatus
-	1,   // 110: tutti.v1.Event.at:type_name -> tutti.v1.Time
-	34,  // 111: tutti.v1.HeldRequest.ref:type_name -> tutti.v1.Ref
-	34,  // 112: tutti.v1.WarmRequest.ref:type_name -> tutti.v1.Ref
-	84,  // 113: tutti.v1.Item.key:type_name -> tutti.v1.Key
-	1,   // 114: tutti.v1.Item.expires:type_name -> tutti.v1.Time
-	84,  // 115: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
-	85,  // 116: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
-	84,  // 117: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
-	1,   // 118: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
-	86,  // 119: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
-	84,  // 120: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
-	86,  // 121: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
-	85,  // 122: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
-	87,  // 123: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
-	39,  // 124: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
-	39,  // 125: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
-	40,  // 126: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
-	41,  // 127: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
-	44,  // 128: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
-	40,  // 129: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
-	45,  // 130: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
-	40,  // 131: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
-	43,  // 132: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
-	39,  // 133: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
-	40,  // 134: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
-	39,  // 135: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
-	46,  // 136: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
-	43,  // 137: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
-	42,  // 138: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
-	42,  // 139: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
-	40,  // 140: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
-	40,  // 141: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
-	40,  // 142: tutti.v1.Catalog.Mosaic:input_type -> tutti.v1.ThingRequest
-	76,  // 143: tutti.v1.Catalog.FindTracks:input_type -> tutti.v1.FindRequest
-	42,  // 144: tutti.v1.Catalog.Home:input_type -> tutti.v1.LimitRequest
-	47,  // 145: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
-	48,  // 146: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
-	49,  // 147: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
-	50,  // 148: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
-	39,  // 149: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
-	39,  // 150: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
-	40,  // 151: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
-	51,  // 152: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
-	40,  // 153: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
-	39,  // 154: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
-	52,  // 155: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
-	40,  // 156: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
-	39,  // 157: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
-	53,  // 158: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
-	39,  // 159: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
-	54,  // 160: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
-	40,  // 161: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
-	39,  // 162: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
-	55,  // 163: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
-	40,  // 164: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
-	56,  // 165: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
-	56,  // 166: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
-	57,  // 167: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
-	2,   // 168: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
-	2,   // 169: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
-	39,  // 170: tutti.v1.Catalog.Watch:input_type -> tutti.v1.ViewerRequest
-	36,  // 171: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
-	34,  // 172: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
-	81,  // 173: tutti.v1.TrackCache.Held:input_type -> tutti.v1.HeldRequest
-	83,  // 174: tutti.v1.TrackCache.Warm:input_type -> tutti.v1.WarmRequest
-	84,  // 175: tutti.v1.Store.Get:input_type -> tutti.v1.Key
-	88,  // 176: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
-	90,  // 177: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
-	92,  // 178: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
-	93,  // 179: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
-	95,  // 180: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
-	96,  // 181: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
-	98,  // 182: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
-	98,  // 183: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
-	58,  // 184: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
-	24,  // 185: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
-	10,  // 186: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
-	59,  // 187: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
-	59,  // 188: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
-	61,  // 189: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
-	60,  // 190: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
-	62,  // 191: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
-	63,  // 192: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
-	64,  // 193: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
-	15,  // 194: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
-	65,  // 195: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
-	23,  // 196: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
-	66,  // 197: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
-	59,  // 198: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
-	59,  // 199: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
-	67,  // 200: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
-	34,  // 201: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
-	74,  // 202: tutti.v1.Catalog.Mosaic:output_type -> tutti.v1.RefList
-	77,  // 203: tutti.v1.Catalog.FindTracks:output_type -> tutti.v1.IDList
-	79,  // 204: tutti.v1.Catalog.Home:output_type -> tutti.v1.HomeShelves
-	2,   // 205: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
-	2,   // 206: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
-	2,   // 207: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
-	2,   // 208: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
-	68,  // 209: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
-	69,  // 210: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
-	27,  // 211: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
-	27,  // 212: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
-	2,   // 213: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
-	70,  // 214: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
-	2,   // 215: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
-	2,   // 216: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
-	29,  // 217: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
-	2,   // 218: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
-	71,  // 219: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
-	30,  // 220: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
-	2,   // 221: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
-	72,  // 222: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
-	31,  // 223: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
-	2,   // 224: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
-	73,  // 225: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
-	73,  // 226: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
-	32,  // 227: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
-	32,  // 228: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
-	32,  // 229: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
-	80,  // 230: tutti.v1.Catalog.Watch:output_type -> tutti.v1.Event
-	37,  // 231: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
-	38,  // 232: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
-	82,  // 233: tutti.v1.TrackCache.Held:output_type -> tutti.v1.HeldResponse
-	2,   // 234: tutti.v1.TrackCache.Warm:output_type -> tutti.v1.Nothing
-	85,  // 235: tutti.v1.Store.Get:output_type -> tutti.v1.Item
-	89,  // 236: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
-	91,  // 237: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
-	2,   // 238: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
-	94,  // 239: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
-	2,   // 240: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
-	97,  // 241: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
-	99,  // 242: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
-	2,   // 243: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
-	184, // [184:244] is the sub-list for method output_type
-	124, // [124:184] is the sub-list for method input_type
-	124, // [124:124] is the sub-list for extension type_name
-	124, // [124:124] is the sub-list for extension extendee
-	0,   // [0:124] is the sub-list for field type_name
+	14,  // 0: tutti.v1.SonicMatch.track:type_name -> tutti.v1.Track
+	8,   // 1: tutti.v1.SonicMatches.matches:type_name -> tutti.v1.SonicMatch
+	3,   // 2: tutti.v1.SonicPathRequest.viewer:type_name -> tutti.v1.Viewer
+	11,  // 3: tutti.v1.Contributor.artist:type_name -> tutti.v1.ArtistRef
+	1,   // 4: tutti.v1.Annotation.starred:type_name -> tutti.v1.Time
+	1,   // 5: tutti.v1.Annotation.played:type_name -> tutti.v1.Time
+	11,  // 6: tutti.v1.Track.artists:type_name -> tutti.v1.ArtistRef
+	11,  // 7: tutti.v1.Track.album_artists:type_name -> tutti.v1.ArtistRef
+	12,  // 8: tutti.v1.Track.contributors:type_name -> tutti.v1.Contributor
+	5,   // 9: tutti.v1.Track.date:type_name -> tutti.v1.Date
+	5,   // 10: tutti.v1.Track.original_date:type_name -> tutti.v1.Date
+	5,   // 11: tutti.v1.Track.release_date:type_name -> tutti.v1.Date
+	6,   // 12: tutti.v1.Track.gain:type_name -> tutti.v1.Gain
+	1,   // 13: tutti.v1.Track.mod_time:type_name -> tutti.v1.Time
+	1,   // 14: tutti.v1.Track.added:type_name -> tutti.v1.Time
+	13,  // 15: tutti.v1.Track.annotation:type_name -> tutti.v1.Annotation
+	7,   // 16: tutti.v1.Track.sound:type_name -> tutti.v1.Sound
+	104, // 17: tutti.v1.Album.disc_titles:type_name -> tutti.v1.Album.DiscTitlesEntry
+	11,  // 18: tutti.v1.Album.artists:type_name -> tutti.v1.ArtistRef
+	5,   // 19: tutti.v1.Album.date:type_name -> tutti.v1.Date
+	5,   // 20: tutti.v1.Album.original_date:type_name -> tutti.v1.Date
+	5,   // 21: tutti.v1.Album.release_date:type_name -> tutti.v1.Date
+	1,   // 22: tutti.v1.Album.added:type_name -> tutti.v1.Time
+	13,  // 23: tutti.v1.Album.annotation:type_name -> tutti.v1.Annotation
+	13,  // 24: tutti.v1.Artist.annotation:type_name -> tutti.v1.Annotation
+	13,  // 25: tutti.v1.Folder.annotation:type_name -> tutti.v1.Annotation
+	18,  // 26: tutti.v1.FolderListing.folder:type_name -> tutti.v1.Folder
+	18,  // 27: tutti.v1.FolderListing.parents:type_name -> tutti.v1.Folder
+	18,  // 28: tutti.v1.FolderListing.folders:type_name -> tutti.v1.Folder
+	14,  // 29: tutti.v1.FolderListing.tracks:type_name -> tutti.v1.Track
+	21,  // 30: tutti.v1.Lyrics.lines:type_name -> tutti.v1.LyricsLine
+	22,  // 31: tutti.v1.LyricsLine.cues:type_name -> tutti.v1.LyricsCue
+	23,  // 32: tutti.v1.AlbumQuery.page:type_name -> tutti.v1.Page
+	23,  // 33: tutti.v1.TrackQuery.page:type_name -> tutti.v1.Page
+	23,  // 34: tutti.v1.SearchQuery.artists:type_name -> tutti.v1.Page
+	23,  // 35: tutti.v1.SearchQuery.albums:type_name -> tutti.v1.Page
+	23,  // 36: tutti.v1.SearchQuery.tracks:type_name -> tutti.v1.Page
+	16,  // 37: tutti.v1.SearchResult.artists:type_name -> tutti.v1.Artist
+	15,  // 38: tutti.v1.SearchResult.albums:type_name -> tutti.v1.Album
+	14,  // 39: tutti.v1.SearchResult.tracks:type_name -> tutti.v1.Track
+	1,   // 40: tutti.v1.Counts.last_scan:type_name -> tutti.v1.Time
+	1,   // 41: tutti.v1.Play.at:type_name -> tutti.v1.Time
+	14,  // 42: tutti.v1.Playing.track:type_name -> tutti.v1.Track
+	1,   // 43: tutti.v1.Playing.reported_at:type_name -> tutti.v1.Time
+	1,   // 44: tutti.v1.Playlist.created:type_name -> tutti.v1.Time
+	1,   // 45: tutti.v1.Playlist.changed:type_name -> tutti.v1.Time
+	1,   // 46: tutti.v1.Bookmark.created:type_name -> tutti.v1.Time
+	1,   // 47: tutti.v1.Bookmark.changed:type_name -> tutti.v1.Time
+	1,   // 48: tutti.v1.Queue.changed:type_name -> tutti.v1.Time
+	1,   // 49: tutti.v1.Share.created:type_name -> tutti.v1.Time
+	1,   // 50: tutti.v1.Share.expires:type_name -> tutti.v1.Time
+	1,   // 51: tutti.v1.Share.last_visited:type_name -> tutti.v1.Time
+	1,   // 52: tutti.v1.ScanStatus.started:type_name -> tutti.v1.Time
+	1,   // 53: tutti.v1.ScanStatus.finished:type_name -> tutti.v1.Time
+	37,  // 54: tutti.v1.Ref.profile:type_name -> tutti.v1.Profile
+	37,  // 55: tutti.v1.Want.exact:type_name -> tutti.v1.Profile
+	3,   // 56: tutti.v1.PlanRequest.viewer:type_name -> tutti.v1.Viewer
+	39,  // 57: tutti.v1.PlanRequest.want:type_name -> tutti.v1.Want
+	14,  // 58: tutti.v1.Plan.track:type_name -> tutti.v1.Track
+	38,  // 59: tutti.v1.Plan.ref:type_name -> tutti.v1.Ref
+	3,   // 60: tutti.v1.ViewerRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 61: tutti.v1.ThingRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 62: tutti.v1.ThingsRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 63: tutti.v1.LimitRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 64: tutti.v1.LibraryRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 65: tutti.v1.TracksRequest.viewer:type_name -> tutti.v1.Viewer
+	25,  // 66: tutti.v1.TracksRequest.query:type_name -> tutti.v1.TrackQuery
+	3,   // 67: tutti.v1.AlbumsRequest.viewer:type_name -> tutti.v1.Viewer
+	24,  // 68: tutti.v1.AlbumsRequest.query:type_name -> tutti.v1.AlbumQuery
+	3,   // 69: tutti.v1.SearchRequest.viewer:type_name -> tutti.v1.Viewer
+	26,  // 70: tutti.v1.SearchRequest.query:type_name -> tutti.v1.SearchQuery
+	3,   // 71: tutti.v1.StarRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 72: tutti.v1.RateRequest.viewer:type_name -> tutti.v1.Viewer
+	3,   // 73: tutti.v1.PlayedRequest.viewer:type_name -> tutti.v1.Viewer
+	29,  // 74: tutti.v1.PlayedRequest.plays:type_name -> tutti.v1.Play
+	3,   // 75: tutti.v1.NowPlayingRequest.viewer:type_name -> tutti.v1.Viewer
+	30,  // 76: tutti.v1.NowPlayingRequest.playing:type_name -> tutti.v1.Playing
+	3,   // 77: tutti.v1.PlaylistRequest.viewer:type_name -> tutti.v1.Viewer
+	31,  // 78: tutti.v1.PlaylistRequest.playlist:type_name -> tutti.v1.Playlist
+	3,   // 79: tutti.v1.BookmarkRequest.viewer:type_name -> tutti.v1.Viewer
+	32,  // 80: tutti.v1.BookmarkRequest.bookmark:type_name -> tutti.v1.Bookmark
+	3,   // 81: tutti.v1.QueueRequest.viewer:type_name -> tutti.v1.Viewer
+	33,  // 82: tutti.v1.QueueRequest.queue:type_name -> tutti.v1.Queue
+	3,   // 83: tutti.v1.StationRequest.viewer:type_name -> tutti.v1.Viewer
+	34,  // 84: tutti.v1.StationRequest.station:type_name -> tutti.v1.Station
+	3,   // 85: tutti.v1.ShareRequest.viewer:type_name -> tutti.v1.Viewer
+	35,  // 86: tutti.v1.ShareRequest.share:type_name -> tutti.v1.Share
+	4,   // 87: tutti.v1.LibraryList.libraries:type_name -> tutti.v1.Library
+	14,  // 88: tutti.v1.TrackList.tracks:type_name -> tutti.v1.Track
+	15,  // 89: tutti.v1.AlbumList.albums:type_name -> tutti.v1.Album
+	15,  // 90: tutti.v1.AlbumTracks.album:type_name -> tutti.v1.Album
+	14,  // 91: tutti.v1.AlbumTracks.tracks:type_name -> tutti.v1.Track
+	16,  // 92: tutti.v1.ArtistAlbums.artist:type_name -> tutti.v1.Artist
+	15,  // 93: tutti.v1.ArtistAlbums.own:type_name -> tutti.v1.Album
+	15,  // 94: tutti.v1.ArtistAlbums.appears_on:type_name -> tutti.v1.Album
+	16,  // 95: tutti.v1.ArtistList.artists:type_name -> tutti.v1.Artist
+	17,  // 96: tutti.v1.GenreList.genres:type_name -> tutti.v1.Genre
+	18,  // 97: tutti.v1.FolderList.folders:type_name -> tutti.v1.Folder
+	27,  // 98: tutti.v1.StarredThings.things:type_name -> tutti.v1.SearchResult
+	18,  // 99: tutti.v1.StarredThings.folders:type_name -> tutti.v1.Folder
+	20,  // 100: tutti.v1.LyricsList.lyrics:type_name -> tutti.v1.Lyrics
+	30,  // 101: tutti.v1.PlayingList.playing:type_name -> tutti.v1.Playing
+	31,  // 102: tutti.v1.PlaylistList.playlists:type_name -> tutti.v1.Playlist
+	32,  // 103: tutti.v1.BookmarkList.bookmarks:type_name -> tutti.v1.Bookmark
+	34,  // 104: tutti.v1.StationList.stations:type_name -> tutti.v1.Station
+	35,  // 105: tutti.v1.ShareList.shares:type_name -> tutti.v1.Share
+	35,  // 106: tutti.v1.ShareTracks.share:type_name -> tutti.v1.Share
+	14,  // 107: tutti.v1.ShareTracks.tracks:type_name -> tutti.v1.Track
+	38,  // 108: tutti.v1.RefList.refs:type_name -> tutti.v1.Ref
+	3,   // 109: tutti.v1.FindRequest.viewer:type_name -> tutti.v1.Viewer
+	79,  // 110: tutti.v1.FindRequest.sought:type_name -> tutti.v1.Sought
+	15,  // 111: tutti.v1.HomeShelf.albums:type_name -> tutti.v1.Album
+	82,  // 112: tutti.v1.HomeShelves.shelves:type_name -> tutti.v1.HomeShelf
+	36,  // 113: tutti.v1.Event.scan:type_name -> tutti.v1.ScanStatus
+	1,   // 114: tutti.v1.Event.at:type_name -> tutti.v1.Time
+	38,  // 115: tutti.v1.HeldRequest.ref:type_name -> tutti.v1.Ref
+	38,  // 116: tutti.v1.WarmRequest.ref:type_name -> tutti.v1.Ref
+	88,  // 117: tutti.v1.Item.key:type_name -> tutti.v1.Key
+	1,   // 118: tutti.v1.Item.expires:type_name -> tutti.v1.Time
+	88,  // 119: tutti.v1.BatchGetRequest.keys:type_name -> tutti.v1.Key
+	89,  // 120: tutti.v1.BatchGetResponse.items:type_name -> tutti.v1.Item
+	88,  // 121: tutti.v1.PutRequest.key:type_name -> tutti.v1.Key
+	1,   // 122: tutti.v1.PutRequest.expires:type_name -> tutti.v1.Time
+	90,  // 123: tutti.v1.PutRequest.condition:type_name -> tutti.v1.Condition
+	88,  // 124: tutti.v1.DeleteRequest.key:type_name -> tutti.v1.Key
+	90,  // 125: tutti.v1.DeleteRequest.condition:type_name -> tutti.v1.Condition
+	89,  // 126: tutti.v1.ItemPage.items:type_name -> tutti.v1.Item
+	91,  // 127: tutti.v1.RecordList.records:type_name -> tutti.v1.Record
+	43,  // 128: tutti.v1.Catalog.Libraries:input_type -> tutti.v1.ViewerRequest
+	43,  // 129: tutti.v1.Catalog.Counts:input_type -> tutti.v1.ViewerRequest
+	44,  // 130: tutti.v1.Catalog.Track:input_type -> tutti.v1.ThingRequest
+	45,  // 131: tutti.v1.Catalog.TracksByID:input_type -> tutti.v1.ThingsRequest
+	48,  // 132: tutti.v1.Catalog.Tracks:input_type -> tutti.v1.TracksRequest
+	44,  // 133: tutti.v1.Catalog.Album:input_type -> tutti.v1.ThingRequest
+	49,  // 134: tutti.v1.Catalog.Albums:input_type -> tutti.v1.AlbumsRequest
+	44,  // 135: tutti.v1.Catalog.Artist:input_type -> tutti.v1.ThingRequest
+	47,  // 136: tutti.v1.Catalog.Artists:input_type -> tutti.v1.LibraryRequest
+	43,  // 137: tutti.v1.Catalog.Genres:input_type -> tutti.v1.ViewerRequest
+	44,  // 138: tutti.v1.Catalog.Folder:input_type -> tutti.v1.ThingRequest
+	43,  // 139: tutti.v1.Catalog.RootFolders:input_type -> tutti.v1.ViewerRequest
+	50,  // 140: tutti.v1.Catalog.Search:input_type -> tutti.v1.SearchRequest
+	47,  // 141: tutti.v1.Catalog.Starred:input_type -> tutti.v1.LibraryRequest
+	46,  // 142: tutti.v1.Catalog.Similar:input_type -> tutti.v1.LimitRequest
+	46,  // 143: tutti.v1.Catalog.SonicSimilar:input_type -> tutti.v1.LimitRequest
+	10,  // 144: tutti.v1.Catalog.SonicPath:input_type -> tutti.v1.SonicPathRequest
+	46,  // 145: tutti.v1.Catalog.TopTracks:input_type -> tutti.v1.LimitRequest
+	44,  // 146: tutti.v1.Catalog.Lyrics:input_type -> tutti.v1.ThingRequest
+	44,  // 147: tutti.v1.Catalog.Cover:input_type -> tutti.v1.ThingRequest
+	44,  // 148: tutti.v1.Catalog.Mosaic:input_type -> tutti.v1.ThingRequest
+	80,  // 149: tutti.v1.Catalog.FindTracks:input_type -> tutti.v1.FindRequest
+	46,  // 150: tutti.v1.Catalog.Home:input_type -> tutti.v1.LimitRequest
+	51,  // 151: tutti.v1.Catalog.Star:input_type -> tutti.v1.StarRequest
+	52,  // 152: tutti.v1.Catalog.Rate:input_type -> tutti.v1.RateRequest
+	53,  // 153: tutti.v1.Catalog.Played:input_type -> tutti.v1.PlayedRequest
+	54,  // 154: tutti.v1.Catalog.NowPlaying:input_type -> tutti.v1.NowPlayingRequest
+	43,  // 155: tutti.v1.Catalog.NowPlayingAll:input_type -> tutti.v1.ViewerRequest
+	43,  // 156: tutti.v1.Catalog.Playlists:input_type -> tutti.v1.ViewerRequest
+	44,  // 157: tutti.v1.Catalog.Playlist:input_type -> tutti.v1.ThingRequest
+	55,  // 158: tutti.v1.Catalog.SavePlaylist:input_type -> tutti.v1.PlaylistRequest
+	44,  // 159: tutti.v1.Catalog.DeletePlaylist:input_type -> tutti.v1.ThingRequest
+	43,  // 160: tutti.v1.Catalog.Bookmarks:input_type -> tutti.v1.ViewerRequest
+	56,  // 161: tutti.v1.Catalog.SaveBookmark:input_type -> tutti.v1.BookmarkRequest
+	44,  // 162: tutti.v1.Catalog.DeleteBookmark:input_type -> tutti.v1.ThingRequest
+	43,  // 163: tutti.v1.Catalog.Queue:input_type -> tutti.v1.ViewerRequest
+	57,  // 164: tutti.v1.Catalog.SaveQueue:input_type -> tutti.v1.QueueRequest
+	43,  // 165: tutti.v1.Catalog.Stations:input_type -> tutti.v1.ViewerRequest
+	58,  // 166: tutti.v1.Catalog.SaveStation:input_type -> tutti.v1.StationRequest
+	44,  // 167: tutti.v1.Catalog.DeleteStation:input_type -> tutti.v1.ThingRequest
+	43,  // 168: tutti.v1.Catalog.Shares:input_type -> tutti.v1.ViewerRequest
+	59,  // 169: tutti.v1.Catalog.SaveShare:input_type -> tutti.v1.ShareRequest
+	44,  // 170: tutti.v1.Catalog.DeleteShare:input_type -> tutti.v1.ThingRequest
+	60,  // 171: tutti.v1.Catalog.OpenShare:input_type -> tutti.v1.SecretRequest
+	60,  // 172: tutti.v1.Catalog.PeekShare:input_type -> tutti.v1.SecretRequest
+	61,  // 173: tutti.v1.Catalog.Scan:input_type -> tutti.v1.ScanRequest
+	2,   // 174: tutti.v1.Catalog.ScanStatus:input_type -> tutti.v1.Nothing
+	2,   // 175: tutti.v1.Catalog.WatchScan:input_type -> tutti.v1.Nothing
+	43,  // 176: tutti.v1.Catalog.Watch:input_type -> tutti.v1.ViewerRequest
+	40,  // 177: tutti.v1.Catalog.Plan:input_type -> tutti.v1.PlanRequest
+	38,  // 178: tutti.v1.TrackCache.Prepare:input_type -> tutti.v1.Ref
+	85,  // 179: tutti.v1.TrackCache.Held:input_type -> tutti.v1.HeldRequest
+	87,  // 180: tutti.v1.TrackCache.Warm:input_type -> tutti.v1.WarmRequest
+	88,  // 181: tutti.v1.Store.Get:input_type -> tutti.v1.Key
+	92,  // 182: tutti.v1.Store.BatchGet:input_type -> tutti.v1.BatchGetRequest
+	94,  // 183: tutti.v1.Store.Put:input_type -> tutti.v1.PutRequest
+	96,  // 184: tutti.v1.Store.Delete:input_type -> tutti.v1.DeleteRequest
+	97,  // 185: tutti.v1.Store.Query:input_type -> tutti.v1.QueryRequest
+	99,  // 186: tutti.v1.Store.Append:input_type -> tutti.v1.AppendRequest
+	100, // 187: tutti.v1.Store.ReadLog:input_type -> tutti.v1.ReadLogRequest
+	102, // 188: tutti.v1.Store.LastSeq:input_type -> tutti.v1.LogRequest
+	102, // 189: tutti.v1.Store.TrimLog:input_type -> tutti.v1.LogRequest
+	62,  // 190: tutti.v1.Catalog.Libraries:output_type -> tutti.v1.LibraryList
+	28,  // 191: tutti.v1.Catalog.Counts:output_type -> tutti.v1.Counts
+	14,  // 192: tutti.v1.Catalog.Track:output_type -> tutti.v1.Track
+	63,  // 193: tutti.v1.Catalog.TracksByID:output_type -> tutti.v1.TrackList
+	63,  // 194: tutti.v1.Catalog.Tracks:output_type -> tutti.v1.TrackList
+	65,  // 195: tutti.v1.Catalog.Album:output_type -> tutti.v1.AlbumTracks
+	64,  // 196: tutti.v1.Catalog.Albums:output_type -> tutti.v1.AlbumList
+	66,  // 197: tutti.v1.Catalog.Artist:output_type -> tutti.v1.ArtistAlbums
+	67,  // 198: tutti.v1.Catalog.Artists:output_type -> tutti.v1.ArtistList
+	68,  // 199: tutti.v1.Catalog.Genres:output_type -> tutti.v1.GenreList
+	19,  // 200: tutti.v1.Catalog.Folder:output_type -> tutti.v1.FolderListing
+	69,  // 201: tutti.v1.Catalog.RootFolders:output_type -> tutti.v1.FolderList
+	27,  // 202: tutti.v1.Catalog.Search:output_type -> tutti.v1.SearchResult
+	70,  // 203: tutti.v1.Catalog.Starred:output_type -> tutti.v1.StarredThings
+	63,  // 204: tutti.v1.Catalog.Similar:output_type -> tutti.v1.TrackList
+	9,   // 205: tutti.v1.Catalog.SonicSimilar:output_type -> tutti.v1.SonicMatches
+	9,   // 206: tutti.v1.Catalog.SonicPath:output_type -> tutti.v1.SonicMatches
+	63,  // 207: tutti.v1.Catalog.TopTracks:output_type -> tutti.v1.TrackList
+	71,  // 208: tutti.v1.Catalog.Lyrics:output_type -> tutti.v1.LyricsList
+	38,  // 209: tutti.v1.Catalog.Cover:output_type -> tutti.v1.Ref
+	78,  // 210: tutti.v1.Catalog.Mosaic:output_type -> tutti.v1.RefList
+	81,  // 211: tutti.v1.Catalog.FindTracks:output_type -> tutti.v1.IDList
+	83,  // 212: tutti.v1.Catalog.Home:output_type -> tutti.v1.HomeShelves
+	2,   // 213: tutti.v1.Catalog.Star:output_type -> tutti.v1.Nothing
+	2,   // 214: tutti.v1.Catalog.Rate:output_type -> tutti.v1.Nothing
+	2,   // 215: tutti.v1.Catalog.Played:output_type -> tutti.v1.Nothing
+	2,   // 216: tutti.v1.Catalog.NowPlaying:output_type -> tutti.v1.Nothing
+	72,  // 217: tutti.v1.Catalog.NowPlayingAll:output_type -> tutti.v1.PlayingList
+	73,  // 218: tutti.v1.Catalog.Playlists:output_type -> tutti.v1.PlaylistList
+	31,  // 219: tutti.v1.Catalog.Playlist:output_type -> tutti.v1.Playlist
+	31,  // 220: tutti.v1.Catalog.SavePlaylist:output_type -> tutti.v1.Playlist
+	2,   // 221: tutti.v1.Catalog.DeletePlaylist:output_type -> tutti.v1.Nothing
+	74,  // 222: tutti.v1.Catalog.Bookmarks:output_type -> tutti.v1.BookmarkList
+	2,   // 223: tutti.v1.Catalog.SaveBookmark:output_type -> tutti.v1.Nothing
+	2,   // 224: tutti.v1.Catalog.DeleteBookmark:output_type -> tutti.v1.Nothing
+	33,  // 225: tutti.v1.Catalog.Queue:output_type -> tutti.v1.Queue
+	2,   // 226: tutti.v1.Catalog.SaveQueue:output_type -> tutti.v1.Nothing
+	75,  // 227: tutti.v1.Catalog.Stations:output_type -> tutti.v1.StationList
+	34,  // 228: tutti.v1.Catalog.SaveStation:output_type -> tutti.v1.Station
+	2,   // 229: tutti.v1.Catalog.DeleteStation:output_type -> tutti.v1.Nothing
+	76,  // 230: tutti.v1.Catalog.Shares:output_type -> tutti.v1.ShareList
+	35,  // 231: tutti.v1.Catalog.SaveShare:output_type -> tutti.v1.Share
+	2,   // 232: tutti.v1.Catalog.DeleteShare:output_type -> tutti.v1.Nothing
+	77,  // 233: tutti.v1.Catalog.OpenShare:output_type -> tutti.v1.ShareTracks
+	77,  // 234: tutti.v1.Catalog.PeekShare:output_type -> tutti.v1.ShareTracks
+	36,  // 235: tutti.v1.Catalog.Scan:output_type -> tutti.v1.ScanStatus
+	36,  // 236: tutti.v1.Catalog.ScanStatus:output_type -> tutti.v1.ScanStatus
+	36,  // 237: tutti.v1.Catalog.WatchScan:output_type -> tutti.v1.ScanStatus
+	84,  // 238: tutti.v1.Catalog.Watch:output_type -> tutti.v1.Event
+	41,  // 239: tutti.v1.Catalog.Plan:output_type -> tutti.v1.Plan
+	42,  // 240: tutti.v1.TrackCache.Prepare:output_type -> tutti.v1.Readiness
+	86,  // 241: tutti.v1.TrackCache.Held:output_type -> tutti.v1.HeldResponse
+	2,   // 242: tutti.v1.TrackCache.Warm:output_type -> tutti.v1.Nothing
+	89,  // 243: tutti.v1.Store.Get:output_type -> tutti.v1.Item
+	93,  // 244: tutti.v1.Store.BatchGet:output_type -> tutti.v1.BatchGetResponse
+	95,  // 245: tutti.v1.Store.Put:output_type -> tutti.v1.PutResponse
+	2,   // 246: tutti.v1.Store.Delete:output_type -> tutti.v1.Nothing
+	98,  // 247: tutti.v1.Store.Query:output_type -> tutti.v1.ItemPage
+	2,   // 248: tutti.v1.Store.Append:output_type -> tutti.v1.Nothing
+	101, // 249: tutti.v1.Store.ReadLog:output_type -> tutti.v1.RecordList
+	103, // 250: tutti.v1.Store.LastSeq:output_type -> tutti.v1.LastSeqResponse
+	2,   // 251: tutti.v1.Store.TrimLog:output_type -> tutti.v1.Nothing
+	190, // [190:252] is the sub-list for method output_type
+	128, // [128:190] is the sub-list for method input_type
+	128, // [128:128] is the sub-list for extension type_name
+	128, // [128:128] is the sub-list for extension extendee
+	0,   // [0:128] is the sub-list for field type_name
 }
 
 func init() { file_tutti_proto_init() }
@@ -7835,14 +8126,14 @@ func file_tutti_proto_init() {
 		return
 	}
 	file_tutti_proto_msgTypes[6].OneofWrappers = []any{}
-	file_tutti_proto_msgTypes[86].OneofWrappers = []any{}
+	file_tutti_proto_msgTypes[90].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tutti_proto_rawDesc), len(file_tutti_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   101,
+			NumMessages:   105,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -957,6 +957,8 @@ export interface ScanStatus {
   error?: string;
   /** In the catalogue now. */
   tracks: number;
+  /** Of those, how many have been listened to, for loudness, tempo, key and likeness. That goes on after a scan. */
+  heard: number;
 }
 
 export interface SearchReply {
@@ -1036,6 +1038,19 @@ export interface SignIn {
   password: string;
 }
 
+export interface Sound {
+  /** LUFS, integrated (EBU R 128); -70 is silence. */
+  loudness: number;
+  /** Of the loudness, in LU. */
+  range: number;
+  /** dBTP. */
+  truePeak: number;
+  /** Beats a minute. */
+  tempo?: number;
+  /** As ID3's TKEY writes it: C, F#m. */
+  key?: string;
+}
+
 export interface StarredReply {
   artists: Artist[];
   albums: Album[];
@@ -1099,7 +1114,7 @@ export interface Track {
   moods?: string[];
   groupings?: string[];
   comment?: string;
-  /** Beats a minute. */
+  /** Beats a minute: as tagged, else as heard. */
   bpm?: number;
   compilation?: boolean;
   /** explicit or clean; left out when unknown. */
@@ -1112,8 +1127,10 @@ export interface Track {
   work?: string;
   movement?: string;
   movementNumber?: number;
-  /** Loudness as tagged. */
+  /** Loudness as tagged, else as measured. */
   gain?: Gain;
+  /** What was heard in it; left out until it was listened to. */
+  sound?: Sound;
   hasLyrics: boolean;
   hasCover: boolean;
   durationMs: number;
