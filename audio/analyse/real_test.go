@@ -96,13 +96,10 @@ func TestReferences(t *testing.T) {
 		if noPrint != nil {
 			continue
 		}
-		out, err = exec.Command("fpcalc", "-raw", "-json", name).Output()
+		out, failed := exec.Command("fpcalc", "-raw", "-json", name).Output() // its exit status is 3 at the end of some sound files
 		var want struct{ Fingerprint []uint32 }
-		if err == nil {
-			err = json.Unmarshal(out, &want)
-		}
-		if err != nil {
-			t.Fatalf("fpcalc %s: %v", base, err)
+		if err := json.Unmarshal(out, &want); err != nil {
+			t.Fatalf("fpcalc %s: %v, %v", base, failed, err)
 		}
 		n, differ := min(len(want.Fingerprint), len(f.Print)), 0
 		for i := range n {
