@@ -174,7 +174,7 @@ type Track struct {
 	MovementNumber      int
 	Gain                Gain   // where the tags have no gain at all, the one that Sound comes to
 	Sound               *Sound // nil: not listened to yet
-	HasLyrics, HasCover bool // embedded or beside the file
+	HasLyrics, HasCover bool   // embedded or beside the file
 
 	Path        string        // within the library, slash-separated
 	Size        int64         // bytes of the file; for a cue track, its share of it by duration
