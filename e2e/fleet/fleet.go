@@ -441,12 +441,23 @@ func (f *Fleet) member(role string) (*Process, error) {
 	if f.engine != nil || role != RoleCatalog || len(f.Role(RoleCatalog)) > 0 {
 		store = []string{"--store", f.StoreAddress()}
 	}
+	var own []string
+	switch {
+	case role == RoleCatalog && len(f.Role(RoleCatalog)) == 0:
+		own = []string{"--clock-serve", "--clock-listen", p.Address} // over UDP
+	case role == RoleDelivery:
+		if port, err = f.freePort(host); err != nil {
+			return nil, err
+		}
+		p.Snapcast = net.JoinHostPort(host, strconv.Itoa(port))
+		own = []string{"--clock-servers", f.Role(RoleCatalog)[0].Address, "--snapcast", p.Snapcast}
+	}
 	p.spec = command{
 		path: f.config.Bin,
 		args: slices.Concat(store, []string{
 			"serve", "--role", role, "--listen", p.Address, "--fleet-advertise", p.Address, "--data", p.Data, "--music", f.MusicAddress(),
 			"--fleet-key-file", f.KeyFile(), "--fleet-secret-file", f.path("secret.key"), "--log-format", "json",
-		}, f.certificates(), f.config.Args[""], f.config.Args[role]),
+		}, own, f.certificates(), f.config.Args[""], f.config.Args[role]),
 		env:   f.env(),
 		ready: func(ctx context.Context, p *Process) error { return reachable(ctx, f.inside, f.address(p)+"/readyz") },
 	}
@@ -683,6 +694,8 @@ type Entry struct {
 	Role    string `json:"role"`
 	PID     int    `json:"pid"`
 	Address string `json:"address"` // HOST:PORT
+
+	Snapcast string `json:"snapcast,omitempty"` // HOST:PORT for Snapcast clients, of a delivery process
 }
 
 // Table says who runs where, nginx, DynamoDB and the object store included.
@@ -693,17 +706,17 @@ func (f *Fleet) Table() []Entry {
 		if below, err := f.nginx.Children(); err == nil && len(below) > 0 {
 			pid = below[0] // nginx itself, whose children are its workers
 		}
-		out = append(out, Entry{RoleNginx, pid, f.nginx.Address})
+		out = append(out, Entry{Role: RoleNginx, PID: pid, Address: f.nginx.Address})
 	}
 	for _, p := range f.members {
-		out = append(out, Entry{p.Role, p.PID(), p.Address})
+		out = append(out, Entry{p.Role, p.PID(), p.Address, p.Snapcast})
 	}
 	f.parts.Lock()
 	defer f.parts.Unlock()
 	if f.engine != nil {
-		out = append(out, Entry{RoleDynamoDB, f.engine.PID, strings.TrimPrefix(f.engine.URL, "http://")})
+		out = append(out, Entry{Role: RoleDynamoDB, PID: f.engine.PID, Address: strings.TrimPrefix(f.engine.URL, "http://")})
 	}
-	return append(out, Entry{RoleS3, f.objects.PID, f.objects.Address()})
+	return append(out, Entry{Role: RoleS3, PID: f.objects.PID, Address: f.objects.Address()})
 }
 
 // WriteTable writes Table to cluster.json in the fleet's folder.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ type Music struct {
 	Album  string
 	Tracks int
 	Bytes  int64 // of each track's file, about
+	Rate   int   // samples a second; 0: 44100
 }
 
 // CDRate is how many bytes a second a listener of the made-up music takes: 16 bits, two channels, 44.1 kHz.
@@ -27,7 +29,7 @@ func (m Music) Write(dir string) ([]string, error) {
 	var names []string
 	for i := range m.Tracks {
 		name := filepath.Join(m.Album, fmt.Sprintf("%03d.wav", i+1))
-		if err := writeWAV(filepath.Join(dir, name), m.Album, i+1, m.Bytes); err != nil {
+		if err := writeWAV(filepath.Join(dir, name), m.Album, i+1, m.Bytes, cmp.Or(m.Rate, 44100)); err != nil {
 			return nil, err
 		}
 		names = append(names, name)
@@ -35,12 +37,18 @@ func (m Music) Write(dir string) ([]string, error) {
 	return names, nil
 }
 
-// writeWAV writes a RIFF/WAVE file (Multimedia Programming Interface and Data Specifications 1.0) of about size bytes.
-func writeWAV(name, album string, number int, size int64) error {
+// noise is a track's samples, of about size bytes.
+func noise(album string, number int, size int64) []byte {
 	var seed [32]byte
 	copy(seed[:], fmt.Sprintf("%s %d", album, number))
 	samples := make([]byte, size&^3)
 	_, _ = rand.NewChaCha8(seed).Read(samples) // it cannot fail
+	return samples
+}
+
+// writeWAV writes a RIFF/WAVE file (Multimedia Programming Interface and Data Specifications 1.0) of about size bytes.
+func writeWAV(name, album string, number int, size int64, rate int) error {
+	samples := noise(album, number, size)
 
 	text := func(kind, s string) []byte {
 		b := append([]byte(s), 0)
@@ -59,8 +67,8 @@ func writeWAV(name, album string, number int, size int64) error {
 	format = binary.LittleEndian.AppendUint32(format, 16)
 	format = binary.LittleEndian.AppendUint16(format, 1) // PCM
 	format = binary.LittleEndian.AppendUint16(format, 2)
-	format = binary.LittleEndian.AppendUint32(format, 44100)
-	format = binary.LittleEndian.AppendUint32(format, CDRate)
+	format = binary.LittleEndian.AppendUint32(format, uint32(rate))
+	format = binary.LittleEndian.AppendUint32(format, uint32(rate)*4)
 	format = binary.LittleEndian.AppendUint16(format, 4)
 	format = binary.LittleEndian.AppendUint16(format, 16)
 

@@ -30,6 +30,8 @@ type Process struct {
 	Log     string // the file that has what it writes
 	Data    string // its data folder
 
+	Snapcast string // HOST:PORT for Snapcast clients, of a delivery process
+
 	spec command
 	net  *link // its way to the others in a fleet of namespaces; nil on loopback
 
