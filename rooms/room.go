@@ -300,29 +300,37 @@ func (r *room) pump(ctx context.Context, u *run, p *program) (err error) {
 	r.house.mu.Lock()
 	sample := u.sent
 	r.house.mu.Unlock()
-	if now := c.Now(); !t.At.After(now) {
-		sample = max(sample, (t.Sample(now)/blockSamples+1)*blockSamples)
+	var playing part
+	for {
+		if now := c.Now(); !t.At.After(now) {
+			sample = max(sample, (t.Sample(now)/blockSamples+1)*blockSamples)
+		}
+		if sound, playing, err = r.enter(ctx, u, viewer, sound, sample); err != nil {
+			return err
+		}
+		if sound == nil {
+			return r.playOut(ctx, t.Time(sample))
+		}
+		if t.Time(sample).After(c.Now()) {
+			break
+		} // else it took so long to open that this is past
 	}
 	began := sample
-	var playing part
-	var offset int64 // of the next sample in its track
-	if sound, playing, err = r.enter(ctx, u, viewer, sound, sample); err != nil {
-		return err
-	}
-	offset = playing.Offset + sample - playing.First
-	if sound == nil {
-		return r.playOut(ctx, t.Time(sample))
-	}
+	caughtUp := !anchored                             // a line that was begun elsewhere is joined at what is heard next, and run after
+	offset := playing.Offset + sample - playing.First // of the next sample in its track
 	kept := c.Now()
 	silent := 0 // tracks in a row that had no sample
 	for ; ; sample += blockSamples {
 		at := t.Time(sample)
 		switch ahead := at.Add(-lead).Sub(c.Now()); {
 		case ahead > 0:
+			caughtUp = true
 			if err := clock.Sleep(ctx, c, ahead); err != nil {
 				return err
 			}
-		case ahead < -lateBy && sample > began:
+		case !caughtUp && ahead < -lead && sample > began:
+			return errAgain
+		case caughtUp && ahead < -lateBy && sample > began:
 			return r.late(ctx, u, offset)
 		}
 		if now := c.Now(); now.Sub(kept) >= ledEvery {

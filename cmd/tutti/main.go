@@ -102,7 +102,7 @@ func newParser(p *program, std *streams) (*kong.Kong, error) {
 		p,
 		kong.Name("tutti"),
 		kong.Description(description),
-		kong.Vars{"data": defaultData(), "snapcast": defaultSnapcast, "sendspin": defaultSendspin, "roles": strings.Join(roles, ",")},
+		kong.Vars{"data": defaultData(), "snapcast": defaultSnapcast, "snapcastControl": defaultSnapcastControl, "snapcastHTTP": defaultSnapcastHTTP, "sendspin": defaultSendspin, "roles": strings.Join(roles, ",")},
 		kong.Writers(std.out, std.err),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, Tree: true}),

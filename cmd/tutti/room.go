@@ -65,6 +65,24 @@ func (n *node) letSnapcastIn(ctx context.Context) error {
 		return nil
 	}
 	n.runners = append(n.runners, server.Run)
+	for _, way := range []struct{ flag, lines, web, usual string }{
+		{"--snapcast-control", n.settings.SnapcastControl, "", defaultSnapcastControl},
+		{"--snapcast-http", "", n.settings.SnapcastHTTP, defaultSnapcastHTTP},
+	} {
+		address := way.lines + way.web
+		if address == nowhere {
+			continue
+		}
+		control, err := server.Control(ctx, way.lines, way.web, n.catalog)
+		if err != nil {
+			if address != way.usual {
+				return err
+			}
+			n.logger.Warn("Snapcast's apps cannot connect: another program, or another tutti, listens there; "+way.flag+" names another address, or off", "address", address, "err", err)
+			continue
+		}
+		n.runners = append(n.runners, control.Run)
+	}
 	return nil
 }
 
@@ -95,8 +113,10 @@ func (n *node) letSendspinIn(ctx context.Context) error {
 }
 
 const (
-	defaultSnapcast = "127.0.0.1:1704"
-	defaultSendspin = "127.0.0.1:8927"
+	defaultSnapcast        = "127.0.0.1:1704"
+	defaultSnapcastControl = "127.0.0.1:1705"
+	defaultSnapcastHTTP    = "127.0.0.1:1780"
+	defaultSendspin        = "127.0.0.1:8927"
 )
 
 // controlPath is the socket by which the user that the server runs as commands it, and nobody else.

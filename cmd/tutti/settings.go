@@ -43,6 +43,10 @@ type settings struct {
 
 	Snapcast string `help:"Address on which Snapcast clients join rooms; off for none." default:"${snapcast}" env:"TUTTI_SNAPCAST" placeholder:"HOST:PORT" group:"Rooms"`
 
+	SnapcastControl string `help:"Address on which apps control rooms as Snapcast's (JSON-RPC over TCP); off for none." default:"${snapcastControl}" env:"TUTTI_SNAPCAST_CONTROL" placeholder:"HOST:PORT" group:"Rooms"`
+
+	SnapcastHTTP string `name:"snapcast-http" help:"Address on which apps control rooms as Snapcast's over HTTP and WebSockets; off for none." default:"${snapcastHTTP}" env:"TUTTI_SNAPCAST_HTTP" placeholder:"HOST:PORT" group:"Rooms"`
+
 	SnapcastFormat string `help:"What Snapcast clients are sent: flac, which takes about half of the network that pcm does, or pcm, which costs the smallest of clients less." default:"flac" enum:"flac,pcm" env:"TUTTI_SNAPCAST_FORMAT" group:"Rooms"`
 
 	Sendspin string `help:"Address on which Sendspin clients join rooms; off for none." default:"${sendspin}" env:"TUTTI_SENDSPIN" placeholder:"HOST:PORT" group:"Rooms"`

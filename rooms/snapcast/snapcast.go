@@ -49,6 +49,9 @@ type Server struct {
 	logger *slog.Logger
 	format rooms.Format
 	l      net.Listener
+
+	mu        sync.Mutex
+	greetings map[string]*greeting // of the clients that are connected here, by player
 }
 
 // Config says where to listen and for whom.
@@ -68,7 +71,7 @@ func Listen(ctx context.Context, address string, c Config) (*Server, error) {
 	if c.Format == "" {
 		c.Format = rooms.FLAC
 	}
-	return &Server{house: c.House, clock: c.Clock, logger: c.Logger, format: c.Format, l: l}, nil
+	return &Server{house: c.House, clock: c.Clock, logger: c.Logger, format: c.Format, l: l, greetings: map[string]*greeting{}}, nil
 }
 
 // Address is where it listens.
@@ -76,12 +79,17 @@ func (s *Server) Address() string { return s.l.Addr().String() }
 
 // Run serves clients until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { _ = s.l.Close() })() // closing wakes Accept
+	return s.accept(ctx, s.l, "a Snapcast client", maxClients, s.serve)
+}
+
+// accept serves connections, so many at a time, until ctx ends, and closes the port. serve returns when ctx has ended.
+func (s *Server) accept(ctx context.Context, l net.Listener, who string, most int, serve func(context.Context, net.Conn) error) error {
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })() // closing wakes Accept
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	places := make(chan struct{}, maxClients)
+	places := make(chan struct{}, most)
 	for {
-		conn, err := s.l.Accept()
+		conn, err := l.Accept()
 		if ctx.Err() != nil {
 			if err == nil {
 				_ = conn.Close() // it came too late
@@ -89,10 +97,10 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		}
 		if errors.Is(err, net.ErrClosed) {
-			return fmt.Errorf("take Snapcast clients: %w", err)
+			return fmt.Errorf("take %s: %w", who, err)
 		}
 		if err != nil { // such as too many open files, which passes
-			s.logger.Warn("a Snapcast client could not be taken", "err", err)
+			s.logger.Warn(who+" could not be taken", "err", err)
 			if clock.Sleep(ctx, s.clock, breath) != nil {
 				return nil
 			}
@@ -101,17 +109,28 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case places <- struct{}{}:
 		default:
-			s.logger.Warn("too many Snapcast clients", "from", conn.RemoteAddr().String(), "most", maxClients)
+			s.logger.Warn(who+" too many", "from", conn.RemoteAddr().String(), "most", most)
 			_ = conn.Close() // refused
 			continue
 		}
 		clients.Go(func() {
 			defer func() { <-places }()
-			if err := s.serve(ctx, conn); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
-				s.logger.Info("a Snapcast client was lost", "from", conn.RemoteAddr().String(), "err", err)
+			defer conn.Close()
+			if err := serve(ctx, conn); err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+				s.logger.Info(who+" was lost", "from", conn.RemoteAddr().String(), "err", err)
 			}
 		})
 	}
+}
+
+// greeted returns what a client said of itself that is connected here; nothing of others.
+func (s *Server) greeted(player string) greeting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.greetings[player]; g != nil {
+		return *g
+	}
+	return greeting{}
 }
 
 // serve is one client's connection from its greeting to its end.
@@ -119,7 +138,6 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // wakes reader and writer
-	defer conn.Close()
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		rooms.LimitUnsent(tcp, unsent)
 	}
@@ -146,11 +164,21 @@ func (s *Server) serve(ctx context.Context, conn net.Conn) (err error) {
 	if err != nil {
 		return err
 	}
-	seat, err := s.house.Sit(ctx, rooms.Arrival{ID: id, Name: g.HostName, Kind: "snapcast", Address: host})
+	seat, err := s.house.Sit(ctx, rooms.Arrival{ID: id, Name: g.HostName, Kind: kind, Address: host})
 	if err != nil {
 		return err
 	}
 	defer seat.Leave()
+	s.mu.Lock()
+	s.greetings[id] = &g
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.greetings[id] == &g { // else it has connected again
+			delete(s.greetings, id)
+		}
+	}()
 	s.logger.Info("a Snapcast client joined", "name", g.HostName[:min(len(g.HostName), maxShown)], "id", id, "from", host, "version", g.Version[:min(len(g.Version), maxShown)])
 
 	c := &client{s: s, conn: conn, seat: seat, urgent: make(chan []byte, 8)}
