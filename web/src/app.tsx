@@ -90,6 +90,7 @@ const groups: readonly (readonly Place[])[] = [
   [
     { path: "/playlists", name: "house.playlists", icon: "playlists", also: ["playlist"] },
     { path: "/starred", name: "house.starred", icon: "star" },
+    { path: "/rooms", name: "rooms.title", icon: "rooms" },
     { path: "/radio", name: "house.radio", icon: "radio" },
     { path: "/shares", name: "house.shares", icon: "share" },
     { path: "/offline", name: "house.kept", icon: "offline" },

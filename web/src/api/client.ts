@@ -115,3 +115,12 @@ export const stationUrl = (id: string): string => address(`stations/${encodeURIC
 
 /** What happens, as it happens: server-sent events. */
 export const eventsUrl = (): string => address("events");
+
+export const roomEventsUrl = (): string => address("rooms/events");
+
+/** Where a page joins a room, by WebSocket. */
+export function roomPlayUrl(room: string, player: string, name: string): string {
+  const url = new URL(address(`rooms/${encodeURIComponent(room)}/play`, { player, name }), location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
+}

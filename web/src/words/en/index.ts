@@ -1,7 +1,8 @@
 import house from "./house.json";
 import library from "./library.json";
 import lists from "./lists.json";
+import rooms from "./rooms.json";
 import sound from "./sound.json";
 
 /** English, in one file for each part of the page. Keys begin with the name of their file. */
-export default { ...house, ...library, ...lists, ...sound };
+export default { ...house, ...library, ...lists, ...rooms, ...sound };
