@@ -41,6 +41,7 @@ export function queueLast(player: Player, tracks: readonly Track[], what: string
 }
 
 const openAddToPlaylist = async (tracks: readonly Track[]): Promise<void> => (await import("../views/addtoplaylist")).openAddToPlaylist(tracks);
+const openPlayInRoom = async (tracks: readonly string[]): Promise<void> => (await import("../views/playinroom")).openPlayInRoom(tracks);
 const openShare = async (ids: readonly string[], name: string): Promise<void> => (await import("../views/sharedialog")).openShare(ids, name);
 
 /** Saves originals as files; the browser asks once before it saves several. */
@@ -93,6 +94,7 @@ export function trackItems(player: Player, tracks: readonly Track[], options: Tr
     { label: t("library.playNext"), icon: "playnext", run: () => queueNext(player, tracks, what) },
     { label: t("library.addToQueue"), icon: "queue", run: () => queueLast(player, tracks, what) },
   ];
+  if (can("stream")) items.push({ label: t("rooms.inRoom"), icon: "rooms", run: () => openPlayInRoom(playable(tracks).map((x) => x.id)) });
   if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: () => openAddToPlaylist(tracks) });
   if (one !== undefined) items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, one.id, one) });
   if (can("comment")) {
@@ -132,6 +134,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
     { label: t("library.playNext"), icon: "playnext", run: async () => queueNext(player, await tracks(), what) },
     { label: t("library.addToQueue"), icon: "queue", run: async () => queueLast(player, await tracks(), what) },
   );
+  if (can("stream")) items.push({ label: t("rooms.inRoom"), icon: "rooms", run: async () => openPlayInRoom(playable(await tracks()).map((x) => x.id)) });
   if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
   items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, album.id) });
   if (can("comment") && !here) {

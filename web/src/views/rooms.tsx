@@ -26,7 +26,8 @@ export function Rooms(): JSX.Element {
   useTitle(() => t("rooms.title"));
   const watch = watchRooms();
   const none = () => watch.error() instanceof ApiError && (watch.error() as ApiError).kind === "not-found";
-  const make = () => nameRoom(t("rooms.new"), t("rooms.create"), "", async (name) => void (await send<Room>("POST", "rooms", { name }))).catch(complain);
+  const make = () =>
+    void nameRoom(t("rooms.new"), t("rooms.create"), "", (name) => send("POST", "rooms", { name })).catch(complain);
   return (
     <>
       <header class="view-head">
@@ -95,7 +96,7 @@ function RoomCard(props: { room: RoomNow; rooms: readonly RoomNow[]; watch: Watc
             icon: "repeat",
             run: () => act("PUT", path("rooms", room().id), { repeat: room().repeat === "off" ? "all" : room().repeat === "all" ? "one" : "off" }),
           },
-          { label: t("rooms.rename"), icon: "edit", apart: true, run: () => nameRoom(t("rooms.rename"), t("lists.save"), room().name, async (name) => void (await send("PUT", path("rooms", room().id), { name }))) },
+          { label: t("rooms.rename"), icon: "edit", apart: true, run: () => nameRoom(t("rooms.rename"), t("lists.save"), room().name, (name) => send("PUT", path("rooms", room().id), { name })) },
           { label: t("rooms.delete"), icon: "trash", run: () => remove(room()) },
         ] satisfies MenuItem[])
       : []),
@@ -315,7 +316,7 @@ function PlayerRow(props: { player: RoomPlayer; room: RoomNow; rooms: readonly R
   };
   const items = (): MenuItem[] => [
     { label: t("rooms.player.offset"), icon: "clock", run: () => setOffset(p()) },
-    { label: t("rooms.player.rename"), icon: "edit", run: () => nameRoom(t("rooms.player.rename"), t("lists.save"), p().name, async (name) => void (await send("PUT", where(), { name }))) },
+    { label: t("rooms.player.rename"), icon: "edit", run: () => nameRoom(t("rooms.player.rename"), t("lists.save"), p().name, (name) => send("PUT", where(), { name })) },
     ...props.rooms.filter((r) => r.id !== props.room.id).map((r, i): MenuItem => ({ label: t("rooms.player.move", { name: r.name }), icon: "forward", apart: i === 0, run: () => act("PUT", where(), { room: r.id }) })),
     ...(p().connected === true
       ? []
@@ -449,10 +450,10 @@ function setOffset(p: RoomPlayer): Promise<unknown> {
   ));
 }
 
-function nameRoom(title: string, action: string, before: string, keep: (name: string) => Promise<void>): Promise<unknown> {
+function nameRoom(title: string, action: string, before: string, keep: (name: string) => Promise<unknown>): Promise<unknown> {
   const [name, setName] = createSignal(before);
   return openDialog(title, (close) => (
-    <Form action={action} submit={() => keep(name().trim())} close={() => close()}>
+    <Form action={action} submit={async () => { await keep(name().trim()); }} close={() => close()}>
       <label class="field">
         {t("rooms.name")}
         <input required maxlength="100" dir="auto" autocomplete="off" value={name()} onInput={(e) => setName(e.currentTarget.value)} />
