@@ -34,9 +34,10 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let again: ReturnType<typeof setTimeout> | undefined;
 let decoder: AudioDecoder | undefined;
 let format: "flac" | "pcm" = "pcm";
-/** What the decoder is at work on: when it is due, by the number that it bears. */
-const due = new Map<number, number>();
-let numbered = 0;
+/** When what the decoder is at work on is due, in its order: a decoder counts time by what it has decoded, whatever it was told. */
+let due: number[] = [];
+/** More than this many blocks at once, a second, is a decoder that gives nothing back. */
+const mostDue = 50;
 /** The room that the player was last said to be in. */
 let room: string | undefined;
 
@@ -170,8 +171,9 @@ function take(buffer: ArrayBuffer, heard: number): void {
         add(m.at, planesOfPcm("pcm-s16", m.data, 2));
         return;
       }
-      due.set(++numbered, m.at);
-      decoder?.decode(new EncodedAudioChunk({ type: "key", timestamp: numbered, data: m.data }));
+      if (decoder === undefined) return;
+      if (due.push(m.at) > mostDue) plain();
+      else decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: m.at * 1000, data: m.data }));
   }
 }
 
@@ -182,23 +184,27 @@ function add(at: number, planes: Float32Array[]): void {
   );
 }
 
+/** Has the sound come as it is, where this browser's decoder does not do what it said it can. */
+function plain(): void {
+  if (join === undefined) return;
+  join = { ...join, formats: ["pcm"] };
+  connect();
+}
+
 /** FLAC by WebCodecs, whose description is the stream's header (FLAC WebCodecs Registration, §3). */
 function startDecoder(header: Uint8Array): void {
   const d = new AudioDecoder({
     output(data) {
       try {
-        const at = due.get(data.timestamp);
-        due.delete(data.timestamp);
-        if (decoder === d && at !== undefined) add(at, planesOf(data));
+        // A FLAC frame is a block of sound: one comes back for each that was given, in order.
+        const at = decoder === d ? due.shift() : undefined;
+        if (at !== undefined) add(at, planesOf(data));
       } finally {
         data.close();
       }
     },
     error() {
-      if (decoder !== d || join === undefined) return;
-      // It comes as it is instead.
-      join = { ...join, formats: ["pcm"] };
-      connect();
+      if (decoder === d) plain();
     },
   });
   decoder = d;
@@ -208,7 +214,7 @@ function startDecoder(header: Uint8Array): void {
 function stopDecoder(): void {
   if (decoder !== undefined && decoder.state !== "closed") decoder.close();
   decoder = undefined;
-  due.clear();
+  due = [];
 }
 
 // A network that is back is worth an attempt at once.

@@ -124,7 +124,7 @@ function RoomCard(props: { room: RoomNow; rooms: readonly RoomNow[]; watch: Watc
   };
 
   return (
-    <li class="room" classList={{ here: here(), plays: room().playing }}>
+    <li class="room-card" classList={{ here: here(), plays: room().playing }}>
       <header class="room-head">
         <h2 dir="auto">{room().name}</h2>
         <p class="room-apart" title={t("rooms.apart.about")}>
