@@ -116,7 +116,7 @@ const (
 	featArticle  // later parts that begin as the second half of a band's name does
 	featOwner    // log2 of the albums that the whole owns
 	featModel    // bits that the model saves by cutting, in tens
-	featInverted // "Last, First"
+	featInverted // "Last, First", where not both are known
 	featCut      // and then one for each sort of separator that is cut at
 	features     = featCut + int(cuts)
 )
@@ -196,7 +196,7 @@ func (l *Library) ways(credit string, bits func(string) float64) []way {
 		if whole != nil {
 			f[featOwner] = math.Log2(1 + float64(whole.albums))
 		}
-		if inverted(ps, set) {
+		if f[featStranger] > 0 && inverted(ps, set) {
 			f[featInverted] = 1
 		}
 		if bits != nil {

@@ -57,6 +57,9 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if n.meter != nil {
 		config.Carbon = n.meter
 	}
+	if n.desk != nil {
+		config.Suggestions = n.desk
+	}
 	if n.rooms != nil {
 		config.Rooms = n.rooms
 		config.Pages = roomweb.New(roomweb.Config{House: n.rooms, Clock: n.clock, Logger: n.logger})

@@ -24,6 +24,7 @@ import (
 	"tutti/clock"
 	"tutti/delivery"
 	"tutti/delivery/accounts"
+	"tutti/enrich"
 	"tutti/origin"
 	"tutti/origin/folder"
 	"tutti/origin/s3"
@@ -67,6 +68,7 @@ type node struct {
 	meter    *carbon.Meter  // nil where nothing can be metered
 	spent    spent
 	jobs     tutti.Jobs         // takes work that may wait
+	desk     *enrich.Desk       // suggestions for tags; nil where there are none
 	pairings tutti.RoomPairings // nil where no player can be paired
 
 	metrics *delivery.Metrics
@@ -88,15 +90,17 @@ type part struct {
 // architecture says what there is and what stands on what. A role is a part like any other, and says of each service
 // whether it is here or with other members of the fleet. Two shapes only: all in one process, or one each.
 var architecture = map[string]part{
-	"all":        {[]string{"trackcache here", "accounts", "catalog here", "rooms", "edge"}, nil},
-	"delivery":   {[]string{"trackcache there", "catalog there", "rooms", "edge"}, nil},
-	"catalog":    {[]string{"trackcache there", "catalog here", "wire"}, nil},
+	"all":        {[]string{"trackcache here", "accounts", "catalog here", "enrich here", "rooms", "edge"}, nil},
+	"delivery":   {[]string{"trackcache there", "catalog there", "enrich there", "rooms", "edge"}, nil},
+	"catalog":    {[]string{"trackcache there", "catalog here", "enrich here", "wire"}, nil},
 	"trackcache": {[]string{"fleet", "trackcache here", "wire"}, nil},
 
 	"trackcache here":  {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeTrackCache},
 	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
 	"catalog here":     {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeCatalog},
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
+	"enrich here":      {[]string{"catalog here"}, (*node).makeEnrich},
+	"enrich there":     {[]string{"catalog there"}, (*node).makeEnrich},
 	"edge":             {[]string{"store", "accounts", "jobs", "carbon"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 

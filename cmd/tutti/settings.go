@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tutti/carbon"
+	"tutti/enrich"
 )
 
 // settings is everything that can be configured. Each field is at once a flag (--listen), an environment variable
@@ -33,6 +34,8 @@ type settings struct {
 	Scan        scanSettings  `embed:"" prefix:"scan-" group:"Library"`
 
 	Analyse analyseSettings `embed:"" prefix:"analyse-" group:"Library"`
+
+	Enrich enrichSettings `embed:"" prefix:"enrich-" group:"Library"`
 
 	Listen []string     `help:"Addresses to serve on: HOST:PORT, or unix:/path/to/socket. Anything but loopback is reachable by others." default:"127.0.0.1:4533" env:"TUTTI_LISTEN" group:"Server"`
 	Role   string       `help:"Which services this process runs: all of them, or one of a fleet." default:"all" enum:"${roles}" env:"TUTTI_ROLE" group:"Server"`
@@ -115,6 +118,9 @@ func (s *settings) Validate() error {
 	if !(s.Trace.Sample >= 0 && s.Trace.Sample <= 1) {
 		return fmt.Errorf("trace: sample is %v; it is a share, from 0 to 1", s.Trace.Sample)
 	}
+	if err := s.Enrich.check(); err != nil {
+		return err
+	}
 	if err := s.Grid.check(); err != nil {
 		return err
 	}
@@ -164,6 +170,19 @@ type analyseSettings struct {
 	Enabled bool `help:"Listen to every track once, for loudness, tempo, key and what it sounds like." default:"true" negatable:"" env:"TUTTI_ANALYSE_ENABLED"`
 	Tracks  int  `help:"Tracks listened to at once." default:"1" env:"TUTTI_ANALYSE_TRACKS"`
 	Buckets bool `help:"Listen to music in buckets, too, all of which is fetched for it." env:"TUTTI_ANALYSE_BUCKETS"`
+}
+
+type enrichSettings struct {
+	Suggest bool    `help:"Look through the library after scans for what could be mended in its tags. Files are never written." default:"true" negatable:"" env:"TUTTI_ENRICH_SUGGEST"`
+	Apply   float64 `help:"Probability from which suggestions are applied without asking, 0.9 to 1; 0 asks always. They can be taken back at any time." default:"0" env:"TUTTI_ENRICH_APPLY"`
+}
+
+// check refuses a rule that would apply mere guesses.
+func (e enrichSettings) check() error {
+	if e.Apply != 0 && !(e.Apply >= enrich.MinApply && e.Apply <= 1) {
+		return fmt.Errorf("enrich: apply is %v; it is a probability from %v to 1, or 0 to be asked always", e.Apply, enrich.MinApply)
+	}
+	return nil
 }
 
 type httpSettings struct {
@@ -478,7 +497,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "analyse", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
+var sections = []string{"scan", "analyse", "enrich", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

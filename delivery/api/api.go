@@ -39,22 +39,23 @@ const (
 	pageLength = 50      // where the request does not say
 )
 
-// Config is what the API needs. Every field but Rooms, Pages and Version is required.
+// Config is what the API needs. Every field but Rooms, Suggestions, Pages and Version is required.
 type Config struct {
-	Catalog   tutti.Catalog
-	Accounts  tutti.Accounts
-	Door      tutti.Door
-	Bytes     delivery.Bytes
-	Waveforms delivery.Waveforms
-	Radio     Radio
-	Jobs      tutti.Jobs
-	Grid      Grid
-	Rooms     tutti.Rooms // nil where the process plays in no rooms
-	Carbon    Carbon      // nil where nothing is metered
-	Pages     Pages       // nil likewise, and where no page can play
-	Clock     clock.Clock
-	Logger    *slog.Logger
-	Version   string // of the program, shown to those who are signed in
+	Catalog     tutti.Catalog
+	Accounts    tutti.Accounts
+	Door        tutti.Door
+	Bytes       delivery.Bytes
+	Waveforms   delivery.Waveforms
+	Radio       Radio
+	Jobs        tutti.Jobs
+	Grid        Grid
+	Rooms       tutti.Rooms       // nil where the process plays in no rooms
+	Carbon      Carbon            // nil where nothing is metered
+	Pages       Pages             // nil likewise, and where no page can play
+	Suggestions tutti.Suggestions // nil where none are kept
+	Clock       clock.Clock
+	Logger      *slog.Logger
+	Version     string // of the program, shown to those who are signed in
 }
 
 // Carbon knows what listening costs the planet; carbon.Meter does.

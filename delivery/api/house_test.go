@@ -26,6 +26,7 @@ import (
 	"tutti/delivery"
 	"tutti/delivery/accounts"
 	"tutti/delivery/radio"
+	"tutti/enrich"
 	folders "tutti/origin/folder"
 	"tutti/rooms"
 	roomweb "tutti/rooms/web"
@@ -118,7 +119,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	h.handler = New(Config{
 		Carbon:  h.meter,
 		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
-		Jobs: h.jobs, Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
+		Jobs: h.jobs, Suggestions: made(enrich.New(enrich.Config{Store: st, Amender: h.catalog, Tagged: h.catalog, Jobs: h.jobs, Clock: h.clock, Logger: quiet}))(t), Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
 		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})

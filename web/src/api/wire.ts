@@ -337,6 +337,23 @@ export interface Counts {
   lastScan?: string;
 }
 
+export interface DecidedReply {
+  /** The suggestions as they are now; those that are not there any more are left out. */
+  items: Suggestion[];
+}
+
+export interface Decision {
+  id: string;
+  /** open takes back what was decided. */
+  state: "open" | "accepted" | "edited" | "rejected";
+  /** Of edited: the values, for each of the suggestion's changes. */
+  after?: string[][];
+}
+
+export interface Decisions {
+  decisions: Decision[];
+}
+
 export interface Disc {
   /** From 1. */
   disc: number;
@@ -1084,6 +1101,58 @@ export interface StationTitle {
 
 export interface StepsEvent {
   steps: RoomStep[];
+}
+
+export interface Suggestion {
+  id: string;
+  kind: "split" | "spelling" | "title" | "owner" | "genre" | "year" | "mood" | "duplicate";
+  state: "open" | "accepted" | "edited" | "rejected";
+  /** What is changed: an artist's name, or the id of an album or a track. */
+  of: string;
+  /** What that is called. */
+  subject: string;
+  /** Empty where there is nothing to change, as for duplicates. */
+  changes: TagChange[];
+  /** Of duplicates: the tracks, the best first. */
+  same?: Track[];
+  /** How many it concerns. */
+  tracks: number;
+  /** That it is right, 0 to 1. */
+  probability: number;
+  /** rules, or whose model. */
+  source: string;
+  model?: string;
+  /** The evidence that weighed most. */
+  why?: string;
+  made: string;
+  decided?: string;
+  /** Who decided; left out where a rule of the settings did. */
+  by?: string;
+}
+
+export interface SuggestionCounts {
+  kind: "split" | "spelling" | "title" | "owner" | "genre" | "year" | "mood" | "duplicate";
+  open: number;
+  decided: number;
+}
+
+export interface SuggestionsReply {
+  items: Suggestion[];
+  total: number;
+  /** Of all kinds that there are. */
+  counts: SuggestionCounts[];
+  /** When the library was last looked through. */
+  looked?: string;
+  /** It is being looked through. */
+  looking: boolean;
+}
+
+export interface TagChange {
+  field: "artist" | "albumArtist" | "genre" | "year" | "title" | "work" | "movement" | "grouping" | "mood";
+  /** What the tags say. */
+  before: string[];
+  /** What is suggested, or was decided. */
+  after: string[];
 }
 
 export interface Track {
