@@ -1,12 +1,19 @@
 import type { Demuxed, Packet } from "./demux";
-import { isPcm, planesOf, planesOfPcm } from "./pcm";
+import { isPcm, planesOf, planesOfPcm, Scratch } from "./pcm";
 
 /** Packets that the decoder may have before it, so that it is never idle and never far ahead of what is wanted. */
 const mostQueued = 24;
 
 /** Frames that travel together, so that there are a few messages a second and not forty; the first ones go sooner. */
 const firstPiece = 2048;
-const piece = 16384;
+export const piece = 16384;
+
+/** Where memory for pieces comes from. */
+export interface Memory {
+  /** So many samples, whatever is in them. */
+  get(frames: number): Float32Array;
+  put(planes: readonly Float32Array[]): void;
+}
 
 /** What cannot be decoded here. */
 export class Undecodable extends Error {}
@@ -24,6 +31,7 @@ export class Decoding {
   private gathered: Float32Array[] = [];
   private filled = 0;
   private size = firstPiece;
+  private readonly scratch = new Scratch();
   private failure: Error | undefined;
   private moved: () => void = () => undefined;
   /** How many samples were given out. */
@@ -35,6 +43,7 @@ export class Decoding {
     private readonly from: number,
     private readonly give: (planes: Float32Array[]) => void,
     private readonly shape: (sampleRate: number, channels: number) => void,
+    private readonly memory: Memory,
   ) {}
 
   /** Whether the browser decodes this. It throws Undecodable where not. */
@@ -52,7 +61,7 @@ export class Decoding {
     this.decoder = new AudioDecoder({
       output: (data) => {
         try {
-          this.took(Math.round((data.timestamp * data.sampleRate) / 1e6), planesOf(data), data.sampleRate);
+          this.took(Math.round((data.timestamp * data.sampleRate) / 1e6), planesOf(data, this.scratch), data.sampleRate);
         } finally {
           data.close();
           this.moved();
@@ -73,7 +82,7 @@ export class Decoding {
     const at = Math.round((p.timestampUs * sampleRate) / 1e6);
     this.until = Math.max(this.until, at + p.samples);
     if (this.decoder === undefined) {
-      this.took(at, planesOfPcm(codec, p.data, channels), sampleRate);
+      this.took(at, planesOfPcm(codec, p.data, channels, this.scratch), sampleRate);
       return;
     }
     while (this.failure === undefined && this.decoder.decodeQueueSize >= mostQueued) await new Promise<void>((resolve) => (this.moved = resolve));
@@ -110,7 +119,7 @@ export class Decoding {
 
   private gather(planes: Float32Array[], first: number, last: number): void {
     for (let at = first; at < last; ) {
-      if (this.gathered.length === 0) this.gathered = planes.map(() => new Float32Array(this.size));
+      if (this.gathered.length === 0) this.gathered = planes.map(() => this.memory.get(this.size));
       const n = Math.min(last - at, this.size - this.filled);
       this.gathered.forEach((to, c) => {
         const from = planes[Math.min(c, planes.length - 1)];
@@ -124,7 +133,11 @@ export class Decoding {
 
   private send(): void {
     if (this.filled === 0) return;
-    const planes = this.filled === this.size ? this.gathered : this.gathered.map((p) => p.slice(0, this.filled));
+    let planes = this.gathered;
+    if (this.filled < this.size) {
+      planes = planes.map((p) => p.slice(0, this.filled));
+      this.memory.put(this.gathered);
+    }
     this.frames += this.filled;
     this.gathered = [];
     this.filled = 0;

@@ -1,4 +1,4 @@
-import { Decoding, Undecodable } from "./decode";
+import { Decoding, type Memory, Undecodable } from "./decode";
 import { type Demuxer, openDemuxer, type Packet } from "./demux";
 import type { Wanted } from "./messages";
 import { Source, SourceError } from "./source";
@@ -34,6 +34,7 @@ export class Job {
   constructor(
     readonly wanted: Wanted,
     private readonly on: JobEvents,
+    private readonly memory: Memory,
     from?: Job,
   ) {
     // Somebody went to another place of the same track: what is known of the file stays known.
@@ -112,6 +113,7 @@ export class Job {
         this.sampleRate = sampleRate;
         if (!this.stopped) this.on.shape(sampleRate, channels);
       },
+      this.memory,
     );
     this.decoding = decoding;
     await decoding.begin();

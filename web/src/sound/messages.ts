@@ -29,10 +29,11 @@ export interface Samples {
   complete?: boolean;
 }
 
-/** From the audio thread back: so many frames need no memory any more. */
+/** From the audio thread back: so many frames need no memory any more, and what they lay in, to be used again. */
 export interface Taken {
   id: number;
   frames: number;
+  spent: Float32Array[];
 }
 
 /** A track as the worker fetches it. */

@@ -9,12 +9,14 @@ const ramp = Math.round(rate * rampSeconds);
 function make(channels = 1) {
   const said: string[] = [];
   const consumed = new Map<number, number>();
+  const spent = { frames: 0 };
   const on: MixEvents = {
     began: (id) => said.push(`began ${id}`),
     flows: () => said.push("flows"),
     starved: () => said.push("starved"),
     ended: (id) => said.push(`ended ${id}`),
     consumed: (id, n) => consumed.set(id, (consumed.get(id) ?? 0) + n),
+    spent: (planes) => (spent.frames += planes[0]?.length ?? 0),
   };
   const mixer = new Mixer(rate, on);
   const planes: number[][] = Array.from({ length: channels }, () => []);
@@ -25,7 +27,7 @@ function make(channels = 1) {
       out.forEach((p, c) => planes[c]?.push(...p));
     }
   };
-  return { mixer, said, consumed, render, heard: planes };
+  return { mixer, said, consumed, spent, render, heard: planes };
 }
 
 /** Samples that say where they are from: whole numbers, which 32-bit floats hold exactly. */
@@ -38,7 +40,7 @@ const biggestStep = (samples: readonly number[]): number => samples.reduce((most
 describe("the mixer", () => {
   it("joins tracks to the sample, whatever pieces they come in", () => {
     for (const piece of [1, 97, 128, 1000, 16_384]) {
-      const { mixer, said, consumed, render, heard } = make();
+      const { mixer, said, consumed, spent, render, heard } = make();
       mixer.cut(1, 0, 1);
       mixer.play();
       mixer.follow(2, 0, 1);
@@ -52,6 +54,7 @@ describe("the mixer", () => {
       expect(heard[0]?.slice(10_002).every((v) => v === 0)).toBe(true);
       expect(said).toEqual(["flows", "began 1", "began 2", "ended 2"]);
       expect([consumed.get(1), consumed.get(2)]).toEqual([5_003, 4_999]);
+      expect(spent.frames).toBe(10_002);
     }
   });
 

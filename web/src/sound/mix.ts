@@ -28,6 +28,8 @@ export interface MixEvents {
   ended(id: number): void;
   /** So many frames of a segment are played, or dropped, and need no more memory. */
   consumed(id: number, frames: number): void;
+  /** What samples lay in that are played or dropped: it may be used again. */
+  spent(planes: readonly Float32Array[]): void;
 }
 
 interface Segment {
@@ -155,6 +157,7 @@ export class Mixer {
     const s = this.find(id);
     const frames = planes[0]?.length ?? 0;
     if (s === undefined) {
+      this.on.spent(planes);
       this.on.consumed(id, frames);
       return;
     }
@@ -352,7 +355,7 @@ export class Mixer {
     const first = s.chunks[0]?.[0];
     if (first !== undefined && s.offset >= first.length) {
       s.offset -= first.length;
-      s.chunks.shift();
+      this.on.spent(s.chunks.shift() ?? []);
     }
   }
 
@@ -387,9 +390,10 @@ export class Mixer {
   }
 
   private discard(s: Segment): void {
+    for (const chunk of s.chunks) this.on.spent(chunk);
+    s.chunks = [];
     if (s.buffered > 0) this.on.consumed(s.id, s.buffered);
     s.buffered = 0;
-    s.chunks = [];
   }
 
   private flush(): void {

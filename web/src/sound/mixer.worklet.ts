@@ -12,6 +12,8 @@ declare function registerProcessor(name: string, processor: new () => AudioWorkl
 /** The mixer on the audio thread. Samples come to it straight from the decoding worker, so the page may be as busy as it likes. */
 class MixerProcessor extends AudioWorkletProcessor {
   private samples: MessagePort | undefined;
+  /** What goes back to the worker with the next word to it. */
+  private spent: Float32Array[] = [];
   private told = 0;
   private every = 0.25;
   private readonly mixer = new Mixer(sampleRate, {
@@ -19,7 +21,12 @@ class MixerProcessor extends AudioWorkletProcessor {
     flows: () => this.tell({ is: "flows" }),
     starved: () => this.tell({ is: "starved" }),
     ended: (id) => this.tell({ is: "ended", id }),
-    consumed: (id, frames) => this.samples?.postMessage({ id, frames } satisfies Taken),
+    consumed: (id, frames) => {
+      const { spent } = this;
+      this.spent = [];
+      this.samples?.postMessage({ id, frames, spent } satisfies Taken, spent.map((p) => p.buffer as ArrayBuffer));
+    },
+    spent: (planes) => this.spent.push(...planes),
   });
 
   constructor() {

@@ -17,27 +17,51 @@ function typed(format: AudioSampleFormat, bytes: ArrayBuffer): { samples: ArrayL
 }
 
 /**
- * What a decoder gave, as planes. Its own conversion is left aside: browsers scale positive and negative samples by
+ * Memory for one decoded packet at a time, used again for the next: dozens a second would otherwise be thrown away, and
+ * an audio thread and a worker are told late to collect what they threw away.
+ */
+export class Scratch {
+  private planesHeld: Float32Array[] = [];
+  private bytesHeld = new ArrayBuffer(0);
+
+  /** As many planes of so many frames; what was there before is still in them. */
+  planes(channels: number, frames: number): Float32Array[] {
+    return Array.from({ length: channels }, (_, c) => {
+      let plane = this.planesHeld[c];
+      if (plane === undefined || plane.length < frames) this.planesHeld[c] = plane = new Float32Array(frames);
+      return plane.subarray(0, frames);
+    });
+  }
+
+  /** At least so many bytes. */
+  bytes(n: number): ArrayBuffer {
+    if (this.bytesHeld.byteLength < n) this.bytesHeld = new ArrayBuffer(n);
+    return this.bytesHeld;
+  }
+}
+
+/**
+ * What a decoder gave, as planes that are good until the next packet. Its own conversion is left aside: browsers scale positive and negative samples by
  * different factors, which is inaudible and yet not what is in the file.
  */
-export function planesOf(data: AudioData): Float32Array[] {
+export function planesOf(data: AudioData, scratch: Scratch): Float32Array[] {
   const { numberOfChannels: channels, numberOfFrames: frames, format } = data;
   if (format === null) return [];
-  const out = Array.from({ length: channels }, () => new Float32Array(frames));
+  const out = scratch.planes(channels, frames);
   if (planar(format)) {
     out.forEach((plane, planeIndex) => {
       if (format === "f32-planar") {
         data.copyTo(plane, { planeIndex });
         return;
       }
-      const bytes = new ArrayBuffer(data.allocationSize({ planeIndex }));
+      const bytes = scratch.bytes(data.allocationSize({ planeIndex }));
       data.copyTo(bytes, { planeIndex });
       const { samples, scale, zero } = typed(format, bytes);
       for (let i = 0; i < frames; i++) plane[i] = ((samples[i] ?? 0) - zero) * scale;
     });
     return out;
   }
-  const bytes = new ArrayBuffer(data.allocationSize({ planeIndex: 0 }));
+  const bytes = scratch.bytes(data.allocationSize({ planeIndex: 0 }));
   data.copyTo(bytes, { planeIndex: 0 });
   const { samples, scale, zero } = typed(format, bytes);
   out.forEach((plane, c) => {
@@ -51,8 +75,8 @@ const pcmBytes: Record<string, number> = { "pcm-u8": 1, "pcm-s16": 2, "pcm-s24":
 
 export const isPcm = (codec: string): boolean => codec in pcmBytes;
 
-/** What a packet of PCM holds, as planes. */
-export function planesOfPcm(codec: string, data: Uint8Array, channels: number): Float32Array[] {
+/** What a packet of PCM holds, as planes that are good until the next packet. */
+export function planesOfPcm(codec: string, data: Uint8Array, channels: number, scratch: Scratch): Float32Array[] {
   const size = pcmBytes[codec] ?? 2;
   const frames = Math.floor(data.length / (size * channels));
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -72,9 +96,9 @@ export function planesOfPcm(codec: string, data: Uint8Array, channels: number): 
         return view.getFloat64(i, true);
     }
   };
-  return Array.from({ length: channels }, (_, c) => {
-    const plane = new Float32Array(frames);
+  const out = scratch.planes(channels, frames);
+  out.forEach((plane, c) => {
     for (let i = 0; i < frames; i++) plane[i] = sample((i * channels + c) * size);
-    return plane;
   });
+  return out;
 }

@@ -1,12 +1,23 @@
+import { type Memory, piece } from "./decode";
 import { Job } from "./job";
 import type { FromWorker, Samples, Taken, ToWorker, Wanted } from "./messages";
 
 /** How far ahead of the ears is decoded, in seconds, and how near it may come before decoding goes on: in few long strides the processor sleeps more. */
-const aheadSeconds = 45;
-const resumeSeconds = 30;
+const aheadSeconds = 30;
+const resumeSeconds = 20;
 
 /** The same in memory, for what has many channels or a high rate, in bytes. */
 const aheadBytes = 48 << 20;
+
+/** Pieces that came back from the audio thread: what is decoded next goes into them, so that seeking about leaves nothing behind. */
+const spare: Float32Array[] = [];
+const mostSpare = aheadBytes / (piece * Float32Array.BYTES_PER_ELEMENT);
+const memory: Memory = {
+  get: (frames) => (frames === piece ? spare.pop() : undefined) ?? new Float32Array(frames),
+  put(planes) {
+    for (const p of planes) if (p.length === piece && spare.length < mostSpare) spare.push(p);
+  },
+};
 
 interface Running {
   readonly job: Job;
@@ -49,7 +60,8 @@ async function room(): Promise<void> {
   }
 }
 
-function taken({ id, frames }: Taken): void {
+function taken({ id, frames, spent }: Taken): void {
+  memory.put(spent);
   const r = running.get(id);
   if (r === undefined) return;
   r.ahead -= frames;
@@ -87,6 +99,7 @@ function make(wanted: Wanted, from?: Job): Job {
       failed: (why) => tell({ is: "failed", id, why }),
       room,
     },
+    memory,
     from,
   );
 }
