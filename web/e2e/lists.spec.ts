@@ -190,6 +190,7 @@ test("puts a playlist in order by dragging, by two presses, and by sorting", asy
 
 test("says so when somebody else changed the playlist meanwhile", async ({ page, context, account }) => {
   await returning(context, account);
+  await page.route(/\/events$/, (route) => route.abort()); // nor was the page told yet
   const { id, name } = await makePlaylist(page, "Shared with myself", ["Elevation"]);
   await page.goto(`/playlist/${id}`);
   await expect(rows(page.getByRole("list", { name: `Tracks of ${name}` }))).toHaveCount(3);
@@ -198,6 +199,54 @@ test("says so when somebody else changed the playlist meanwhile", async ({ page,
   await page.getByRole("button", { name: "Remove Roof from the playlist" }).press("Enter");
   await expect(page.getByText("This playlist was changed elsewhere.")).toBeVisible();
   await expect(rows(page.getByRole("list", { name: `Tracks of ${name}` }))).toHaveCount(1);
+});
+
+/** A promise kept from outside. */
+function promised(): { kept: Promise<void>; keep: () => void } {
+  let keep!: () => void;
+  const kept = new Promise<void>((resolve) => (keep = resolve));
+  return { kept, keep };
+}
+
+test("an answer that was on its way while the playlist was changed does not take the change back", async ({ page, context, account }) => {
+  await returning(context, account);
+  const { id, name } = await makePlaylist(page, "Overtaken", ["Insert Coin"]);
+  const told = promised();
+  const late = promised();
+  const asked = promised();
+  await page.route(/\/events$/, async (route) => {
+    await told.kept;
+    await route.fulfill({ contentType: "text/event-stream", body: "retry: 600000\nevent: playlists\ndata: {}\n\n" });
+  });
+  await page.goto(`/playlist/${id}`);
+  const list = page.getByRole("list", { name: `Tracks of ${name}` });
+  await expect(rows(list)).toHaveCount(4);
+  const move = async (key: string) => {
+    const saved = page.waitForResponse((r) => r.url().endsWith(id) && r.request().method() === "PUT");
+    await page.keyboard.press(key);
+    await saved;
+  };
+  const focused = page.getByRole("button", { name: "Play Attract Mode by Velvet Arcade" });
+  await focused.focus();
+  await move("Alt+ArrowDown");
+  await page.route(new RegExp(`/playlists/${id}$`), async (route) => {
+    if (route.request().method() !== "GET") return route.fallback();
+    const response = await route.fetch();
+    asked.keep();
+    await late.kept;
+    return route.fulfill({ response });
+  });
+  told.keep();
+  await asked.kept;
+  await move("Alt+ArrowDown");
+  const wanted = ["High Score", "Continue?", "Attract Mode", "Last Credit"];
+  await expectStored(page, id, wanted);
+  const came = page.waitForResponse((r) => r.url().endsWith(id) && r.request().method() === "GET");
+  late.keep();
+  await (await came).finished();
+  await page.evaluate(() => new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(shown))));
+  expect(await titles(list)).toEqual(wanted);
+  await expect(focused).toBeFocused();
 });
 
 test("takes a playlist out as M3U and in again, and names what is missing", async ({ page, context, account }) => {

@@ -71,7 +71,7 @@ test("a radio station is heard as it sounds, says what it plays, and ends when i
     await page.getByLabel("Name").fill(credentials.name);
     await page.getByLabel("Password").fill(credentials.password);
     await page.getByRole("button", { name: "Sign in" }).click();
-    await expect(page.getByRole("button", { name: "Sign in" })).toBeHidden();
+    await expect(page.getByRole("navigation", { name: "Views" })).toBeVisible();
     const made = await page.request.post(`${server.url}/api/v1/stations`, { data: { name: "Harbour FM", streamUrl: station.url } });
     expect(made.ok()).toBe(true);
     await page.goto(`${server.url}/radio`);

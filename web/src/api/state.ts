@@ -87,20 +87,22 @@ export function load<T>(source: () => { path: string; query?: Query } | undefine
   const [value, setValue] = createSignal<T>();
   const [error, setError] = createSignal<Error>();
   const [attempt, setAttempt] = createSignal(0);
+  let shown: string | undefined;
   createEffect(() => {
     const from = source();
     attempt();
     libraryEpoch();
     if (from !== undefined && ofPlaylists(from.path)) playlistsEpoch();
-    if (from === undefined) {
-      setValue(undefined);
-      return;
-    }
+    const key = from && keyOf(from.path, from.query ?? {});
+    // Read again because something changed, what is shown stays until the answer is here: a view that went blank between
+    // would lose its place, its focus and what is being dragged.
+    const before = from && (known(from.path, from.query) as T | undefined);
+    if (before !== undefined || key !== shown) setValue(() => before);
+    shown = key;
+    if (from === undefined) return;
     const abort = new AbortController();
     onCleanup(() => abort.abort());
     setError(undefined);
-    const before = known(from.path, from.query) as T | undefined;
-    setValue(() => before);
     read<T>(from.path, from.query, abort.signal).then(
       (v) => {
         if (!abort.signal.aborted) setValue(() => v);

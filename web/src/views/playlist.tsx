@@ -41,14 +41,23 @@ function Page(props: { list: PlaylistReply; reload: () => void }): JSX.Element {
   const [tint, setTint] = createSignal<string>();
   const [list, setList] = createSignal(props.list);
   const [rows, setRows] = createSignal<readonly Row[]>([]);
-  const rowsOf = (l: PlaylistReply): Row[] => l.tracks.map((track) => ({ track }));
-  // What the server has is taken over unless changes of ours are still on their way to it.
+  /** Rows that say the same as before keep their object, and with it their place on the page and the focus. */
+  const rowsOf = (l: PlaylistReply): Row[] => {
+    const before = new Map<string, Row[]>();
+    for (const row of rows()) {
+      const key = JSON.stringify(row.track);
+      before.set(key, [...(before.get(key) ?? []), row]);
+    }
+    return l.tracks.map((track) => before.get(JSON.stringify(track))?.shift() ?? { track });
+  };
+  // What the server has is taken over unless changes of ours are still on their way to it. An answer that was on its way
+  // while they were made is older than what they came to.
   let saving = false;
   createEffect(
     on(
       () => props.list,
       (l) => {
-        if (saving || (l.id === list().id && l.version === list().version && rows().length === l.tracks.length)) return;
+        if (saving || (l.id === list().id && (l.version < list().version || (l.version === list().version && rows().length === l.tracks.length)))) return;
         setList(l);
         setRows(rowsOf(l));
       },
