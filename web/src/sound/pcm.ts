@@ -41,10 +41,11 @@ export class Scratch {
 }
 
 /**
- * What a decoder gave, as planes that are good until the next packet. Its own conversion is left aside: browsers scale positive and negative samples by
- * different factors, which is inaudible and yet not what is in the file.
+ * What a decoder gave, as planes that are good until the next packet that uses the same scratch memory. Its own
+ * conversion is left aside: browsers scale positive and negative samples by different factors, which is inaudible and
+ * yet not what is in the file.
  */
-export function planesOf(data: AudioData, scratch: Scratch): Float32Array[] {
+export function planesOf(data: AudioData, scratch = new Scratch()): Float32Array[] {
   const { numberOfChannels: channels, numberOfFrames: frames, format } = data;
   if (format === null) return [];
   const out = scratch.planes(channels, frames);
@@ -76,7 +77,7 @@ const pcmBytes: Record<string, number> = { "pcm-u8": 1, "pcm-s16": 2, "pcm-s24":
 export const isPcm = (codec: string): boolean => codec in pcmBytes;
 
 /** What a packet of PCM holds, as planes that are good until the next packet. */
-export function planesOfPcm(codec: string, data: Uint8Array, channels: number, scratch: Scratch): Float32Array[] {
+export function planesOfPcm(codec: string, data: Uint8Array, channels: number, scratch = new Scratch()): Float32Array[] {
   const size = pcmBytes[codec] ?? 2;
   const frames = Math.floor(data.length / (size * channels));
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
