@@ -77,7 +77,7 @@ page: bin/tutti ## the page's own tests, in Chromium against the real binary
 
 e2e: bin/tutti ## real clients against the real binary
 	@./need.sh $(TEST_NEEDS) mpv=mpv node=nodejs chromium=chromium systemd-analyze=systemd strawberry=strawberry Xvfb=xvfb xdotool=xdotool dbus-run-session=dbus-daemon sqlite3=sqlite3 chronyd=chrony snapclient=snapclient /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
-	@cd e2e/clients && [ -d node_modules/subsonic-api ] || npm ci --loglevel=error
+	@cd e2e/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error; }
 	@# One package at a time: they measure. What failed is said once more at the end, after all that the servers had to say.
 	@TUTTI_BIN=$(CURDIR)/bin/tutti go test -count=1 -p 1 -timeout 20m ./e2e/... 2>&1 | tee bin/e2e.log || { \
 		echo; echo "failed:"; grep -aE -A8 '^ *--- FAIL|^ *[a-z_]+_test\.go:[0-9]+: |^panic:' bin/e2e.log | grep -av '"level"' | cut -c1-500 | tail -60; exit 1; }
