@@ -44,10 +44,14 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rest := subsonic.New(subsonic.Config{
+	open := subsonic.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Clock: n.clock, Logger: n.logger,
 		ServerVersion: version, ShareURL: delivery.ShareURL, IgnoredArticles: s.Scan.IgnoredArticles,
-	})
+	}
+	if n.rooms != nil {
+		open.Rooms = n.rooms
+	}
+	rest := subsonic.New(open)
 	config := api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
 		Radio: radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),

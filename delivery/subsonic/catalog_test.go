@@ -156,6 +156,9 @@ func TestRealCatalogue(t *testing.T) {
 		fo4, find(directory, `"id":"(fo-\w+)","parent":"`+bachDir),
 	)
 	for _, g := range goldens {
+		if g.rooms {
+			continue // how rooms and the catalogue fit together is delivery/api's and e2e's business
+		}
 		if g.users || strings.HasPrefix(g.name, "error") {
 			continue
 		}

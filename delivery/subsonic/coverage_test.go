@@ -41,6 +41,7 @@ More than one of these is error 43; less than one, or a request without ` + "`v`
 	for _, x := range subsonic.Extensions() {
 		fmt.Fprintf(&b, "| %s | %s |\n", x.Name, strings.Trim(strings.ReplaceAll(fmt.Sprint(x.Versions), " ", ", "), "[]"))
 	}
+	b.WriteString(tuttiRooms)
 	b.WriteString("\n## Endpoints\n")
 	group := ""
 	supported, all := 0, 0
@@ -60,3 +61,18 @@ More than one of these is error 43; less than one, or a request without ` + "`v`
 	fmt.Fprintf(&b, "\n%d of %d endpoints.\n", supported, all)
 	compareGolden(t, "../../docs/opensubsonic.md", []byte(b.String()), os.Getenv("TUTTI_UPDATE_GOLDEN") == "1")
 }
+
+// tuttiRooms describes our own extension.
+const tuttiRooms = `
+### tuttiRooms, version 1
+
+Ours, for playing in rooms in step ([guide](guide/rooms.md)); OpenSubsonic has nothing for it yet. Whoever may stream may use it. A
+room is named by its id or its name, a player by its id. Gains are from 0 to 1; a player's own is a part of its room's.
+
+| endpoint | parameters | answer |
+|---|---|---|
+| getRooms | | ` + "`rooms`" + ` with a ` + "`room`" + ` for each: ` + "`id`, `name`, `currentIndex`, `playing`, `gain`, `position` (seconds), `songCount`, `muted`, `repeat` (off, all or one), `problem`" + ` where it cannot play, and a ` + "`player`" + ` for each: ` + "`id`, `name`, `kind`, `connected`, `gain`, `muted`, `latency` (ms)" + ` |
+| updateRoom | ` + "`room`; `name`, `gain`, `muted`, `repeat`" + ` where they change | ` + "`room`" + ` |
+| updateRoomPlayer | ` + "`id`; `room`, `name`, `gain`, `muted`, `latency`" + ` where they change | |
+| jukeboxControl | ` + "`room`" + ` besides the specification's | as specified |
+`

@@ -25,7 +25,6 @@ type endpoint struct {
 // Why some endpoints are not supported, in words for whoever reads the client's error.
 const (
 	noPodcasts = "this server has no podcasts"
-	noJukebox  = "this server has no jukebox: it plays on the listener's device, not on its own"
 	noChat     = "this server has no chat"
 	noVideo    = "this server has no videos"
 )
@@ -106,7 +105,10 @@ var endpoints = []endpoint{
 	{name: "deletePodcastEpisode", group: "Podcast", note: noPodcasts},
 	{name: "downloadPodcastEpisode", group: "Podcast", note: noPodcasts},
 
-	{name: "jukeboxControl", group: "Jukebox", note: noJukebox},
+	{name: "jukeboxControl", group: "Jukebox", role: tutti.RoleStream, writes: true, serve: (*Server).jukeboxControl, note: "plays on the players of a room: that of the parameter `room`, else the one that bears the user's name, else the first with players"},
+	{name: "getRooms", group: "Jukebox", role: tutti.RoleStream, serve: (*Server).getRooms, ours: true},
+	{name: "updateRoom", group: "Jukebox", role: tutti.RoleStream, writes: true, serve: (*Server).updateRoom, ours: true},
+	{name: "updateRoomPlayer", group: "Jukebox", role: tutti.RoleStream, writes: true, serve: (*Server).updateRoomPlayer, ours: true},
 
 	{name: "getInternetRadioStations", group: "Internet radio", serve: (*Server).getInternetRadioStations},
 	{name: "createInternetRadioStation", group: "Internet radio", role: tutti.RoleAdmin, writes: true, serve: (*Server).createInternetRadioStation},
@@ -118,7 +120,7 @@ var endpoints = []endpoint{
 
 	{name: "getUser", group: "User management", serve: (*Server).getUser, note: "oneself; anybody for an administrator"},
 	{name: "getUsers", group: "User management", role: tutti.RoleAdmin, serve: (*Server).getUsers},
-	{name: "createUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).createUser, note: "`commentRole` (stars, ratings, bookmarks) is given unless refused; roles for jukebox, upload, podcasts and video have no effect"},
+	{name: "createUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).createUser, note: "`commentRole` (stars, ratings, bookmarks) is given unless refused; roles for upload, podcasts and video have no effect, and the jukebox is for whoever may stream"},
 	{name: "updateUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).updateUser, note: "as createUser"},
 	{name: "deleteUser", group: "User management", role: tutti.RoleAdmin, writes: true, serve: (*Server).deleteUser, note: "not oneself"},
 	{name: "changePassword", group: "User management", writes: true, serve: (*Server).changePassword, note: "one's own; anybody's for an administrator"},

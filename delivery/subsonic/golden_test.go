@@ -35,6 +35,7 @@ var goldens = []struct {
 	body   string
 	before []string
 	users  bool // accounts change
+	rooms  bool // with rooms
 }{
 	{name: "ping", ask: "ping"},
 	{name: "getLicense", ask: "getLicense.view"},
@@ -103,6 +104,13 @@ var goldens = []struct {
 	{name: "updateShare", ask: "updateShare?id=sh-0000000000035&description=New", before: []string{"createShare?id=" + tr1}},
 	{name: "deleteShare", ask: "deleteShare?id=sh-0000000000035", before: []string{"createShare?id=" + tr1}},
 
+	{name: "jukeboxControl", ask: "jukeboxControl?action=get", rooms: true, before: []string{"jukeboxControl?action=set&" + q("id", tr1, "id", tr3)}},
+	{name: "jukeboxControl-empty", ask: "jukeboxControl?action=get", rooms: true},
+	{name: "jukeboxControl-start", ask: "jukeboxControl?action=start", rooms: true, before: []string{"jukeboxControl?action=add&" + q("id", tr1, "id", tr3), "jukeboxControl?action=setGain&gain=0.4"}},
+	{name: "jukeboxControl-nowhere", ask: "jukeboxControl?action=status&room=Attic", rooms: true},
+	{name: "getRooms", ask: "getRooms", rooms: true, before: []string{"jukeboxControl?action=add&id=" + tr2}},
+	{name: "updateRoom", ask: "updateRoom?room=home&name=Salon&gain=0.5&muted=true&repeat=all", rooms: true},
+
 	{name: "getInternetRadioStations", ask: "getInternetRadioStations"},
 	{name: "createInternetRadioStation", ask: "createInternetRadioStation?" + q("name", "Another", "streamUrl", "http://radio.example/b")},
 	{name: "updateInternetRadioStation", ask: "updateInternetRadioStation?" + q("id", "rs-0000000000001", "name", "Same", "streamUrl", "http://radio.example/c")},
@@ -156,6 +164,9 @@ func TestGolden(t *testing.T) {
 				} else {
 					fake = clock.NewFake(epoch)
 					h = newHouse(t, fake, shared)
+				}
+				if g.rooms {
+					h.furnish()
 				}
 				for _, b := range g.before {
 					if b == "wait 20s" {

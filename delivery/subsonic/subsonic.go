@@ -36,6 +36,9 @@ type Config struct {
 	Clock    clock.Clock
 	Logger   *slog.Logger
 
+	// Rooms are what jukeboxControl plays in; nil where there are none.
+	Rooms tutti.Rooms
+
 	// ServerVersion is told with every answer.
 	ServerVersion string
 	// ShareURL returns the absolute address of a share's public page, as seen by whoever made the request. Required

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"tutti/clock"
 	"tutti/delivery/accounts"
 	"tutti/delivery/subsonic"
+	"tutti/rooms"
 	"tutti/store"
 	"tutti/store/sqlite"
 )
@@ -36,8 +38,9 @@ type house struct {
 	sound    *sound
 	accounts *accounts.Accounts
 	server   *subsonic.Server
-	key      string // an app key of the operator
-	music    string // of a real house: where its first library lies
+	rooms    *rooms.House // nil until furnish
+	key      string       // an app key of the operator
+	music    string       // of a real house: where its first library lies
 }
 
 func openAccounts(t testing.TB, c clock.Clock) *accounts.Accounts {
@@ -78,12 +81,56 @@ func newHouse(t testing.TB, fake *clock.Fake, a *accounts.Accounts) *house {
 	t.Helper()
 	lib := newLibrary(fake.Now)
 	h := &house{t: t, clock: fake, library: lib, sound: &sound{catalog: lib}, accounts: a}
-	h.server = subsonic.New(subsonic.Config{
-		Catalog: lib, Accounts: a, Door: a, Bytes: h.sound, Clock: fake, Logger: slog.New(slog.DiscardHandler),
+	h.server = subsonic.New(h.config())
+	return h
+}
+
+func (h *house) config() subsonic.Config {
+	return subsonic.Config{
+		Catalog: h.library, Accounts: h.accounts, Door: h.accounts, Bytes: h.sound, Clock: h.clock, Logger: slog.New(slog.DiscardHandler),
 		ServerVersion: "1.2.3", IgnoredArticles: []string{"The", "Die"},
 		ShareURL: func(r *http.Request, secret string) string { return "https://music.example/share/" + secret },
+	}
+}
+
+// furnish gives the house rooms, and a player in the first. Their music is always still being made.
+func (h *house) furnish() {
+	h.t.Helper()
+	ctx := context.Background()
+	quiet := slog.New(slog.DiscardHandler)
+	st, err := sqlite.Open(ctx, filepath.Join(h.t.TempDir(), "rooms.db"), sqlite.Options{Clock: h.clock, Logger: quiet})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	anybody := func(context.Context, tutti.ID) (tutti.User, error) { return tutti.User{}, nil }
+	if h.rooms, err = rooms.New(ctx, rooms.Config{Store: st, Planner: making{}, Browser: h.library, User: anybody, Clock: h.clock, Logger: quiet}); err != nil {
+		h.t.Fatal(err)
+	}
+	running, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- h.rooms.Run(running) }()
+	seat, err := h.rooms.Sit(ctx, rooms.Arrival{ID: "00:11:22:33:44:55", Name: "Kitchen radio", Kind: "snapcast", Address: "192.0.2.7"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		seat.Leave()
+		stop()
+		if err := errors.Join(<-done, st.Close()); err != nil {
+			h.t.Error(err)
+		}
 	})
-	return h
+	c := h.config()
+	c.Rooms = h.rooms
+	h.server = subsonic.New(c)
+}
+
+// making is a planner whose music is never ready.
+type making struct{}
+
+func (making) Plan(ctx context.Context, _ tutti.PlanRequest) (tutti.Plan, error) {
+	<-ctx.Done()
+	return tutti.Plan{}, ctx.Err()
 }
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

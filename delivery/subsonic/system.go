@@ -24,6 +24,7 @@ var extensions = []Extension{
 	{"topSongsByArtistId", []int64{1}},
 	{"transcodeOffset", []int64{1}},
 	{"transcoding", []int64{1}},
+	{"tuttiRooms", []int64{1}}, // our own, described in docs/opensubsonic.md
 }
 
 func (s *Server) getOpenSubsonicExtensions(c *call) error {

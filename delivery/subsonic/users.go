@@ -27,7 +27,7 @@ func (s *Server) writeUser(c *call, u *tutti.User, libraries []tutti.Library) {
 	e.bool("commentRole", u.Has(tutti.RoleComment))
 	e.bool("podcastRole", false)
 	e.bool("streamRole", u.Has(tutti.RoleStream))
-	e.bool("jukeboxRole", false)
+	e.bool("jukeboxRole", s.cfg.Rooms != nil && u.Has(tutti.RoleStream))
 	e.bool("shareRole", u.Has(tutti.RoleShare))
 	e.bool("videoConversionRole", false)
 	var folders []int64
