@@ -3,6 +3,8 @@ package tutti
 import (
 	"context"
 	"io"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +32,24 @@ type Member struct {
 	State   MemberState
 	Started time.Time
 	Version string // of the program
+	// Reads is what the process can read beyond what every version reads: words apart by spaces, each a form in which
+	// others may write to the shared store (FormPacked), or the ID of a metadata model. What one live member does not read
+	// nobody writes.
+	Reads string
+}
+
+// FormPacked is the word in Member.Reads for the packed form of the catalogue's log and snapshot.
+const FormPacked = "packed"
+
+// ReadsAll reports whether the member can read everything that is written in these forms.
+func (m Member) ReadsAll(forms ...string) bool {
+	words := strings.Fields(m.Reads)
+	for _, f := range forms {
+		if !slices.Contains(words, f) {
+			return false
+		}
+	}
+	return true
 }
 
 // MemberState is what may be asked of a member.

@@ -207,7 +207,7 @@ func (c *Catalog) applyLocked(ctx context.Context, changes []scan.Change) (confl
 		part := todo
 		if len(records) > 1 {
 			// The records were split by halves until they fitted; take the changes from the record itself.
-			if part, err = c.decodeChanges(records[i]); err != nil {
+			if part, err = c.decodeChanges(ctx, records[i]); err != nil {
 				return false, err
 			}
 		}

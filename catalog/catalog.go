@@ -74,6 +74,11 @@ type Config struct {
 	Ready time.Duration
 
 	Listening Listening // to tracks, for what cannot be read from their tags
+	// Packed reports whether every process that reads the journal reads its packed form (packed.go), which is written then;
+	// it is asked for every record and every part. nil: never.
+	Packed func() bool
+	// Models is where the metadata models are that packed texts are written with and read; nil: texts lie in columns.
+	Models Models
 
 	IgnoredArticles []string // at the beginning of names, when sorting; nil: DefaultIgnoredArticles
 	TranscodeFormat string   // for who asks for a bit rate only: "opus", "mp3", "aac"; "": "opus"
@@ -148,6 +153,7 @@ type Catalog struct {
 	caught atomic.Int64 // Unix nanoseconds of the latest look at the log that found nothing unread
 	loads  atomic.Int64
 	descs  descs
+	saved  savings
 
 	people    people
 	playlists playlists
@@ -258,13 +264,13 @@ func (c *Catalog) reload(ctx context.Context) error {
 		}
 		m.beginBulk()
 	}
-	seq, err := c.journal.load(ctx, begin, c.unpackPart,
+	seq, err := c.journal.load(ctx, begin, func(p []byte) ([]byte, error) { return c.unpackPart(ctx, p) },
 		func(p []byte) error { return m.loadPart(p) },
 		func(r store.Record) error {
 			if err := m.endParts(); err != nil {
 				return err
 			}
-			return c.replay(m, r)
+			return c.replay(ctx, m, r)
 		})
 	if err == nil {
 		err = m.endParts()
@@ -396,7 +402,7 @@ func (c *Catalog) refreshLocked(ctx context.Context) error {
 		return nil
 	}
 	gap, err := c.journal.follow(ctx, m.seq, last, func(r store.Record) error {
-		rec, err := c.decodeRecord(r.Value)
+		rec, err := c.decodeRecord(ctx, r.Value)
 		if err != nil {
 			return err
 		}
@@ -466,7 +472,7 @@ func (c *Catalog) Snapshot(ctx context.Context) error {
 	s := c.current().capture()
 	c.writing.unlock()
 	began := c.clock.Now()
-	err := c.journal.save(ctx, s.seq, s.parts(c.pack))
+	err := c.journal.save(ctx, s.seq, s.parts(c.packing()))
 	if tutti.IsKind(err, tutti.KindConflict) {
 		return nil // another node wrote one, or will: ours has been withdrawn
 	}

@@ -1,11 +1,10 @@
 package catalog
 
 import (
+	"context"
 	"iter"
 	"slices"
 	"sync"
-
-	"github.com/klauspost/compress/zstd"
 
 	"tutti"
 	"tutti/audio/analyse"
@@ -16,7 +15,7 @@ import (
 // maxUnpacked bounds what a log record or snapshot part may grow to. Writers stay far below.
 const maxUnpacked = 64 << 20
 
-// The operations of a log record, which is journalFormat, then zstd over: the record's own dictionary, and the changes.
+// The operations of a log record, which is, before it is packed or compressed: its own dictionary, and the changes.
 const (
 	opPut     = 'p'
 	opMissing = 'm'
@@ -57,7 +56,7 @@ func (c *Catalog) encodeChanges(changes []scan.Change) ([][]byte, error) {
 		head = appendString(head, s)
 	}
 	head = appendUvarint(head, uint64(len(changes)))
-	packed := c.pack.EncodeAll(append(head, body...), []byte{journalFormat})
+	packed := c.packing().record(append(head, body...), len(changes))
 	if len(packed) <= store.MaxValue {
 		return [][]byte{packed}, nil
 	}
@@ -90,14 +89,11 @@ func (d *decoder) folderInfo() *scan.FolderInfo {
 }
 
 // decodeChanges reads a log record.
-func (c *Catalog) decodeChanges(value []byte) ([]scan.Change, error) {
+func (c *Catalog) decodeChanges(ctx context.Context, value []byte) ([]scan.Change, error) {
 	const op = "catalog: read log"
-	if len(value) == 0 || value[0] != journalFormat {
-		return nil, tutti.Errorf(tutti.KindInvalid, op, "the catalogue's log was written by another version of tutti; use that version, or restore a backup")
-	}
-	raw, err := c.unpack.DecodeAll(value[1:], nil)
+	raw, err := c.unpackValue(ctx, packedLog, value)
 	if err != nil {
-		return nil, tutti.Wrap(tutti.KindInternal, op, err)
+		return nil, tutti.Wrap(tutti.KindOf(err), op, err)
 	}
 	changes, err := parseChanges(raw)
 	if err != nil {
@@ -161,18 +157,18 @@ type logRecord struct {
 	notice  *notice
 }
 
-func (c *Catalog) decodeRecord(value []byte) (r logRecord, err error) {
+func (c *Catalog) decodeRecord(ctx context.Context, value []byte) (r logRecord, err error) {
 	if len(value) > 0 && value[0] == noticeFormat {
 		r.notice, err = decodeNotice(value)
 		return r, err
 	}
-	r.changes, err = c.decodeChanges(value)
+	r.changes, err = c.decodeChanges(ctx, value)
 	return r, err
 }
 
 // replay applies a log record while loading.
-func (c *Catalog) replay(m *model, r store.Record) error {
-	rec, err := c.decodeRecord(r.Value)
+func (c *Catalog) replay(ctx context.Context, m *model, r store.Record) error {
+	rec, err := c.decodeRecord(ctx, r.Value)
 	if err != nil {
 		return err
 	}
@@ -287,14 +283,20 @@ func (m *model) capture() captured {
 }
 
 // parts yields the snapshot's parts, ready for the store.
-func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
+func (s captured) parts(as packing) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var buf []byte
+		var sort sorts
+		if as.packed {
+			sort = s.sorts()
+		}
+		base, n := uint64(0), uint64(0) // of the dictionary's strings: before this part, and in it
 		flush := func() bool {
 			if len(buf) < 2 {
 				return true
 			}
-			p := pack.EncodeAll(buf, []byte{journalFormat})
+			p := as.part(buf, base, sort)
+			base, n = base+n, 0
 			buf = buf[:1]
 			if len(p) > store.MaxValue {
 				return yield(nil, tutti.Errorf(tutti.KindInternal, "catalog: snapshot", "a part of %d bytes is more than the store holds", len(p)))
@@ -309,6 +311,7 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 				return
 			}
 			buf = appendString(buf, str)
+			n++
 		}
 		if !flush() {
 			return
@@ -372,14 +375,10 @@ func (s captured) parts(pack *zstd.Encoder) iter.Seq2[[]byte, error] {
 	}
 }
 
-// unpackPart decompresses a snapshot's part.
-func (c *Catalog) unpackPart(value []byte) ([]byte, error) {
-	const op = "catalog: read snapshot"
-	if len(value) == 0 || value[0] != journalFormat {
-		return nil, tutti.Errorf(tutti.KindInvalid, op, "the catalogue's snapshot was written by another version of tutti; use that version, or restore a backup")
-	}
-	raw, err := c.unpack.DecodeAll(value[1:], nil)
-	return raw, tutti.Wrap(tutti.KindInternal, op, err)
+// unpackPart unpacks a snapshot's part.
+func (c *Catalog) unpackPart(ctx context.Context, value []byte) ([]byte, error) {
+	raw, err := c.unpackValue(ctx, 0, value)
+	return raw, tutti.Wrap(tutti.KindOf(err), "catalog: read snapshot", err)
 }
 
 // loadPart enters a snapshot's part into a model that is being loaded. It keeps raw.

@@ -84,6 +84,7 @@ func newDesk(t testing.TB, change ...func(*catalog.Config)) *desk {
 	fake := clock.NewFake(start)
 	cfg := catalog.Config{
 		Store: openStore(t, fake), Clock: fake, Logger: slog.New(slog.DiscardHandler), SoleWriter: true,
+		Packed: func() bool { return true },
 		Origin: shelfware{[]tutti.Library{{ID: "1", Name: "Music", Path: t.TempDir()}, {ID: "2", Name: "Spoken", Path: t.TempDir()}}},
 	}
 	for _, fn := range change {

@@ -87,7 +87,7 @@ func dynamoOnce(b *testing.B, n int) {
 		s := reopenDynamo(b, cfg)
 		d := &desk{store: s, cfg: catalog.Config{
 			Store: s, Clock: clock.System, Logger: slog.New(slog.DiscardHandler), Origin: shelfware{[]tutti.Library{{ID: "1", Name: "Music"}}},
-			Tuning: catalog.Tuning{SnapshotBytes: 1 << 40},
+			Tuning: catalog.Tuning{SnapshotBytes: 1 << 40}, Packed: func() bool { return os.Getenv("TUTTI_BENCH_PLAIN") == "" },
 		}}
 		return d, s
 	}

@@ -38,6 +38,7 @@ type fleet struct {
 	store store.Store
 	music string
 	tune  catalog.Tuning
+	forms atomic.Int64 // counts how often it was asked which form to write
 }
 
 // node is one process of a fleet.
@@ -224,6 +225,7 @@ func (f *fleet) start(name string, scans bool) *node {
 	cfg := catalog.Config{
 		Store: n.link, Clock: clock.System, Logger: slog.New(slog.DiscardHandler), Node: name, Tuning: f.tune,
 		Origin: shelfware{libraries},
+		Packed: func() bool { return f.forms.Add(1)%2 == 0 }, // as in a fleet that is being upgraded, and back, and again
 	}
 	if scans {
 		o, err := folder.New(folder.Config{Libraries: []folder.Library{{ID: "1", Name: "Music", Path: f.music}}, Logger: cfg.Logger})

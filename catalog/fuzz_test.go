@@ -47,7 +47,7 @@ func FuzzLogRecord(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	raw, err := c.unpack.DecodeAll(records[0][1:], nil)
+	raw, err := c.unpackValue(f.Context(), packedLog, records[0])
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -77,11 +77,11 @@ func FuzzRecords(f *testing.F) {
 	c := coder(f)
 	m := newModel(nil)
 	m.apply(someChanges(2)[:1])
-	for p, err := range m.capture().parts(c.pack) {
+	for p, err := range m.capture().parts(c.packing()) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		raw, err := c.unpack.DecodeAll(p[1:], nil)
+		raw, err := c.unpackPart(f.Context(), p)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -442,10 +442,10 @@ func TestFoldLatin(t *testing.T) {
 
 func TestLateVersionRefusesStore(t *testing.T) {
 	c := coder(t)
-	if _, err := c.decodeChanges([]byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
+	if _, err := c.decodeChanges(t.Context(), []byte{packedFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
 		t.Error(err)
 	}
-	if _, err := c.unpackPart([]byte{journalFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
+	if _, err := c.unpackPart(t.Context(), []byte{packedFormat + 1, 0}); !tutti.IsKind(err, tutti.KindInvalid) {
 		t.Error(err)
 	}
 	if contextErr(tutti.Wrap(tutti.KindUnavailable, "x", context.Canceled)) != true {

@@ -11,6 +11,7 @@ var _ prometheus.Collector = (*Catalog)(nil)
 // descs are what a catalogue shows in metrics.
 type descs struct {
 	seq, behind, tracks, snapshotAge, loads, away, stale, scans, people, heard, unheard *prometheus.Desc
+	written, units                                                                      *prometheus.Desc
 }
 
 func newDescs() descs {
@@ -29,13 +30,18 @@ func newDescs() descs {
 		heard:       desc("tracks_heard", "Tracks that were listened to: whose loudness, tempo, key and likeness are known."),
 		unheard:     desc("tracks_unheard", "Tracks that could not be listened to since this node began."),
 		people:      desc("people", "People whose state is held in memory."),
+		written: prometheus.NewDesc("tutti_catalog_written_bytes_total",
+			"Bytes that this node has written of the catalogue's log and of its snapshots: as they were stored, and as versions before would have stored them.",
+			[]string{"what", "form"}, nil),
+		units: prometheus.NewDesc("tutti_catalog_written_units_total",
+			"The same in write units of DynamoDB, of 1 KB.", []string{"what", "form"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *Catalog) Describe(ch chan<- *prometheus.Desc) {
 	d := &c.descs
-	for _, desc := range [...]*prometheus.Desc{d.seq, d.behind, d.tracks, d.snapshotAge, d.loads, d.away, d.stale, d.scans, d.people, d.heard, d.unheard} {
+	for _, desc := range [...]*prometheus.Desc{d.seq, d.behind, d.tracks, d.snapshotAge, d.loads, d.away, d.stale, d.scans, d.people, d.heard, d.unheard, d.written, d.units} {
 		ch <- desc
 	}
 }
@@ -77,6 +83,15 @@ func (c *Catalog) Collect(ch chan<- prometheus.Metric) {
 	c.listening.mu.Lock()
 	gauge(c.descs.unheard, float64(len(c.listening.failed)))
 	c.listening.mu.Unlock()
+	for what, of := range map[string]*saving{"log": &c.saved.log, "snapshot": &c.saved.snapshot} {
+		counter := func(d *prometheus.Desc, n int64, form string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), what, form)
+		}
+		counter(c.descs.written, of.stored.Load(), "stored")
+		counter(c.descs.written, of.before.Load(), "before")
+		counter(c.descs.units, of.storedUnits.Load(), "stored")
+		counter(c.descs.units, of.beforeUnits.Load(), "before")
+	}
 	ch <- prometheus.MustNewConstMetric(c.descs.loads, prometheus.CounterValue, float64(c.loads.Load()))
 	ch <- prometheus.MustNewConstMetric(c.descs.stale, prometheus.CounterValue, float64(c.people.stale.Load()))
 }

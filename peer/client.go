@@ -24,6 +24,9 @@ type ClientConfig struct {
 	Fleet tutti.Fleet
 	Keys  *Keys       // nil: nothing is signed, which members answer on their own machine only
 	TLS   *tls.Config // nil: plain HTTP; else as ReadTLS returns it
+	// Models is where the metadata models are that messages of the catalogue are written small with; nil: they travel as
+	// Protocol Buffers write them.
+	Models Models
 
 	Read  time.Duration // how long one member may take to answer a read; 5 s
 	Write time.Duration // and a write; 10 s
@@ -90,7 +93,11 @@ func NewClient(c ClientConfig) *Client {
 	if c.TLS != nil {
 		client.scheme = "https://"
 	}
-	client.control = &http.Client{Transport: &signed{client.signer, client.base}, CheckRedirect: stay}
+	var control http.RoundTripper = &signed{client.signer, client.base}
+	if c.Models != nil {
+		control = &codingTransport{coding: coding{c.Models, client.metrics.coding}, next: control, reads: map[string]reader{}}
+	}
+	client.control = &http.Client{Transport: control, CheckRedirect: stay}
 	client.bytes = &http.Client{Transport: client.base, CheckRedirect: stay}
 	return client
 }

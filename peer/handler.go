@@ -55,6 +55,8 @@ type HandlerConfig struct {
 	Ranges tutti.RangeSource
 	Store  store.Store
 
+	Models Models // as ClientConfig.Models
+
 	Keys *Keys // nil: answers on the loopback interface only; see Secured
 	// Address is the HOST:PORT under which the other members know this process; requests that were signed for another
 	// one are refused. "": not checked.
@@ -100,9 +102,13 @@ func Handler(c HandlerConfig) *Endpoint {
 	if c.Store != nil {
 		mux.Handle(wire.NewStoreHandler(storeServer{c.Store}, options...))
 	}
+	var next http.Handler = mux
+	if c.Models != nil {
+		next = &codingHandler{coding: coding{c.Models, m.coding}, next: mux, refuse: connect.NewErrorWriter()}
+	}
 	return &Endpoint{
 		control: &guard{
-			verifier: newVerifier(c.Keys, c.Clock, c.Address), next: mux, refuse: connect.NewErrorWriter(), log: c.Logger, metrics: m,
+			verifier: newVerifier(c.Keys, c.Clock, c.Address), next: next, refuse: connect.NewErrorWriter(), log: c.Logger, metrics: m,
 		},
 		bytes:   &byteServer{c: c, metrics: m},
 		metrics: m,

@@ -20,6 +20,7 @@ type serverMetrics struct {
 	panics  prometheus.Counter
 	bytes   *prometheus.CounterVec
 	bodies  *prometheus.CounterVec
+	coding  *codingMetrics
 }
 
 func newServerMetrics() *serverMetrics {
@@ -42,11 +43,12 @@ func newServerMetrics() *serverMetrics {
 		bodies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tutti_peer_sent_total", Help: "Requests for bytes by how they ended: complete, left, stalled, failed, or refused with an error.",
 		}, []string{"to", "result"}),
+		coding: newCodingMetrics("server"),
 	}
 }
 
 func (m *serverMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.calls, m.took, m.refused, m.panics, m.bytes, m.bodies}
+	return []prometheus.Collector{m.calls, m.took, m.refused, m.panics, m.bytes, m.bodies, m.coding.bytes}
 }
 
 // Describe implements prometheus.Collector.
@@ -68,6 +70,7 @@ type clientMetrics struct {
 	hedged  *prometheus.CounterVec
 	moved   *prometheus.CounterVec
 	stalled prometheus.Counter
+	coding  *codingMetrics
 }
 
 func newClientMetrics() *clientMetrics {
@@ -84,6 +87,7 @@ func newClientMetrics() *clientMetrics {
 		stalled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tutti_peer_stalls_total", Help: "Members that sent nothing for too long in the middle of an object.",
 		}),
+		coding: newCodingMetrics("client"),
 	}
 }
 
@@ -102,5 +106,23 @@ func (c *Client) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *clientMetrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.calls, m.hedged, m.moved, m.stalled}
+	return []prometheus.Collector{m.calls, m.hedged, m.moved, m.stalled, m.coding.bytes}
+}
+
+// codingMetrics count what metadata took, and would have.
+type codingMetrics struct{ bytes *prometheus.CounterVec }
+
+func newCodingMetrics(side string) *codingMetrics {
+	return &codingMetrics{bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name:        "tutti_peer_metadata_bytes_total",
+		Help:        "Bytes of messages of the catalogue between members, as Protocol Buffers (\"written\") and as they travelled (\"travelled\").",
+		ConstLabels: prometheus.Labels{"side": side},
+	}, []string{"way", "form"})}
+}
+
+func (m *codingMetrics) note(way string, written, travelled int64) {
+	if written > 0 {
+		m.bytes.WithLabelValues(way, "written").Add(float64(written))
+		m.bytes.WithLabelValues(way, "travelled").Add(float64(max(0, travelled)))
+	}
 }

@@ -231,7 +231,7 @@ func (g *generator) album(owner tutti.ArtistRef, detail scan.ArtistDetail, genre
 			t := &e.Track
 			binary.LittleEndian.PutUint64(e.Fingerprint[:], g.rng.Uint64())
 			binary.LittleEndian.PutUint64(e.Fingerprint[8:], g.rng.Uint64())
-			t.ID = tutti.NewID(tutti.PrefixTrack, binary.BigEndian.Uint64(e.Fingerprint[:]))
+			t.ID = scan.TrackID(e.Fingerprint, 0, 0)
 			t.AlbumID, t.FolderID, t.Library = albumID, folderID, Library
 			t.Title, t.Album = g.songName(), name
 			t.Artists, t.AlbumArtists = artists, artists

@@ -282,7 +282,7 @@ func (c *committer) put(ctx context.Context, p *pass, scope *albums, d *draft, o
 	e.AlbumID = scope.place(d, old)
 	if old == nil {
 		for n := 0; ; n++ {
-			e.ID = trackID(e.Fingerprint, d.section, n)
+			e.ID = TrackID(e.Fingerprint, d.section, n)
 			if _, taken := c.entry(e.ID); !taken {
 				break
 			}

@@ -27,9 +27,9 @@ func id(prefix string, parts ...string) tutti.ID {
 	return tutti.NewID(prefix, binary.BigEndian.Uint64(h.Sum(sum[:0])))
 }
 
-// trackID names the n-th copy (from 0) of the piece of sound: a whole file, or the section-th track (from 1) of its cue
+// TrackID names the n-th copy (from 0) of the piece of sound: a whole file, or the section-th track (from 1) of its cue
 // sheet.
-func trackID(fp Fingerprint, section, n int) tutti.ID {
+func TrackID(fp Fingerprint, section, n int) tutti.ID {
 	var b [8]byte
 	binary.BigEndian.PutUint32(b[:4], uint32(section))
 	binary.BigEndian.PutUint32(b[4:], uint32(n))

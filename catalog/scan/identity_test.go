@@ -78,8 +78,8 @@ func TestTitleOf(t *testing.T) {
 func TestIDsStay(t *testing.T) {
 	fp := Fingerprint{1, 2, 3}
 	for got, want := range map[string]string{
-		string(trackID(fp, 0, 0)):        "tr-cs19taqark88j",
-		string(trackID(fp, 2, 1)):        "tr-ek6xrm2q2mzw0",
+		string(TrackID(fp, 0, 0)):        "tr-cs19taqark88j",
+		string(TrackID(fp, 2, 1)):        "tr-ek6xrm2q2mzw0",
 		string(ArtistID("AC/DC")):        "ar-34kt3cbrcyytd",
 		string(FolderID("1", "a/b")):     "fo-bm75sa58tn4q5",
 		string(PlaylistID("1", "a.m3u")): "pl-66x0t5bpbsb33",
@@ -91,7 +91,7 @@ func TestIDsStay(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if trackID(fp, 1, 0) == trackID(fp, 0, 1) || id("x-y", "ab", "c") == id("x-y", "a", "bc") {
+	if TrackID(fp, 1, 0) == TrackID(fp, 0, 1) || id("x-y", "ab", "c") == id("x-y", "a", "bc") {
 		t.Error("different things have the same id")
 	}
 }

@@ -179,7 +179,7 @@ func (n *node) makeFleet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	self := tutti.Member{ID: id, Service: tutti.Service(n.settings.Role), Address: address, Started: n.clock.Now(), Version: version}
+	self := tutti.Member{ID: id, Service: tutti.Service(n.settings.Role), Address: address, Started: n.clock.Now(), Version: version, Reads: n.reads()}
 	n.members, err = members.New(ctx, members.Config{Store: n.store, Self: self, Clock: n.clock, Logger: n.logger})
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (n *node) connect(fleet tutti.Fleet) (*peer.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return peer.NewClient(peer.ClientConfig{Fleet: fleet, Keys: n.keys, TLS: tls, Clock: n.clock, Logger: n.logger}), nil
+	return peer.NewClient(peer.ClientConfig{Fleet: fleet, Keys: n.keys, TLS: tls, Models: n.wireModels(), Clock: n.clock, Logger: n.logger}), nil
 }
 
 // leaving is how long the others may take to be told that this process is gone; they find out by its silence otherwise.

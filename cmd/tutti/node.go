@@ -30,6 +30,7 @@ import (
 	"tutti/origin/s3"
 	"tutti/peer"
 	"tutti/peer/members"
+	"tutti/peer/models"
 	"tutti/rooms"
 	"tutti/store"
 	"tutti/store/dynamo"
@@ -53,6 +54,7 @@ type node struct {
 
 	keys    *peer.Keys       // of the fleet; nil without a fleet, or where only loopback is spoken to
 	members *members.Members // the fleet; nil without one
+	models  *models.Models   // of metadata
 	peers   *peer.Client     // the other members; nil without a fleet
 
 	cache   tutti.TrackCache // this process's own, or the fleet's
@@ -97,7 +99,7 @@ var architecture = map[string]part{
 
 	"trackcache here":  {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeTrackCache},
 	"trackcache there": {[]string{"fleet"}, func(n *node, _ context.Context) error { n.cache = n.peers.TrackCache(); return nil }},
-	"catalog here":     {[]string{"store", "origin", "jobs", "carbon"}, (*node).makeCatalog},
+	"catalog here":     {[]string{"store", "origin", "jobs", "carbon", "models"}, (*node).makeCatalog},
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
 	"enrich here":      {[]string{"catalog here"}, (*node).makeEnrich},
 	"enrich there":     {[]string{"catalog there"}, (*node).makeEnrich},
@@ -106,11 +108,12 @@ var architecture = map[string]part{
 
 	"carbon":   {[]string{"store", "grid"}, (*node).makeCarbon},
 	"rooms":    {[]string{"accounts", "carbon"}, (*node).makeRooms},
-	"fleet":    {[]string{"store"}, (*node).makeFleet},
+	"fleet":    {[]string{"store", "models"}, (*node).makeFleet},
 	"accounts": {[]string{"store"}, (*node).makeAccounts},
 	"origin":   {[]string{"store"}, (*node).makeOrigin},
 	"jobs":     {[]string{"store", "grid"}, (*node).makeJobs},
 	"grid":     {nil, (*node).makeGrid},
+	"models":   {[]string{"store"}, (*node).makeModels},
 	"store":    {nil, (*node).makeStore},
 }
 
@@ -322,6 +325,8 @@ func (n *node) makeCatalog(ctx context.Context) error {
 		// store takes half a second for an answer.
 		Tuning: catalog.Tuning{Wait: 1500 * time.Millisecond},
 		Ready:  ready,
+		Packed: n.packed,
+		Models: journalModels{n.models, n},
 
 		Listening: n.listening(),
 	})

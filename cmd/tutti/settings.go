@@ -44,6 +44,8 @@ type settings struct {
 	Store storeAddress  `help:"Where the shared state lies: sqlite (in the data folder), dynamodb://TABLE?region=…, or http://HOST:PORT of a catalogue process that shares its own." default:"sqlite" env:"TUTTI_STORE" placeholder:"ADDRESS" group:"Fleet"`
 	Fleet fleetSettings `embed:"" prefix:"fleet-" group:"Fleet"`
 
+	Metadata metadataSettings `embed:"" prefix:"metadata-" group:"Fleet"`
+
 	Snapcast string `help:"Address on which Snapcast clients join rooms; off for none." default:"${snapcast}" env:"TUTTI_SNAPCAST" placeholder:"HOST:PORT" group:"Rooms"`
 
 	SnapcastControl string `help:"Address on which apps control rooms as Snapcast's (JSON-RPC over TCP); off for none." default:"${snapcastControl}" env:"TUTTI_SNAPCAST_CONTROL" placeholder:"HOST:PORT" group:"Rooms"`
@@ -212,6 +214,12 @@ type fleetSettings struct {
 	TLSCert    string        `name:"tls-cert" help:"This process's certificate in PEM, signed by that authority." env:"TUTTI_FLEET_TLS_CERT" placeholder:"FILE" type:"path"`
 	TLSKey     string        `name:"tls-key" help:"Private key of that certificate in PEM." env:"TUTTI_FLEET_TLS_KEY" placeholder:"FILE" type:"path"`
 	Drain      time.Duration `help:"How long a process that is told to stop goes on taking requests, until everybody has heard of it." default:"2s" env:"TUTTI_FLEET_DRAIN"`
+}
+
+// metadataSettings say how metadata is written for others to read.
+type metadataSettings struct {
+	Store string `help:"How the catalogue is written to the store: auto, packed as soon as every process that reads it can; packed, whatever others can; small, packed and a tenth smaller by the metadata model, where a start may take longer; plain, as the versions before did, for as long as you may want to go back to one." default:"auto" enum:"auto,packed,small,plain" env:"TUTTI_METADATA_STORE"`
+	Wire  string `help:"How metadata travels between the processes of a fleet: auto, in a fraction of the bytes where both sides can; small, texts through the metadata model as well; plain, as the versions before did." default:"auto" enum:"auto,small,plain" env:"TUTTI_METADATA_WIRE"`
 }
 
 // storeAddress is a --store value: "sqlite", "dynamodb://TABLE?region=R&endpoint=URL", or the address of a process that
@@ -497,7 +505,7 @@ func parseConfig(name string, b []byte) (*fileResolver, error) {
 }
 
 // sections are the keys of the file that hold further keys.
-var sections = []string{"scan", "analyse", "enrich", "http", "radio", "fleet", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
+var sections = []string{"scan", "analyse", "enrich", "http", "radio", "fleet", "metadata", "clock", "cache", "transcode", "grid", "carbon", "log", "trace"}
 
 func (r *fileResolver) flatten(prefix string, n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {

@@ -42,7 +42,7 @@ func (n *node) makeWire(ctx context.Context) error {
 	if err := peer.Secured(s.Listen, n.keys); err != nil {
 		return err
 	}
-	config := peer.HandlerConfig{Keys: n.keys, Address: n.members.Self().Address, Clock: n.clock, Logger: n.logger}
+	config := peer.HandlerConfig{Keys: n.keys, Address: n.members.Self().Address, Models: n.wireModels(), Clock: n.clock, Logger: n.logger}
 	if n.ownCatalog != nil {
 		config.Catalog = n.ownCatalog
 	}

@@ -80,6 +80,7 @@ type record struct {
 	State   tutti.MemberState `json:"state"`
 	Started time.Time         `json:"started"`
 	Version string            `json:"version,omitempty"`
+	Reads   string            `json:"reads,omitempty"`
 	// Start is a random number that a process draws when it starts: two starts that took the same epoch differ in it.
 	Start string `json:"start"`
 }
@@ -202,7 +203,7 @@ func (m *Members) enter(ctx context.Context) error {
 func (m *Members) key() store.Key { return store.Key{PK: partition, SK: prefix + m.self.ID} }
 
 func (m *Members) put(ctx context.Context, condition store.Condition) (uint64, error) {
-	value, err := json.Marshal(record{m.self.Service, m.self.Address, m.self.Epoch, m.self.State, m.self.Started, m.self.Version, m.start})
+	value, err := json.Marshal(record{m.self.Service, m.self.Address, m.self.Epoch, m.self.State, m.self.Started, m.self.Version, m.self.Reads, m.start})
 	if err != nil {
 		return 0, tutti.Wrap(tutti.KindInternal, "members.beat", err)
 	}
@@ -293,6 +294,21 @@ func (m *Members) Ready(ctx context.Context) error { return m.setState(ctx, tutt
 
 // Drain says that the process finishes what it has begun and wants nothing more. Errors are those of Ready.
 func (m *Members) Drain(ctx context.Context) error { return m.setState(ctx, tutti.MemberDraining) }
+
+// SetReads says what the process can read from now on; see tutti.Member. Errors are those of Ready: what the process can
+// read counts for others when they have heard of it.
+func (m *Members) SetReads(ctx context.Context, reads string) error {
+	m.beating.Lock()
+	same := m.self.Reads == reads
+	m.self.Reads = reads
+	m.beating.Unlock()
+	if same {
+		return nil
+	}
+	err := m.beat(ctx)
+	m.show()
+	return err
+}
 
 // Leave ends the membership; the others know within one beat. Afterwards no beat is given. KindUnavailable means that the
 // others find out by silence.
@@ -421,7 +437,7 @@ func read(id string, value []byte) (tutti.Member, error) {
 		return tutti.Member{}, err
 	}
 	return tutti.Member{
-		ID: id, Service: r.Service, Address: r.Address, Epoch: r.Epoch, State: r.State, Started: r.Started, Version: r.Version,
+		ID: id, Service: r.Service, Address: r.Address, Epoch: r.Epoch, State: r.State, Started: r.Started, Version: r.Version, Reads: r.Reads,
 	}, nil
 }
 

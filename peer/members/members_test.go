@@ -215,6 +215,16 @@ func TestComeAndGo(t *testing.T) {
 		wantIDs(t, "deliveries", p.ids(tutti.ServiceDelivery), "a1")
 		wantIDs(t, "catalogues", p.ids(tutti.ServiceCatalog), "b1")
 	}
+	// What one learns to read the others hear of within a second; one of an older version says nothing.
+	if err := b.m.SetReads(t.Context(), tutti.FormPacked+" 4f2a91c07d3e21b0"); err != nil {
+		t.Fatal(err)
+	}
+	w.run(time.Second)
+	for _, m := range nginx.m.All() {
+		if got, want := m.ReadsAll("4f2a91c07d3e21b0", tutti.FormPacked), m.ID == "b1"; got != want || m.ReadsAll("5") || !m.ReadsAll() {
+			t.Errorf("%s reads %q", m.ID, m.Reads)
+		}
+	}
 	changed := a.m.Changed()
 	c2 := w.start("c2", tutti.ServiceTrackCache, 9, 9)
 	c1 := w.start("c1", tutti.ServiceTrackCache, 1, 4)
