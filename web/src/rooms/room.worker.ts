@@ -36,8 +36,8 @@ let decoder: AudioDecoder | undefined;
 let format: "flac" | "pcm" = "pcm";
 /** When what the decoder is at work on is due, in its order: a decoder counts time by what it has decoded, whatever it was told. */
 let due: number[] = [];
-/** More than this many blocks at once, a second, is a decoder that gives nothing back. */
-const mostDue = 50;
+/** More than this many blocks at once is a decoder that gives nothing back: a room sends a second, which is 50, ahead. */
+const mostDue = 200;
 /** The room that the player was last said to be in. */
 let room: string | undefined;
 
