@@ -8,26 +8,30 @@ import "math/bits"
 // For every context the training kept how often the decision fell either way, as a state of four bits each; a trained
 // table turns the state into a logit, and gated linear mixing of the logits (M. Mahoney, "Adaptive weighing of context
 // models for lossless data compression", FIT TR CS-2005-16; C. Mattern, "Mixing strategies in data compression", DCC 2012)
-// gives the probability. The tables are frozen: they are the same for every reader, whatever was read before. What a
-// frame itself teaches goes into small tables of the frame's own ("overlay"), which enter the mixing beside the others.
-// Numbers are coded likewise, as their length in bits and then their leading bits.
+// gives the probability. A context's weight is the sum of three, each chosen by another view of where coding is, so that
+// one dot product is enough; a context that says nothing costs nothing. The tables are frozen: they are the same for every
+// reader, whatever was read before. What a frame itself teaches goes into small tables of the frame's own ("overlay"),
+// which enter the mixing beside the others, as do two matches: the place in the frame, and the place in a list of texts
+// that the model keeps, where the last letters stood before. Numbers are coded likewise, as their length in bits and then
+// their leading bits.
 const (
 	maxContexts = 14                         // frozen contexts of a text
 	numContexts = 7                          // of a number
 	overlays    = 7                          // contexts that a frame learns for itself
-	maxInputs   = maxContexts + overlays + 2 // and the match, and a constant
+	maxInputs   = maxContexts + overlays + 3 // and two matches, and a constant
 	chunk       = 4                          // decisions that share a bucket: a tree of 15 nodes in 16 bytes
 	bucketSize  = 1 << chunk                 //
 	endSymbol   = 256                        // ends a text
 	symbols     = 257                        //
 	logitLimit  = 11 * logitOne              // further out lie probabilities that 16 bits cannot say
 	logitOne    = 256                        // a logit of 1, in natural units
-	weightOne   = 1 << 16                    // a weight of 1
+	weightOne   = 1 << 12                    // a weight of 1
 	maxModelled = 1 << 20                    // bytes of plain form that are given to the model; more goes to Zstandard
 	whats       = 10                         // sorts of flags
 	flagsOf     = fields * 8                 // contexts of one sort
 	remembered  = 64                         // texts of a field that can be referred to in a frame
-	matchMin    = 5                          // bytes that must agree before a match predicts
+	matchMin    = 4                          // bytes that must agree before a match in the frame predicts
+	phraseMin   = 5                          // and in the model's phrases
 )
 
 // The sorts of flags.
@@ -52,11 +56,10 @@ const gates = 3
 type net struct {
 	which              int
 	contexts, overlays int
-	inputs             int        // contexts + overlays + match + constant
+	inputs             int        // contexts + overlays + two matches + constant
 	rows               [gates]int // how many rows of weights each gate has
 	logits             []int16    // [input][256]: what a state says
-	weights            [gates][]int32
-	final              []int32 // [field][gates]
+	weights            [gates][]int16
 }
 
 const (
@@ -71,24 +74,23 @@ const (
 func (n *net) shape(which int) {
 	n.which = which
 	n.contexts = maxContexts
-	n.rows = [gates]int{32 * 3, 60, 16 * 4 * 4}
+	n.rows = [gates]int{32 * 3, knowns * 12, 16 * 4 * 4}
 	if which >= netNumber {
 		n.contexts = numContexts
-		n.rows = [gates]int{fields * 8, 8 * 8, 64 * 3}
+		n.rows = [gates]int{fields * 8, 8 * 8, 64 * 3} // by field and stage, how many contexts are known, the number before
 	}
 	if which == netTextList || which == netNumberList {
 		n.overlays = overlays
 		if which == netNumberList {
 			n.overlays = numContexts
 		}
-		n.rows[1] *= 4
+		n.rows[0] *= 4
 	}
-	n.inputs = n.contexts + n.overlays + 2
+	n.inputs = n.contexts + n.overlays + 3
 	n.logits = make([]int16, (n.inputs-1)*256)
 	for g := range gates {
-		n.weights[g] = make([]int32, n.rows[g]*n.inputs)
+		n.weights[g] = make([]int16, n.rows[g]*n.inputs)
 	}
-	n.final = make([]int32, fields*gates)
 }
 
 // textRef is a text in the history of a frame.
@@ -134,6 +136,7 @@ type coder struct {
 	before   uint64        // hash of the text before in this record
 	first    uint64        // hash of the record's first text
 	style    uint64        // hash of the record's genre
+	habit    uint64        // how the record's texts begin and end, and which numbers are missing
 	prevNum  uint64        // the number before in this record
 	seen     [fields][]textRef
 	bools    [fields]uint8
@@ -141,19 +144,19 @@ type coder struct {
 
 	// the symbol at hand
 	h      [maxContexts]uint64
-	idx    [maxContexts]uint32
-	oidx   [maxContexts]uint32
-	found  int
+	sets   [maxContexts]set
+	idx    [maxContexts]uint32 // of the buckets of the contexts that are known
+	which  [maxContexts]uint8  // which those are
+	known  int                 // how many
+	found  uint32              // the same as a set of bits
+	oidx   [maxInputs]uint32
 	n      *net
-	w      [gates][]int32
-	fin    []int32
+	w      [gates][]int16
 	states [maxInputs]uint8
-	expect int // symbol that the match predicts, or -1
-	mlen   int
-	mstate uint8
 
+	guess   textRef // a text that this one may hold
+	in, of  match   // in the frame, and in the model's phrases
 	matches []uint32
-	mptr    int
 	ov      overlay
 }
 
@@ -243,13 +246,7 @@ func (c *coder) flag(what int, f Field, ctx uint8, bit int) int {
 func (c *coder) raw(v uint64, n int) uint64 {
 	var out uint64
 	for i := n - 1; i >= 0; i-- {
-		bit := int(v >> i & 1)
-		if c.mode == training {
-			c.tr.raw()
-		} else {
-			bit = c.decide(bit, 1<<15)
-		}
-		out = out<<1 | uint64(bit)
+		out = out<<1 | uint64(c.decide(int(v>>i&1), 1<<15))
 	}
 	return out
 }
@@ -272,12 +269,23 @@ func (c *coder) gamma(f Field, v uint64) uint64 {
 
 // count codes how many records the frame has.
 func (c *coder) count(n uint64) uint64 {
-	n = c.gamma(Count, n)
+	// one record is what there is most often, none nearly never
+	if n <= 1 {
+		n ^= 1
+	}
+	if n = c.gamma(Count, n); n <= 1 {
+		n ^= 1
+	}
+	c.several(n)
+	return n
+}
+
+// several prepares for n records.
+func (c *coder) several(n uint64) {
 	c.many(n > 1)
 	if c.list {
 		c.ov.room(int(min(n, overlayLarge)) * overlayEach)
 	}
-	return n
 }
 
 // records reads how many records the frame has.
@@ -302,7 +310,7 @@ func (c *coder) begin(k uint64) uint64 {
 	}
 	c.kind = k
 	c.rec++
-	c.before, c.first, c.style, c.prevNum, c.prevSame = 0, 0, 0, 0, 0
+	c.before, c.first, c.style, c.habit, c.prevNum, c.prevSame = 0, 0, 0, 0, 0, 0
 	return k
 }
 
@@ -323,7 +331,7 @@ func b2u(b bool) uint8 {
 // enter finds the buckets of all contexts for the next decisions; prefix tells apart what was decided within the symbol.
 func (c *coder) enter(n *net, prefix uint64) {
 	c.n = n
-	c.found = 0
+	c.known, c.found = 0, 0
 	salt := prefix * 0xA24BAED4963EE407
 	if c.mode == training && c.tr.collecting() {
 		for i := range n.contexts {
@@ -331,11 +339,20 @@ func (c *coder) enter(n *net, prefix uint64) {
 		}
 		return
 	}
+	m := c.m
+	// all sets first: they lie far apart in memory, and a processor fetches several at a time
+	var hashes [maxContexts]uint64
 	for i := range n.contexts {
-		x := c.m.find(c.h[i] + salt)
-		c.idx[i] = x
-		if x != 0 {
-			c.found++
+		h := spread(c.h[i] + salt)
+		hashes[i] = h
+		c.sets[i] = m.sets[h>>m.shift]
+	}
+	for i := range n.contexts {
+		if x := c.sets[i].find(hashes[i]); x != 0 {
+			c.idx[c.known] = x
+			c.which[c.known] = uint8(i)
+			c.known++
+			c.found |= 1 << i
 		}
 	}
 	if n.overlays == numContexts && n.contexts == numContexts {
@@ -353,57 +370,54 @@ func (c *coder) enter(n *net, prefix uint64) {
 var overlaid = [overlays]int{2, 3, 4, 6, 7, 8, 9}
 
 // gate chooses the rows of weights.
-func (c *coder) gate(f Field, g0, g1, g2 int) {
+func (c *coder) gate(g0, g1, g2 int) {
 	n := c.n
 	k := n.inputs
 	c.w[0] = n.weights[0][g0*k : g0*k+k]
 	c.w[1] = n.weights[1][g1*k : g1*k+k]
 	c.w[2] = n.weights[2][g2*k : g2*k+k]
-	c.fin = n.final[int(f)*gates : int(f)*gates+gates]
 	if c.mode == training {
 		c.tr.gate = [gates]int{g0, g1, g2}
-		c.tr.field = f
 	}
 }
 
-// bit codes a decision at a node of the buckets that were entered.
-func (c *coder) bit(node int, bit int) int {
-	if c.mode == training && c.tr.counting(c, node, bit) {
-		return bit
+// bit codes a decision at a node of the buckets that were entered; in and of are the states of the matches.
+func (c *coder) bit(node int, in, of uint8, bit int) int {
+	if c.mode == training {
+		if c.tr.counting(c, node, bit) {
+			return bit
+		}
+		return c.tr.bit(c, node, in, of, bit)
 	}
 	n := c.n
-	k := 0
-	for i := range n.contexts {
-		c.states[k] = c.m.nodes[int(c.idx[i])+node]
-		k++
+	last := n.inputs - 1
+	w0, w1, w2 := c.w[0][:last+1], c.w[1][:last+1], c.w[2][:last+1]
+	logits, nodes := n.logits, c.m.nodes
+	d := logitOne * (int64(w0[last]) + int64(w1[last]) + int64(w2[last]))
+	for k := range c.known {
+		i := int(c.which[k])
+		x := int64(logits[i<<8|int(nodes[int(c.idx[k])+node])])
+		d += x * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
 	}
-	for i := range n.overlays {
-		c.states[k] = c.ov.nodes[int(c.oidx[i])+node]
-		k++
+	for k := range n.overlays {
+		if s := c.ov.nodes[int(c.oidx[k])+node]; s != 0 {
+			i := n.contexts + k
+			x := int64(logits[i<<8|int(s)])
+			d += x * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
+		}
 	}
-	c.states[k] = c.mstate
-	if c.mode == training {
-		return c.tr.bit(c, node, bit)
+	if in != 0 {
+		i := last - 2
+		d += int64(logits[i<<8|int(in)]) * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
 	}
-	logits := n.logits
-	w0, w1, w2 := c.w[0], c.w[1], c.w[2]
-	var d0, d1, d2 int64
-	for i, s := range c.states[:n.inputs-1] {
-		x := int64(logits[i<<8|int(s)])
-		d0 += x * int64(w0[i])
-		d1 += x * int64(w1[i])
-		d2 += x * int64(w2[i])
+	if of != 0 {
+		i := last - 1
+		d += int64(logits[i<<8|int(of)]) * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
 	}
-	d0 += logitOne * int64(w0[n.inputs-1])
-	d1 += logitOne * int64(w1[n.inputs-1])
-	d2 += logitOne * int64(w2[n.inputs-1])
-	d := (clamp(d0>>16)*int64(c.fin[0]) + clamp(d1>>16)*int64(c.fin[1]) + clamp(d2>>16)*int64(c.fin[2])) >> 16
-	bit = c.decide(bit, uint32(c.m.squash[clamp(d)+logitLimit]))
+	bit = c.decide(bit, uint32(c.m.squash[min(max(d/weightOne, -logitLimit), logitLimit)+logitLimit]))
 	for i := range n.overlays {
 		p := &c.ov.nodes[int(c.oidx[i])+node]
-		*p = learn(*p, bit)
+		*p = learned[*p][bit&1]
 	}
 	return bit
 }
-
-func clamp(d int64) int64 { return min(max(d, -logitLimit), logitLimit) }

@@ -23,6 +23,7 @@ type Decoder struct {
 	err     error
 	spent   int // bytes of plain form that a modelled frame has grown to
 	reading bool
+	drawn   bool // from random bits, of which some may be left
 }
 
 // NewDecoder returns a decoder that reads frames written with any of the models, and all that need none. models may be
@@ -66,12 +67,21 @@ func (d *Decoder) Reset(frame []byte) error {
 	return d.err
 }
 
+// Draw begins a frame of so many records that nobody wrote: they are read from random bits, so each is as probable as the
+// model holds it to be. Err says where the bits were too few.
+func (d *Decoder) Draw(m *Model, records int, random []byte) {
+	d.Close()
+	d.model, d.left, d.spent, d.reading, d.drawn = m, uint64(records), 0, true, true
+	d.coder = m.begin(random)
+	d.coder.several(uint64(records))
+}
+
 // Close gives back what the decoder holds of a frame that was not read to its end. A decoder may be used again after it.
 func (d *Decoder) Close() {
 	if d.coder != nil {
 		d.model.end(d.coder)
 	}
-	d.coder, d.model, d.plain, d.left, d.err, d.reading = nil, nil, nil, 0, nil, false
+	d.coder, d.model, d.plain, d.left, d.err, d.reading, d.drawn = nil, nil, nil, 0, nil, false, false
 }
 
 func (d *Decoder) fail(err error) error {
@@ -119,7 +129,7 @@ func (d *Decoder) finish() {
 	d.reading = false
 	switch {
 	case d.coder != nil:
-		if !d.coder.ended() {
+		if !d.coder.ended() && (!d.drawn || d.coder.overrun()) {
 			d.fail(errCorrupt("more follows its last record"))
 		}
 		d.model.end(d.coder)

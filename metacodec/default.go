@@ -10,6 +10,6 @@ import (
 //go:embed models/default.tmm
 var defaultFile []byte
 
-// Default returns the model that comes with the program. It is unpacked at the first call, which takes about a quarter of
-// a second, and 26 MB from then on: a server that never needs it has neither. It fails only where the program is damaged.
+// Default returns the model that comes with the program. It is unpacked at the first call, which takes about a fifth of
+// a second, and 25 MB from then on: a server that never needs it has neither. It fails only where the program is damaged.
 var Default = sync.OnceValues(func() (*Model, error) { return parse(defaultFile) })

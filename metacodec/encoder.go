@@ -210,14 +210,14 @@ func (e *Encoder) AppendFrame(dst []byte) ([]byte, error) {
 	}
 	start := len(dst)
 	if m := e.model; m != nil && e.Plain() <= maxModelled {
-		dst = append(dst, head(formModel)|byte(m.id.Tag()>>8), byte(m.id.Tag()))
+		dst = append(dst, head(formModel, m.id.Tag()))
 		dst = m.appendBody(dst, e)
 		if len(dst)-start < 1+e.Plain() {
 			return appendSum(dst, start, m.id), nil
 		}
 		dst = dst[:start]
 	}
-	dst = append(dst, head(formPlain))
+	dst = append(dst, head(formPlain, 0))
 	dst = e.appendPlain(dst)
 	if e.Plain() >= zstdFrom {
 		w, err := zstdWriter()
@@ -226,7 +226,7 @@ func (e *Encoder) AppendFrame(dst []byte) ([]byte, error) {
 		}
 		e.plain = w.EncodeAll(dst[start+1:], e.plain[:0])
 		if len(e.plain) < len(dst)-start-1 && packed(e.plain) {
-			dst = append(append(dst[:start], head(formZstd)), e.plain...)
+			dst = append(append(dst[:start], head(formZstd, 0)), e.plain...)
 		}
 	}
 	return appendSum(dst, start, ModelID{}), nil

@@ -2,6 +2,6 @@ package metacodec
 
 // Seal makes a frame with the right head and checksum of any body.
 func Seal(body []byte, m *Model) []byte {
-	b := append([]byte{head(formModel) | byte(m.id.Tag()>>8), byte(m.id.Tag())}, body...)
+	b := append([]byte{head(formModel, m.id.Tag())}, body...)
 	return appendSum(b, 0, m.id)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -13,22 +14,23 @@ import (
 
 // A frame is a head, a body and a checksum:
 //
-//	byte 0      format version (2 bits), form (2 bits), high bits of the model's tag (4 bits; zero in other forms)
-//	byte 1      low bits of the model's tag; only where the form is formModel
+//	head        a byte: the form (2 bits), the model's tag (6 bits; zero in forms without a model)
 //	body        by form
 //	checksum    the last 1, 2 or 3 bytes, by the length of head and body: CRC-32C of head and body, begun with the
 //	            whole ID of the model, so that a model of the same tag is not taken for the right one
 //
-// So a plain frame is at most 4 bytes longer than its fields, and the plain form is taken whenever no other is shorter.
-const formatVersion = 1
-
+// So a plain frame is at most 4 bytes longer than its fields, and the plain form is taken whenever no other is shorter. A
+// later version of the format takes the form that is free, or comes with models, whose files have a version of their own.
 type form uint8
 
 const (
-	formPlain form = iota // the fields one after another: plain.go
+	formPlain form = iota // the fields one after another: see appendPlain
 	formZstd              // the plain form as a Zstandard frame (RFC 8878)
 	formModel             // the fields through the model and a range coder
+	formLater
 )
+
+const tagMask = 1<<6 - 1
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -72,14 +74,14 @@ func appendSum(b []byte, start int, id ModelID) []byte {
 	return b
 }
 
-func head(f form) byte { return formatVersion<<6 | byte(f)<<4 }
+func head(f form, tag uint16) byte { return byte(f)<<6 | byte(tag) }
 
 // FrameModel returns the tag of the model that a frame was written with. ok is false where the frame needs none.
 func FrameModel(frame []byte) (tag uint16, ok bool) {
-	if len(frame) < 2 || frame[0]>>6 != formatVersion || form(frame[0]>>4&3) != formModel {
+	if len(frame) < 2 || form(frame[0]>>6) != formModel {
 		return 0, false
 	}
-	return uint16(frame[0]&15)<<8 | uint16(frame[1]), true
+	return uint16(frame[0] & tagMask), true
 }
 
 // UnknownModelError says that a frame was written with a model that the decoder has not got. The model is one whose ID
@@ -88,8 +90,7 @@ type UnknownModelError struct{ Tag uint16 }
 
 // Error names the tag.
 func (e *UnknownModelError) Error() string {
-	const digits = "0123456789abcdef"
-	return "a metadata model is missing: its ID begins with " + string([]byte{digits[e.Tag>>8&15], digits[e.Tag>>4&15], digits[e.Tag&15]})
+	return "a metadata model is missing: the one with the tag " + strconv.Itoa(int(e.Tag))
 }
 
 // Models is a set of models that frames may be read with. The zero value is empty; methods are safe for concurrent use.
@@ -169,10 +170,6 @@ func open(frame []byte, models *Models) (f form, body []byte, m *Model, err erro
 	if len(frame) < 2 {
 		return 0, nil, nil, errCorrupt("it is too short")
 	}
-	if v := frame[0] >> 6; v != formatVersion {
-		return 0, nil, nil, tutti.Errorf(tutti.KindInvalid, "metacodec: read frame",
-			"The metadata is written in format %d, which this version cannot read.", v)
-	}
 	n := bodyLen(len(frame))
 	if n < 1 {
 		return 0, nil, nil, errCorrupt("it is cut short")
@@ -182,16 +179,16 @@ func open(frame []byte, models *Models) (f form, body []byte, m *Model, err erro
 		sum = sum<<8 | uint32(frame[i])
 	}
 	mask := uint32(1)<<(8*(len(frame)-n)) - 1
-	f = form(frame[0] >> 4 & 3)
-	if f == formModel {
-		if n < 2 {
-			return 0, nil, nil, errCorrupt("it is too short")
-		}
-		tag := uint16(frame[0]&15)<<8 | uint16(frame[1])
+	switch f = form(frame[0] >> 6); f {
+	case formLater:
+		return 0, nil, nil, tutti.Errorf(tutti.KindInvalid, "metacodec: read frame",
+			"The metadata is written in a format that this version cannot read.")
+	case formModel:
+		tag := uint16(frame[0] & tagMask)
 		m, known := models.pick(tag, frame[:n], sum, mask)
 		switch {
 		case m != nil:
-			return f, frame[2:n], m, nil
+			return f, frame[1:n], m, nil
 		case !known:
 			return 0, nil, nil, tutti.Wrap(tutti.KindUnavailable, "metacodec: read frame", &UnknownModelError{Tag: tag})
 		}
@@ -200,7 +197,7 @@ func open(frame []byte, models *Models) (f form, body []byte, m *Model, err erro
 	if checksum(ModelID{}, frame[:n])&mask != sum {
 		return 0, nil, nil, errCorrupt("its checksum is wrong")
 	}
-	if f != formPlain && f != formZstd || frame[0]&15 != 0 {
+	if frame[0]&tagMask != 0 {
 		return 0, nil, nil, errCorrupt("its form is unknown")
 	}
 	return f, frame[1:n], nil, nil

@@ -69,6 +69,11 @@ const (
 	Flag                          // yes or no
 	Identifier                    // 128 bits that nothing predicts
 	Reference                     // the number of something said before
+	AlbumKey                      // what names an album
+	ArtistKey                     // an artist
+	FolderKey                     // a folder
+	Picture                       // which picture goes with it
+	Usual                         // whether something is as it nearly always is
 )
 
 // fields is how many fields there can be.
@@ -86,8 +91,8 @@ type ModelID [8]byte
 // String returns the ID in hexadecimal.
 func (id ModelID) String() string { return hex.EncodeToString(id[:]) }
 
-// Tag returns the part of the ID that frames carry, 12 bits.
-func (id ModelID) Tag() uint16 { return uint16(id[0])<<4 | uint16(id[1])>>4 }
+// Tag returns the part of the ID that frames carry, 6 bits. Train makes models of which no two in use have the same.
+func (id ModelID) Tag() uint16 { return uint16(id[0]) >> 2 }
 
 // The limits of what is read, checked before anything is allocated.
 const (

@@ -18,6 +18,7 @@ import (
 type Model struct {
 	id   ModelID
 	name string
+	salt uint8 // makes the ID another
 
 	lengths [symbols]uint8  // of the symbols' codes
 	codes   [symbols]uint16 //
@@ -26,6 +27,9 @@ type Model struct {
 	sets  []set  // power of two of them
 	shift uint   // of a hash, to the number of its set
 	nodes []byte // buckets of bucketSize states; the first has all states zero and stands for what was never seen
+
+	phrases []byte               // texts, each with a zero byte after it
+	places  [][phraseWays]uint32 // by hash of five letters: where in the phrases they end, the latest first
 
 	nets   [nets]net
 	flags  []uint16 // [what][field][8]: probability of yes
@@ -52,11 +56,11 @@ func (m *Model) Name() string { return m.name }
 
 // Memory returns roughly how many bytes the model takes.
 func (m *Model) Memory() int {
-	n := len(m.sets)*24 + len(m.nodes) + len(m.flags)*2 + len(m.squash)*2
+	n := len(m.sets)*24 + len(m.nodes) + len(m.phrases) + len(m.places)*phraseWays*4 + len(m.flags)*2 + len(m.squash)*2
 	for i := range m.nets {
-		n += len(m.nets[i].logits)*2 + len(m.nets[i].final)*4
+		n += len(m.nets[i].logits) * 2
 		for _, w := range m.nets[i].weights {
-			n += len(w) * 4
+			n += len(w) * 2
 		}
 	}
 	return n
@@ -78,10 +82,8 @@ func spread(key uint64) uint64 {
 	return h ^ h>>29
 }
 
-// find returns where the states of a context begin, 0 where it is not known.
-func (m *Model) find(key uint64) uint32 {
-	h := spread(key)
-	s := &m.sets[h>>m.shift]
+// find returns where the states of the context with a hash begin, 0 where it is not known.
+func (s *set) find(h uint64) uint32 {
 	t := tagOf(h) * eachLane
 	// a lane that is zero after the exclusive or has its highest bit set by the subtraction (H. Warren, "Hacker's
 	// Delight", 2nd ed., §6-1); lanes above it may too, so the lowest counts
@@ -96,6 +98,53 @@ func (m *Model) find(key uint64) uint32 {
 	return 0
 }
 
+// phraseWays is how many places are known of five letters.
+const phraseWays = 4
+
+func (m *Model) placeOf(tail uint64) *[phraseWays]uint32 {
+	return &m.places[mix(30, tail&(1<<(8*phraseMin)-1))>>32&uint64(len(m.places)-1)]
+}
+
+// index finds the places in the phrases.
+func (m *Model) index() {
+	n := 1
+	for n < len(m.phrases)/8 {
+		n *= 2
+	}
+	m.places = make([][phraseWays]uint32, n)
+	var tail uint64
+	from := 0
+	for i, b := range m.phrases {
+		if b == 0 {
+			from = i + 1
+			continue
+		}
+		tail = tail<<8 | uint64(b)
+		if i+1-from < phraseMin {
+			continue
+		}
+		p := m.placeOf(tail)
+		copy(p[1:], p[:])
+		p[0] = uint32(i + 1)
+	}
+}
+
+// phrase returns the place in the phrases whose letters before agree longest with the last of the history, and how many do.
+func (m *Model) phrase(c *coder, w *speller) (at, n int) {
+	for _, p := range m.placeOf(w.tail) {
+		if p == 0 {
+			break
+		}
+		if c.mode == training && c.tr.own(p) {
+			continue
+		}
+		if k := agree(m.phrases[:p], c.history); k >= phraseMin && k > n {
+			at, n = int(p), k
+		}
+	}
+	return at, n
+}
+
 // A state is how often a decision fell to 0 (high four bits) and to 1 (low four bits), as levels.
 var levels = [16]uint32{0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024}
 
@@ -107,10 +156,9 @@ func levelOf(n uint32) uint8 {
 	return l
 }
 
-// learn is the state after one more decision in a frame of its own: counts up to 6, then stays; what was seen the other
-// way is half forgotten above 2, for what came last says most (the idea of nonstationary states: Mahoney, op. cit.).
-func learn(s uint8, bit int) uint8 { return learned[s][bit&1] }
-
+// learned is, of a state and a decision, the state after it in a frame of its own: counts up to 6, then stays; what was
+// seen the other way is half forgotten above 2, for what came last says most (the idea of nonstationary states: Mahoney,
+// op. cit.).
 var learned = func() (t [256][2]uint8) {
 	up := func(l uint8) uint8 { return min(l+1, 7) }
 	down := func(l uint8) uint8 {
@@ -251,17 +299,19 @@ func (c *coder) write(e *Encoder) {
 //	the length of the rest, unpacked: 4 bytes, little-endian
 //	the rest as a Zstandard frame
 //
-// and the rest, all little-endian: the length of the name (a byte) and the name; the lengths of the symbols' codes, a
-// byte each; the flags, the squashing and the logarithm tables; for every net its logits, weights and final weights; the
-// number of sets and of buckets (4 bytes each), then per set how many lanes it has (a byte), then the lanes' tags, and then
+// and the rest, all little-endian: the length of the name (a byte) and the name; a byte that only
+// makes the ID another; the lengths of the symbols' codes, a
+// byte each; the flags, the squashing and the logarithm tables; for every net its logits and weights; the length of the phrases
+// (4 bytes) and the phrases; the number of sets and of buckets (4 bytes each), then per set how many lanes it has (a byte), then the lanes' tags, and then
 // the states of all buckets, node by node (all first nodes, all second nodes…), which packs better.
 const (
 	fileMagic   = "tuttimm"
-	fileVersion = 1
+	fileVersion = 2
 	maxFile     = 32 << 20
 	maxUnpacked = 64 << 20
 	maxBuckets  = 3 << 20
 	maxSets     = 1 << 20
+	maxPhrases  = 16 << 20
 )
 
 func errModel(what string) error {
@@ -303,7 +353,7 @@ func parse(b []byte) (*Model, error) {
 	sum := sha256.Sum256(b)
 	m := &Model{id: ModelID(sum[:8])}
 	p := &fileReader{b: rest}
-	m.name = string(p.take(int(p.byte())))
+	m.name, m.salt = string(p.take(int(p.byte()))), p.byte()
 	copy(m.lengths[:], p.take(symbols))
 	if !p.ok() || !m.plant() {
 		return nil, errModel("its symbols have no code")
@@ -317,10 +367,15 @@ func parse(b []byte) (*Model, error) {
 		n.shape(i)
 		p.i16s(n.logits)
 		for g := range gates {
-			p.i32s(n.weights[g])
+			p.i16s(n.weights[g])
 		}
-		p.i32s(n.final)
 	}
+	phrases := int(p.u32())
+	if !p.ok() || phrases > maxPhrases {
+		return nil, errModel("it has too many phrases")
+	}
+	m.phrases = slices.Clone(p.take(phrases))
+	m.index()
 	sets, buckets := int(p.u32()), int(p.u32())
 	if !p.ok() || sets < 1 || sets > maxSets || sets&(sets-1) != 0 || buckets < 1 || buckets > maxBuckets {
 		return nil, errModel("its tables are of the wrong size")
@@ -414,21 +469,19 @@ const maxCode = 16
 // bytesOf returns the model's file.
 func (m *Model) bytesOf() ([]byte, error) {
 	w := &fileWriter{}
-	w.b = append(append(w.b, byte(len(m.name))), m.name...)
+	w.b = append(append(append(w.b, byte(len(m.name))), m.name...), m.salt)
 	w.b = append(w.b, m.lengths[:]...)
 	w.u16s(m.flags)
 	w.u16s(m.squash)
 	w.u32s(m.log2[:])
 	for i := range m.nets {
 		n := &m.nets[i]
-		for _, v := range n.logits {
-			w.b = binary.LittleEndian.AppendUint16(w.b, uint16(v))
-		}
+		w.i16s(n.logits)
 		for g := range gates {
-			w.i32s(n.weights[g])
+			w.i16s(n.weights[g])
 		}
-		w.i32s(n.final)
 	}
+	w.b = append(binary.LittleEndian.AppendUint32(w.b, uint32(len(m.phrases))), m.phrases...)
 	buckets := len(m.nodes) / bucketSize
 	w.b = binary.LittleEndian.AppendUint32(w.b, uint32(len(m.sets)))
 	w.b = binary.LittleEndian.AppendUint32(w.b, uint32(buckets))
@@ -478,9 +531,9 @@ func (w *fileWriter) u32s(v []uint32) {
 	}
 }
 
-func (w *fileWriter) i32s(v []int32) {
+func (w *fileWriter) i16s(v []int16) {
 	for _, x := range v {
-		w.b = binary.LittleEndian.AppendUint32(w.b, uint32(x))
+		w.b = binary.LittleEndian.AppendUint16(w.b, uint16(x))
 	}
 }
 
@@ -538,11 +591,5 @@ func (r *fileReader) i16s(to []int16) {
 func (r *fileReader) u32s(to []uint32) {
 	for i := range to {
 		to[i] = r.u32()
-	}
-}
-
-func (r *fileReader) i32s(to []int32) {
-	for i := range to {
-		to[i] = int32(r.u32())
 	}
 }

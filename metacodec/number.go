@@ -30,6 +30,7 @@ func (c *coder) uint(f Field, v uint64) uint64 {
 	}
 	l.value, l.how, l.set = v, how, true
 	c.prevNum = v + 1
+	c.habit = c.habit<<1 | uint64(b2u(v == 0))
 	return v
 }
 
@@ -51,7 +52,6 @@ func (c *coder) literal(f Field, v uint64) uint64 {
 	h[4] = mix(20, ff^c.first)
 	h[5] = mix(21, ff^c.style)
 	h[6] = mix(22, ff^c.first^c.prevNum<<40)
-	c.mstate = 0
 	if c.mode == training {
 		c.tr.numbering()
 	}
@@ -78,14 +78,14 @@ func (c *coder) literal(f Field, v uint64) uint64 {
 func (c *coder) group(f Field, stage int, prefix, v uint64, k int) uint64 {
 	n := c.nums
 	c.enter(n, prefix)
-	g1 := c.found * 8
+	g0 := int(f)*8 + stage
 	if c.list {
-		g1 = g1*4 + min(bits.Len(uint(c.rec-1)), 3)*8
+		g0 = g0*4 + min(bits.Len(uint(c.rec-1)), 3)
 	}
-	c.gate(f, int(f)*8+stage, g1, int(min(c.prevNum, 63))*3+min(stage, 2))
+	c.gate(g0, c.known*8, int(min(c.prevNum, 63))*3+min(stage, 2))
 	node := 1
 	for i := k - 1; i >= 0; i-- {
-		node = node<<1 | c.bit(node, int(v>>i&1))
+		node = node<<1 | c.bit(node, 0, 0, int(v>>i&1))
 	}
 	return uint64(node) & (1<<k - 1)
 }

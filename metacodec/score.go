@@ -55,11 +55,12 @@ const (
 func (m *Model) Complete(f Field, prefix string, n int, known ...Value) []Completion {
 	c := m.scorer(known)
 	defer m.end(c)
-	root := beginning{}
+	start := len(c.history)
+	c.look(f)
+	root := beginning{in: c.in}
 	for i := range len(prefix) {
-		c.feed(&root.w, prefix[i])
+		root.add(c, prefix[i])
 	}
-	start := len(c.history) - len(prefix)
 	open := []beginning{root}
 	var done []Completion
 	for range maxCompletion {
@@ -67,16 +68,18 @@ func (m *Model) Complete(f Field, prefix string, n int, known ...Value) []Comple
 		for _, b := range open {
 			c.history = append(c.history[:start], prefix...)
 			c.history = append(c.history, b.rest...)
-			c.expect, c.mlen, c.mstate = -1, 0, 0
-			for _, s := range c.branches(f, &b.w) {
+			for _, s := range c.branches(f, &b) {
 				bits := b.bits + s.bits
 				if s.symbol == endSymbol {
 					done = append(done, Completion{prefix + string(b.rest), float64(bits) / bitOne})
 					continue
 				}
-				w := b.w
-				w.add(byte(s.symbol))
-				next = append(next, beginning{w, append(slices.Clone(b.rest), byte(s.symbol)), bits})
+				longer := b
+				longer.bits = bits
+				longer.rest = append(slices.Clone(b.rest), byte(s.symbol))
+				longer.add(c, byte(s.symbol))
+				c.history = c.history[:len(c.history)-1]
+				next = append(next, longer)
 			}
 		}
 		slices.SortFunc(next, func(a, b beginning) int { return cmp.Compare(a.bits, b.bits) })
@@ -92,14 +95,27 @@ func (m *Model) Complete(f Field, prefix string, n int, known ...Value) []Comple
 
 // beginning is a text that is being completed.
 type beginning struct {
-	w    speller
-	rest []byte
-	bits uint64
+	w      speller
+	in, of match
+	rest   []byte
+	bits   uint64
 }
 
-func (c *coder) feed(w *speller, b byte) {
-	c.history = append(c.history, b)
-	w.add(b)
+// add appends a letter to the text, which stands at the end of the coder's history.
+func (b *beginning) add(c *coder, letter byte) {
+	c.in, c.of = b.in, b.of
+	c.in.begin(c.m, c.history)
+	c.of.begin(c.m, c.m.phrases)
+	if c.in.expect != int(letter) {
+		c.in.len = 0
+	}
+	if c.of.expect != int(letter) {
+		c.of.len = 0
+	}
+	c.history = append(c.history, letter)
+	b.w.add(letter)
+	c.follow(&b.w)
+	b.in, b.of = c.in, c.of
 }
 
 // branch is a symbol and what it costs.
@@ -109,15 +125,19 @@ type branch struct {
 }
 
 // branches returns the symbols that may well come next, the end among them.
-func (c *coder) branches(f Field, w *speller) []branch {
-	c.textContexts(f, w)
+func (c *coder) branches(f Field, b *beginning) []branch {
+	c.textContexts(f, &b.w)
 	type inner struct {
 		at, depth, node int
 		prefix          uint64
 		bits            uint64
+		in, of          match
 	}
 	var out []branch
-	todo := []inner{{node: 1, prefix: 1}}
+	root := inner{node: 1, prefix: 1, in: b.in, of: b.of}
+	root.in.begin(c.m, c.history)
+	root.of.begin(c.m, c.m.phrases)
+	todo := []inner{root}
 	for len(todo) > 0 {
 		t := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -126,20 +146,23 @@ func (c *coder) branches(f Field, w *speller) []branch {
 		}
 		// the buckets are entered anew for every node: another may have been looked at meanwhile
 		c.enter(c.texts, t.prefix>>(t.depth%chunk))
-		c.gateText(f, w, t.depth, 0)
 		for bit := range 2 {
+			next := t
+			c.in, c.of = t.in, t.of
+			c.gateText(f, &b.w, t.depth)
 			before := c.bits
-			c.bit(t.node, bit)
-			bits := t.bits + c.bits - before
-			if bits > branchBits {
+			c.bit(t.node, c.in.state(), c.of.state(), bit)
+			if next.bits += c.bits - before; next.bits > branchBits {
 				continue
 			}
-			at := int(c.m.tree[t.at][bit])
-			if at < 0 {
-				out = append(out, branch{-at - 1, bits})
+			if next.at = int(c.m.tree[t.at][bit]); next.at < 0 {
+				out = append(out, branch{-next.at - 1, next.bits})
 				continue
 			}
-			todo = append(todo, inner{at, t.depth + 1, t.node<<1 | bit, t.prefix<<1 | uint64(bit), bits})
+			next.in.sees(bit)
+			next.of.sees(bit)
+			next.depth, next.node, next.prefix = t.depth+1, t.node<<1|bit, t.prefix<<1|uint64(bit)
+			todo = append(todo, next)
 		}
 	}
 	return out

@@ -23,6 +23,11 @@ func (c *coder) text(f Field, s []byte) []byte {
 	if f == Genre {
 		c.style = ref.hash
 	}
+	if ref.len > 0 {
+		c.habit = c.habit<<8 | uint64(classes[c.history[ref.off]])<<4 | uint64(classes[c.history[ref.off+ref.len-1]])
+	} else {
+		c.habit <<= 8
+	}
 	return c.history[ref.off : ref.off+ref.len : ref.off+ref.len]
 }
 
@@ -190,7 +195,11 @@ func (w *speller) add(b byte) {
 func (c *coder) textContexts(f Field, w *speller) {
 	ff := uint64(f) + 1
 	h := &c.h
-	h[0] = mix(0, ff)
+	if w.pos < 6 {
+		h[0] = mix(0, w.prefix^ff<<56^c.prevNum*0xD6E8FEB86659FD93)
+	} else {
+		h[0] = mix(14, w.word^uint64(w.inWord)^ff<<56)
+	}
 	h[1] = mix(1, ff<<56|w.tail&0xff)
 	h[2] = mix(2, ff<<56|w.tail&0xffff)
 	h[3] = mix(3, w.tail&0xffffff)
@@ -203,16 +212,105 @@ func (c *coder) textContexts(f Field, w *speller) {
 	h[10] = mix(10, w.prefix*0xD6E8FEB86659FD93^c.before^ff<<56)
 	h[11] = mix(11, w.shape&0xffffff<<8|ff)
 	h[12] = mix(12, (w.tail&0xffff|ff<<32)^c.style)
-	h[13] = mix(13, w.word^w.words[1]*0xD6E8FEB86659FD93^0x55)
+	h[13] = mix(13, (w.tail&0xff|ff<<56|uint64(min(w.pos, 3))<<8|uint64(min(w.inWord, 3))<<10)^c.habit<<16)
+}
+
+// knowns is in how many ways the contexts of a text may be known.
+const knowns = 5 * 3 * 3
+
+// knownOf puts sets of known contexts into classes: the longest of the last letters, of the words, of the text so far.
+var knownOf = func() (t [1 << 8]uint8) {
+	for s := range t {
+		letters, word, text := 0, 0, 0
+		for i := range 4 { // of 3 to 6 letters
+			if s>>i&1 != 0 {
+				letters = i + 1
+			}
+		}
+		for i := range 2 {
+			if s>>(4+i)&1 != 0 {
+				word = i + 1
+			}
+			if s>>(6+i)&1 != 0 {
+				text = i + 1
+			}
+		}
+		t[s] = uint8(letters*9 + word*3 + text)
+	}
+	return t
+}()
+
+// match is a place where the last letters stood before: what followed there may follow again.
+type match struct {
+	ptr    int
+	len    int // letters that agree; 0: there is no such place
+	expect int // the symbol that follows there; -1: none
+	code   uint32
+	left   int // of the code's decisions, those still to come; 0 once one was another
+}
+
+// The lengths that a match is given where no letters agree yet, and what it is taken for.
+const (
+	guessStart  = 1 // that a text begins as the one before in the record
+	guessInside = 2 // that after a bracket or a dash one of the record's texts follows
+	guessTrue   = 3 // that a guess was right so far, by one letter
+)
+
+func (p *match) begin(m *Model, text []byte) {
+	p.expect, p.left = -1, 0
+	if p.len == 0 || p.ptr >= len(text) {
+		return
+	}
+	p.expect = int(text[p.ptr])
+	if p.expect == 0 {
+		p.expect = endSymbol
+	}
+	p.code, p.left = uint32(m.codes[p.expect]), int(m.lengths[p.expect])
+}
+
+// state is what the match says of the next decision; 0 is nothing.
+func (p *match) state() uint8 {
+	if p.left == 0 {
+		return 0
+	}
+	return uint8(min(p.len, 31)<<1) | uint8(p.code>>(p.left-1)&1)
+}
+
+// sees follows the decision that was made.
+func (p *match) sees(bit int) {
+	if p.left == 0 {
+		return
+	}
+	p.left--
+	if int(p.code>>p.left&1) != bit {
+		p.left, p.len = 0, 0
+	}
+}
+
+// trust is how far a match is to be believed, as a class.
+func (p *match) trust() int {
+	switch {
+	case p.left == 0:
+		return 0
+	case p.len <= 8:
+		return 1
+	case p.len <= 14:
+		return 2
+	}
+	return 3
 }
 
 // spell codes a text letter by letter and appends it to the history, with a zero byte after it.
 func (c *coder) spell(f Field, s []byte) textRef {
 	off := len(c.history)
 	var w speller
-	c.mptr, c.mlen = 0, 0
+	c.look(f)
 	if c.mode == training {
 		c.tr.spelling(f, s)
+	}
+	if c.mode == training && c.tr.passing() {
+		c.history = append(c.history, s...)
+		return c.spelt(f, off)
 	}
 	for i := 0; ; i++ {
 		sym := endSymbol
@@ -220,7 +318,6 @@ func (c *coder) spell(f Field, s []byte) textRef {
 			sym = int(s[i])
 		}
 		c.textContexts(f, &w)
-		c.predict()
 		sym = c.symbol(f, sym, &w)
 		if sym == endSymbol {
 			break
@@ -231,8 +328,13 @@ func (c *coder) spell(f Field, s []byte) textRef {
 		}
 		c.history = append(c.history, byte(sym))
 		w.add(byte(sym))
-		c.found5(w.pos, w.tail)
+		c.follow(&w)
 	}
+	return c.spelt(f, off)
+}
+
+// spelt ends the text that begins at off of the history.
+func (c *coder) spelt(f Field, off int) textRef {
 	r := textRef{off: off, len: len(c.history) - off, set: true}
 	r.hash = hashText(c.history[off:])
 	c.history = append(c.history, 0)
@@ -240,45 +342,68 @@ func (c *coder) spell(f Field, s []byte) textRef {
 	return r
 }
 
-// predict sets what the match says comes next.
-func (c *coder) predict() {
-	c.expect = -1
-	if c.mlen > 0 {
-		c.expect = int(c.history[c.mptr])
-		if c.expect == 0 {
-			c.expect = endSymbol
+// look begins to look for matches.
+func (c *coder) look(f Field) {
+	c.in, c.of = match{}, match{}
+	if c.guess = c.last[sibling[f]]; sibling[f] == Other {
+		c.guess = textRef{}
+	}
+	if c.guess.set {
+		c.in = match{ptr: c.guess.off, len: guessStart}
+	}
+}
+
+// follow takes the matches past the newest byte, or looks for others: the last place in the frame, and the place among
+// the model's phrases, where the last letters stood.
+func (c *coder) follow(w *speller) {
+	if c.mode == training && c.tr.stage < stageStates {
+		return
+	}
+	n := len(c.history)
+	if c.in.len > 0 {
+		c.in.ptr++
+		c.in.len = max(c.in.len+1, guessTrue)
+		if c.in.ptr >= n {
+			c.in.len = 0
+		}
+	}
+	if w.pos >= matchMin {
+		slot := &c.matches[mix(31, w.tail&(1<<(8*matchMin)-1))>>54]
+		if p := int(*slot); c.in.len == 0 && p > 0 && p < n {
+			if k := agree(c.history[:p], c.history[:n]); k >= matchMin {
+				c.in = match{ptr: p, len: k}
+			}
+		}
+		*slot = uint32(n)
+	}
+	if c.in.len == 0 && c.guess.set {
+		switch classes[byte(w.tail)] {
+		case classOpen, classDash, classSlash, classQuote:
+			c.in = match{ptr: c.guess.off, len: guessInside}
+		case classSpace:
+			if cl := classes[byte(w.tail>>8)]; cl == classDash || cl == classComma {
+				c.in = match{ptr: c.guess.off, len: guessInside}
+			}
+		}
+	}
+	if c.of.len > 0 {
+		c.of.ptr++
+		c.of.len++
+	}
+	if w.pos >= phraseMin && (c.of.len == 0 || c.of.len < 16 && w.inWord == 0) {
+		if p, k := c.m.phrase(c, w); k > c.of.len {
+			c.of = match{ptr: p, len: k}
 		}
 	}
 }
 
-// found5 follows the match past the newest byte, or looks for another: the last place in the frame where the last
-// matchMin bytes stood.
-func (c *coder) found5(pos int, tail uint64) {
-	n := len(c.history)
-	if c.mlen > 0 && c.history[c.mptr] == byte(tail) {
-		c.mlen++
-		c.mptr++
-	} else {
-		c.mlen = 0
+// agree returns how many bytes at the ends of a and b are the same, at most 24.
+func agree(a, b []byte) int {
+	k := 0
+	for k < 24 && k < len(a) && k < len(b) && a[len(a)-1-k] == b[len(b)-1-k] {
+		k++
 	}
-	if pos < matchMin {
-		return
-	}
-	slot := &c.matches[mix(31, tail&(1<<(8*matchMin)-1))>>54]
-	if c.mlen == 0 && *slot != 0 {
-		p := int(*slot)
-		k := 0
-		for k < 15 && p-1-k >= 0 && c.history[p-1-k] == c.history[n-1-k] {
-			k++
-		}
-		if k >= matchMin {
-			c.mlen, c.mptr = k, p
-		}
-	}
-	*slot = uint32(n)
-	if c.mptr >= n {
-		c.mlen = 0
-	}
+	return k
 }
 
 // symbol codes one symbol.
@@ -290,48 +415,25 @@ func (c *coder) symbol(f Field, sym int, w *speller) int {
 	if c.mode != decoding {
 		code, left = uint32(m.codes[sym]), int(m.lengths[sym])
 	}
-	var want uint32
-	wantLen := 0
-	if c.expect >= 0 {
-		want, wantLen = uint32(m.codes[c.expect]), int(m.lengths[c.expect])
-	}
+	c.in.begin(m, c.history)
+	c.of.begin(m, m.phrases)
 	at := 0
 	depth := 0
 	node := 1
-	ml := 0
-	if c.mlen > 0 {
-		ml = min(c.mlen, 31)
-	}
 	prefix := uint64(1)
-	agreed := wantLen > 0
 	for {
 		if depth%chunk == 0 {
 			c.enter(n, prefix)
 			node = 1
 		}
-		state := uint8(0)
-		mb := 0
-		if agreed && depth < wantLen {
-			state = uint8(ml<<1) | uint8(want>>(wantLen-1-depth)&1)
-			mb = 1
-			if ml > 8 {
-				mb = 2
-			}
-			if ml > 14 {
-				mb = 3
-			}
-		}
-		c.mstate = state
-		c.gateText(f, w, depth, mb)
+		c.gateText(f, w, depth)
 		bit := 0
 		if c.mode != decoding {
 			bit = int(code >> (left - 1 - depth) & 1)
 		}
-		bit = c.bit(node, bit)
-		if state != 0 && int(state&1) != bit {
-			agreed = false
-			c.mlen = 0
-		}
+		bit = c.bit(node, c.in.state(), c.of.state(), bit)
+		c.in.sees(bit)
+		c.of.sees(bit)
 		node = node<<1 | bit
 		prefix = prefix<<1 | uint64(bit)
 		depth++
@@ -342,12 +444,14 @@ func (c *coder) symbol(f Field, sym int, w *speller) int {
 	}
 }
 
-// gateText chooses the weights for a decision in a text: by the field and how deep in the symbol, by how many contexts are
-// known and how long the match is, and by what stands before.
-func (c *coder) gateText(f Field, w *speller, depth, match int) {
-	g1 := c.found*4 + match
+// gateText chooses the weights for a decision in a text: by the field and how deep in the symbol (in a list also by how
+// much of it was read), by which contexts are known and how good the matches are, and by what stands before.
+func (c *coder) gateText(f Field, w *speller, depth int) {
+	g0 := int(f&31)*3 + min(depth/chunk, 2)
 	if c.list {
-		g1 = g1*4 + min(bits.Len(uint(c.rec-1)), 3)
+		g0 = g0*4 + min(bits.Len(uint(c.rec-1)), 3)
 	}
-	c.gate(f, int(f&31)*3+min(depth/chunk, 2), g1, int(classes[byte(w.tail)])*16+min(w.inWord, 3)*4+depth%chunk)
+	s := c.found>>3&15 | c.found>>7&3<<4 | c.found>>9&3<<6
+	g1 := int(knownOf[s])*12 + c.in.trust()*3 + min(c.of.trust(), 2)
+	c.gate(g0, g1, int(classes[byte(w.tail)])*16+min(w.inWord, 3)*4+depth%chunk)
 }

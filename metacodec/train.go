@@ -25,7 +25,10 @@ type Sample interface {
 type Training struct {
 	Name    string
 	Buckets int    // contexts that the model may keep, 0: 1,500,000; each takes 17 to 21 bytes of memory
+	Phrases int    // bytes of the texts that it may keep, 0: 4 MiB
 	Seed    uint64 // of the order of records; with the same samples and seed the model is the same, byte for byte
+	// Apart are models that frames are read with beside this one: its ID will have a tag that none of theirs has.
+	Apart []ModelID
 	// Progress, if not nil, is told what is done, of one.
 	Progress func(done float64, what string)
 }
@@ -67,13 +70,13 @@ type trainer struct {
 	states [nets][][2]uint32
 	flagsN [][2]uint32
 
+	owners []uint8 // by place in the phrases: the fold of the only artist who has the phrase, or shared
+	fold   uint8   // that is at hand
+
 	gate    [gates]int
-	field   Field
 	weights [nets][gates][]float32
-	final   [nets][]float32
-	rate    float64
-	spent   [nets]float64 // bits
-	inRaw   float64
+	logits  [nets][]float32
+	rate    float32
 }
 
 // admission counts by how many artists a context was met: an open hash table.
@@ -129,6 +132,9 @@ func (t *trainer) collect(key uint64) {
 	}
 }
 
+// passing reports whether the text at hand need not be coded, since nothing of it is counted.
+func (t *trainer) passing() bool { return t.stage < stageStates && t.skip }
+
 func (t *trainer) numbering() { t.skip = t.stage == stageSymbols }
 
 // spelling is told of every text that is spelled.
@@ -153,8 +159,6 @@ func (t *trainer) spelling(f Field, s []byte) {
 	}
 }
 
-func (t *trainer) raw() { t.inRaw++ }
-
 func (t *trainer) flag(i, bit int) {
 	if t.stage == stageStates {
 		t.flagsN[i][bit]++
@@ -178,10 +182,24 @@ func (t *trainer) counting(c *coder, node, bit int) bool {
 	return true
 }
 
+// own reports whether a place in the phrases is known only from the fold at hand.
+func (t *trainer) own(place uint32) bool { return t.owners[place-1] == t.fold }
+
+// shared marks what more than one artist has.
+const shared = 255
+
 // bit learns from a decision.
-func (t *trainer) bit(c *coder, node, bit int) int {
+func (t *trainer) bit(c *coder, node int, in, of uint8, bit int) int {
 	n := c.n
 	states := c.states[:n.inputs-1]
+	clear(states)
+	for k := range c.known {
+		states[c.which[k]] = t.m.nodes[int(c.idx[k])+node]
+	}
+	for k := range n.overlays {
+		states[n.contexts+k] = c.ov.nodes[int(c.oidx[k])+node]
+	}
+	states[n.inputs-3], states[n.inputs-2] = in, of
 	if t.stage == stageStates {
 		s := t.states[n.which]
 		for i, x := range states {
@@ -192,52 +210,49 @@ func (t *trainer) bit(c *coder, node, bit int) int {
 	}
 	for i := range n.overlays {
 		p := &c.ov.nodes[int(c.oidx[i])+node]
-		*p = learn(*p, bit)
+		*p = learned[*p][bit&1]
 	}
 	return bit
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
-// mix moves the weights down the gradient of the coding cost, each gate by its own probability, the final weights by
-// theirs.
+// mix moves the weights, and what the states are worth, down the gradient of the coding cost. What is rounded to float32
+// after each product is said so explicitly: no processor may fuse it with a sum, and the model is the same on all.
 func (t *trainer) mix(n *net, states []uint8, bit int) {
 	var x [maxInputs]float32
+	logits := t.logits[n.which]
+	last := n.inputs - 1
+	w0 := t.weights[n.which][0][t.gate[0]*n.inputs:][:n.inputs]
+	w1 := t.weights[n.which][1][t.gate[1]*n.inputs:][:n.inputs]
+	w2 := t.weights[n.which][2][t.gate[2]*n.inputs:][:n.inputs]
+	dot := w0[last] + w1[last] + w2[last]
 	for i, s := range states {
-		x[i] = float32(n.logits[i<<8|int(s)]) * (1.0 / logitOne)
+		if s != 0 {
+			x[i] = logits[i<<8|int(s)]
+			dot += float32(x[i] * (w0[i] + w1[i] + w2[i]))
+		}
 	}
-	x[n.inputs-1] = 1
-	in := x[:n.inputs]
 	const limit = logitLimit / logitOne
-	var out [gates]float64
-	y := float64(bit)
-	for g := range gates {
-		w := t.weights[n.which][g][t.gate[g]*n.inputs:][:n.inputs]
-		var dot float32
-		for i, v := range in {
-			dot += float32(v * w[i])
-		}
-		out[g] = min(max(float64(dot), -limit), limit)
-		step := float32((y - sigmoid(out[g])) * t.rate)
-		for i, v := range in {
-			w[i] += float32(step * v)
+	d := min(max(float64(dot), -limit), limit)
+	step := float32((float64(bit) - sigmoid(d)) * float64(t.rate))
+	for i, s := range states {
+		if s != 0 {
+			l := &logits[i<<8|int(s)]
+			*l = min(max(*l+float32(step*logitRate*(w0[i]+w1[i]+w2[i])), -limit), limit)
+			v := float32(step * x[i])
+			w0[i] += v
+			w1[i] += v
+			w2[i] += v
 		}
 	}
-	f := t.final[n.which][int(t.field)*gates:][:gates]
-	var dot float64
-	for g, v := range out {
-		dot += float64(v * float64(f[g]))
-	}
-	dot = min(max(dot, -limit), limit)
-	p := sigmoid(dot)
-	for g, v := range out {
-		f[g] += float32((y - p) * t.rate * 0.2 * v)
-	}
-	if bit == 0 {
-		p = 1 - p
-	}
-	t.spent[n.which] -= math.Log2(max(p, 1e-9))
+	w0[last] += step
+	w1[last] += step
+	w2[last] += step
 }
+
+// logitRate is how much faster than weights the worth of states is learnt, which fewer decisions touch.
+const logitRate = 2
 
 // Train makes a model of samples. It takes about a millisecond a sample on one core and 150 bytes of memory a letter. ctx
 // ends it early, with its error.
@@ -249,8 +264,15 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 		how.Buckets = 1_500_000
 	}
 	how.Buckets = min(how.Buckets, maxBuckets-1)
+	if how.Phrases == 0 {
+		how.Phrases = 4 << 20
+	}
+	how.Phrases = min(how.Phrases, maxPhrases)
 	if how.Progress == nil {
 		how.Progress = func(float64, string) {}
+	}
+	if len(how.Name) > 255 {
+		return nil, tutti.Errorf(tutti.KindInvalid, "metacodec.Train", "A model's name takes at most 255 bytes.")
 	}
 	corpus := newCorpus(samples, how.Seed)
 	m := &Model{name: how.Name}
@@ -271,6 +293,7 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 		return nil, tutti.Errorf(tutti.KindInternal, "metacodec.Train", "The first code is incomplete.")
 	}
 	m.grow(1, 1)
+	m.index()
 
 	t.stage = stageSymbols
 	how.Progress(0, "letters")
@@ -290,6 +313,7 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 		t.count(a)
 	}
 	t.build(how.Buckets)
+	t.gather(corpus, how.Phrases)
 	t.admit = admission{}
 	how.Progress(0.1, "contexts")
 	t.stage, t.sign = stageCount, 1
@@ -310,8 +334,7 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 		if epoch < 0 {
 			stage = stageStates
 		} else {
-			t.spent = [nets]float64{}
-			t.rate = 0.012 / (1 + 2.5*float64(epoch))
+			t.rate = float32(0.006 / (1 + 2.5*float64(epoch)))
 		}
 		for f := range folds {
 			if ctx.Err() != nil {
@@ -319,12 +342,13 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 			}
 			how.Progress(0.15+0.85*(float64(epoch+1)+float64(f)/folds)/rounds, "mixing")
 			fold := corpus.fold(f)
+			t.fold = uint8(f)
 			t.stage, t.sign = stageCount, -1
 			for _, a := range fold {
 				t.count(a)
 			}
 			t.stage = stage
-			corpus.eachFrame(fold, how.Seed+uint64(f)+uint64(epoch+1)*folds, func(e *Encoder) { t.run(e) })
+			corpus.eachFrame(fold, how.Seed+uint64(f)+uint64(epoch+1)*folds, epoch+1, func(e *Encoder) { t.run(e) })
 			t.stage, t.sign = stageCount, 1
 			for _, a := range fold {
 				t.count(a)
@@ -336,11 +360,22 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 	}
 	t.quantise()
 	how.Progress(1, "done")
-	b, err := m.bytesOf()
-	if err != nil {
-		return nil, err
+	for {
+		b, err := m.bytesOf()
+		if err != nil {
+			return nil, err
+		}
+		made, err := parse(b)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(how.Apart, func(id ModelID) bool { return id.Tag() == made.id.Tag() }) {
+			return made, nil
+		}
+		if m.salt++; m.salt == 0 {
+			return nil, tutti.Errorf(tutti.KindExhausted, "metacodec.Train", "There are too many models already.")
+		}
 	}
-	return parse(b)
 }
 
 // File returns the model's file, as Load reads it.
@@ -383,8 +418,8 @@ func (c *corpus) fold(f int) [][]Sample {
 }
 
 // eachFrame writes the samples of artists as frames of one record, of an album, and of a page of records that have
-// nothing to do with one another.
-func (c *corpus) eachFrame(artists [][]Sample, seed uint64, fn func(*Encoder)) {
+// nothing to do with one another: in every round half of what there is.
+func (c *corpus) eachFrame(artists [][]Sample, seed uint64, round int, fn func(*Encoder)) {
 	var all []Sample
 	for _, a := range artists {
 		all = append(all, a...)
@@ -399,17 +434,20 @@ func (c *corpus) eachFrame(artists [][]Sample, seed uint64, fn func(*Encoder)) {
 		}
 		fn(c.e)
 	}
-	for i := range all {
+	for i := round & 1; i < len(all); i += 2 {
 		frame(all[i : i+1])
 	}
-	for i := 0; i < len(all); {
+	for i, n := 0, round; i < len(all); n++ {
 		j := i + 1
 		for j < len(all) && all[j].Release() == all[i].Release() && j-i < 256 {
 			j++
 		}
-		frame(all[i:j])
+		if n&1 == 0 {
+			frame(all[i:j])
+		}
 		i = j
 	}
+	page = page[:(len(page)+1)/2]
 	for i := 0; i < len(page); i += pageLength {
 		frame(page[i:min(i+pageLength, len(page))])
 	}
@@ -498,6 +536,66 @@ func (t *trainer) build(most int) {
 	}
 }
 
+// gather makes the phrases: the texts of six letters and more, those that most artists have last, where they are found
+// first.
+func (t *trainer) gather(c *corpus, most int) {
+	type phrase struct {
+		text  string
+		many  int // artists
+		first int // the first of them
+		last  int
+	}
+	by := make(map[string]*phrase)
+	var all []*phrase
+	e := NewEncoder(nil)
+	for i, artist := range c.artists {
+		for _, s := range artist {
+			s.Write(e)
+			for _, o := range e.ops {
+				if o.typ != opText || o.n <= phraseMin || o.n > maxPhrase {
+					continue
+				}
+				text := e.buf[o.off : o.off+int(o.n)]
+				p := by[string(text)]
+				if p == nil {
+					p = &phrase{text: string(text), first: i, last: -1}
+					by[p.text] = p
+					all = append(all, p)
+				}
+				if p.last != i {
+					p.many++
+					p.last = i
+				}
+			}
+			e.clear()
+		}
+	}
+	slices.SortFunc(all, func(a, b *phrase) int { return cmp.Or(cmp.Compare(b.many, a.many), cmp.Compare(a.text, b.text)) })
+	size := 0
+	for i, p := range all {
+		if size += len(p.text) + 1; size > most {
+			all = all[:i]
+			break
+		}
+	}
+	// those of as many artists in the order of their letters, which packs well
+	slices.SortFunc(all, func(a, b *phrase) int { return cmp.Or(cmp.Compare(a.many, b.many), cmp.Compare(a.text, b.text)) })
+	for _, p := range all {
+		owner := uint8(p.first % folds)
+		if p.many > 1 {
+			owner = shared
+		}
+		t.m.phrases = append(append(t.m.phrases, p.text...), 0)
+		for range len(p.text) + 1 {
+			t.owners = append(t.owners, owner)
+		}
+	}
+	t.m.index()
+}
+
+// maxPhrase is the longest text that is kept whole as a phrase, in bytes.
+const maxPhrase = 256
+
 // init begins with weights that take all contexts alike.
 func (t *trainer) init() {
 	for i := range t.weights {
@@ -505,16 +603,13 @@ func (t *trainer) init() {
 		for g := range gates {
 			w := make([]float32, len(n.weights[g]))
 			for j := range w {
-				if j%n.inputs != n.inputs-1 {
-					w[j] = 0.22
+				if g == 0 && j%n.inputs != n.inputs-1 {
+					w[j] = 0.25
 				}
 			}
 			t.weights[i][g] = w
 		}
-		t.final[i] = make([]float32, len(n.final))
-		for j := range t.final[i] {
-			t.final[i][j] = 1.0 / gates
-		}
+		t.logits[i] = make([]float32, len(n.logits))
 	}
 }
 
@@ -526,14 +621,16 @@ func (t *trainer) settle() {
 		for j, c := range t.states[i] {
 			// with few cases a state is worth what its own counts say, cautiously
 			s := j & 255
+			if s == 0 {
+				continue // says nothing
+			}
 			z, o := float64(levels[s>>4]), float64(levels[s&15])
-			if j>>8 == n.inputs-2 {
-				z, o = 0, 0
+			if j>>8 >= n.inputs-3 { // of a match
+				z, o = float64(1-s&1), float64(s&1)
 			}
 			prior := (o + 0.4) / (z + o + 0.8)
 			p := (float64(c[1]) + 4*prior) / (float64(c[0]) + float64(c[1]) + 4)
-			l := math.Round(math.Log(p/(1-p)) * logitOne)
-			n.logits[j] = int16(min(max(l, -logitLimit), logitLimit))
+			t.logits[i][j] = float32(math.Log(p / (1 - p)))
 		}
 	}
 	// a field that the corpus has not got takes after all others
@@ -550,23 +647,26 @@ func (t *trainer) settle() {
 				i := what*flagsOf + f*8 + ctx
 				c := t.flagsN[i]
 				p := (float64(c[1]) + 2*prior) / (float64(c[0]) + float64(c[1]) + 2)
+				if what == flagKind && ctx >= 2 {
+					p = 0.9 // frames of one record: the corpus has but one kind, which is 0, as is the most frequent elsewhere
+				}
 				m.flags[i] = uint16(min(max(math.Round(p*65536), 48), 65536-48))
 			}
 		}
 	}
 }
 
-// quantise turns the weights into integers.
+// quantise turns weights and logits into integers.
 func (t *trainer) quantise() {
 	for i := range t.weights {
 		n := &t.m.nets[i]
 		for g := range gates {
 			for j, w := range t.weights[i][g] {
-				n.weights[g][j] = int32(math.Round(float64(w) * weightOne))
+				n.weights[g][j] = int16(min(max(math.Round(float64(w)*weightOne), math.MinInt16), math.MaxInt16))
 			}
 		}
-		for j, w := range t.final[i] {
-			n.final[j] = int32(math.Round(float64(w) * weightOne))
+		for j, l := range t.logits[i] {
+			n.logits[j] = int16(min(max(math.Round(float64(l)*logitOne), -logitLimit), logitLimit))
 		}
 	}
 }

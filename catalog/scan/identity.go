@@ -71,6 +71,13 @@ func newAlbumID(library string, k albumKey, year int, albumFolder string) tutti.
 	return id(tutti.PrefixAlbum, library, k.artist, k.name, k.edition, string(y[:]), path.Dir(albumFolder))
 }
 
+// AlbumID is the id that an album without a MusicBrainz id and without an edition gets when it is met in a directory for
+// the first time. Most albums have the one that this returns; an album keeps its id when its tags change, so not all do.
+func AlbumID(library, albumArtist, album string, year int, dir string) tutti.ID {
+	folder, _ := albumFolderOf(dir)
+	return newAlbumID(library, albumKey{name: fold(album), artist: fold(albumArtist)}, year, folder)
+}
+
 // fold makes strings equal that people take for the same name: compatibility-composed (NFKC), lower case, spaces
 // collapsed, and one kind of quote and hyphen. Accents count: "Mørk" and "Mork" are two bands.
 func fold(s string) string {

@@ -41,6 +41,8 @@ type program struct {
 	State      storeCmd                  `cmd:"" name:"store" help:"Make the table of a fleet's state."`
 	Nginx      nginxCmd                  `cmd:"" help:"Keep nginx in front of a fleet: write its configuration, check it, and reload it as members come and go."`
 	Plan       planCmd                   `cmd:"" help:"Say what a fleet for so many listeners takes: machines, network, money, and which limit binds first."`
+	Codec      codecCmd                  `cmd:"" help:"Write songs as the small frames that servers exchange, and read them back."`
+	Train      trainCmd                  `cmd:"" help:"Make a model of metadata from a collection."`
 	Settings   settingsCmd               `cmd:"" name:"config" help:"Print the commented configuration file with every setting at its default."`
 	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion for bash, zsh or fish."`
 	Man        manCmd                    `cmd:"" help:"Print the manual page: tutti man | man -l -"`

@@ -104,7 +104,10 @@ func ReadTSV(r io.Reader, each func(*Song) error) error {
 			return err
 		}
 	}
-	return tutti.Wrap(tutti.KindUnavailable, op, in.Err())
+	if err := in.Err(); err != nil {
+		return tutti.Wrap(tutti.KindInvalid, op, err)
+	}
+	return nil
 }
 
 // number reads a number that may be missing.
@@ -113,7 +116,7 @@ func number(s string) (int, error) {
 		return 0, nil
 	}
 	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || v < 0 || v > 1<<31 {
+	if err != nil || v < 0 || v > 1<<30 {
 		return 0, tutti.Errorf(tutti.KindInvalid, op, "%q is not a number.", s)
 	}
 	return int(v), nil
