@@ -6,6 +6,9 @@ import (
 	"tutti"
 )
 
+// Lead is how far ahead of being heard sound is sent.
+const Lead = lead
+
 // Scene is what a seat's room is about, for players that show it to people.
 type Scene struct {
 	Room tutti.Room // as it is at Now

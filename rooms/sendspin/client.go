@@ -30,6 +30,7 @@ type client struct {
 	running *running // what speaks while roles are active
 	pair    *attempt // a pairing that goes on
 	round   uint32   // activations for pairing since the last handshake
+	warned  bool     // that it wants more than rooms give
 	missing bool     // it was paired, and does not know its key any more
 
 	mu      sync.Mutex
@@ -45,8 +46,6 @@ type report struct {
 	volume    *int
 	muted     *bool
 	delay     *time.Duration
-	lead      time.Duration
-	buffer    time.Duration
 	commands  []string
 	wish      *format
 	pictures  []pictureWish
@@ -97,7 +96,7 @@ func (c *client) greet(ctx context.Context) error {
 	}
 	switch e.Type {
 	case "client/hello":
-		err = c.greetPlain(e.Payload)
+		err = c.greetPlain(ctx, e.Payload)
 	case "client/init":
 		err = c.greetSealed(ctx, f.data, e.Payload)
 	default:
@@ -120,7 +119,7 @@ func (c *client) greet(ctx context.Context) error {
 	return nil
 }
 
-func (c *client) greetPlain(payload []byte) error {
+func (c *client) greetPlain(ctx context.Context, payload []byte) error {
 	var err error
 	if c.g, err = parseGreeting(payload); err != nil {
 		return err
@@ -131,7 +130,9 @@ func (c *client) greetPlain(payload []byte) error {
 	if c.id = c.g.ClientID; c.id == "" {
 		return errors.New("it has no name")
 	}
-	if _, paired := c.s.keys.of(c.id); paired || c.s.c.Paired {
+	if _, paired, err := c.s.keys.of(ctx, c.id); err != nil {
+		return err
+	} else if paired || c.s.c.Paired {
 		return errors.New("it does not encrypt, and only who was paired may connect with its name or at all")
 	}
 	return nil
@@ -173,7 +174,10 @@ func (c *client) greetSealed(ctx context.Context, raw, payload []byte) error {
 	c.id = o.ClientID
 	mine := encode("server/init", map[string]any{"server_id": c.s.keys.id(), "version": 1})
 	key, kind := sentinelKey, sentinel
-	known, paired := c.s.keys.of(c.id)
+	known, paired, err := c.s.keys.of(ctx, c.id)
+	if err != nil {
+		return err
+	}
 	if paired {
 		key, kind = known.Key, longTerm
 	}
@@ -277,6 +281,9 @@ func (c *client) listen(ctx context.Context) error {
 	}
 	timer := c.s.c.Clock.NewTimer(silence)
 	defer timer.Stop()
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
+	pinged := make(chan error, 1)
 	var failed <-chan error
 	for {
 		if failed = nil; c.running != nil {
@@ -313,10 +320,13 @@ func (c *client) listen(ctx context.Context) error {
 		case <-expired:
 			return errors.New("the same client has connected again")
 		case <-timer.C():
-			// A client without a clock to keep may have nothing to say.
-			ping, cancel := context.WithTimeout(ctx, stall)
-			err := c.l.ws.Ping(ping)
-			cancel()
+			// A client without a clock to keep may have nothing to say. What it answers is read here.
+			pinging.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, stall)
+				defer cancel()
+				pinged <- c.l.ws.Ping(ctx)
+			})
+		case err := <-pinged:
 			if err != nil {
 				return fmt.Errorf("it said nothing for %v: %w", silence, err)
 			}
@@ -465,15 +475,27 @@ func (c *client) hear(ctx context.Context, m message) error {
 	case "client/leave":
 		c.learn(func(r *report) { r.away = true })
 	case "client/goodbye":
-		return errGoodbye
+		return parseGoodbye(e.Payload)
 	case "client/pair-pending", "client/pair-init", "client/pair-auth", "client/pair-retry", "client/pair-confirm", "client/pair-finalize", "pair/abort":
 		return c.pairing(ctx, e)
 	}
 	return nil // of a newer text
 }
 
-// errGoodbye ends a connection that the client wants to end.
-var errGoodbye = errors.New("it said goodbye")
+// goodbye ends a connection that the client wants to end, for a reason that it may have given.
+type goodbye struct{ reason string }
+
+func (g *goodbye) Error() string { return "it said goodbye: " + g.reason }
+
+func parseGoodbye(payload []byte) error {
+	var m struct {
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return fmt.Errorf("its goodbye: %w", err)
+	}
+	return &goodbye{m.Reason[:min(len(m.Reason), 64)]}
+}
 
 // state takes in what the client says of itself. Volume, mute and delay are the client's own to say: where they are other
 // than at its last report, somebody has set them at the device.
@@ -492,6 +514,10 @@ func (c *client) state(ctx context.Context, s stateReport) error {
 	case "synchronized", "error":
 		available = true
 	}
+	if p := s.Player; p != nil && p.buffer() > rooms.Lead && !c.warned {
+		c.warned = true
+		c.s.c.Logger.Warn("a Sendspin client wants sound further ahead of its time than rooms send it; it may stutter", "name", c.shownName(), "wants", p.buffer(), "has", rooms.Lead)
+	}
 	c.learn(func(r *report) {
 		r.said = true
 		if r.available && !available {
@@ -509,14 +535,6 @@ func (c *client) state(ctx context.Context, s stateReport) error {
 				d := time.Duration(min(max(*p.OutputDelay, 0), maxDelay) * float64(time.Millisecond))
 				if r.delay == nil || *r.delay != d {
 					r.delay, delay = &d, &d
-				}
-			}
-			for _, f := range []struct {
-				said *float64
-				to   *time.Duration
-			}{{p.LeadTime, &r.lead}, {p.MinBuffer, &r.buffer}} {
-				if f.said != nil {
-					*f.to = time.Duration(max(*f.said, 0) * float64(time.Millisecond))
 				}
 			}
 			if p.Commands != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/flynn/noise"
@@ -14,14 +13,11 @@ import (
 	"tutti/store"
 )
 
-// keyring has the server's identity and what it shares with clients that it was paired with. They outlive the process:
-// a server with another identity is a stranger to every client.
+// keyring has the server's identity and what it shares with clients that it was paired with. They are in the store, where
+// all processes of a fleet find them: a server with another identity is a stranger to every client.
 type keyring struct {
 	store store.Store
 	self  noise.DHKey
-
-	mu      sync.Mutex
-	records map[string]record // by client_id
 }
 
 // record is a pairing: the key that a client and this server share.
@@ -41,7 +37,7 @@ const (
 // openKeys reads the identity, or makes one where there is none.
 func openKeys(ctx context.Context, s store.Store) (*keyring, error) {
 	const op = "sendspin.keys"
-	k := &keyring{store: s, records: map[string]record{}}
+	k := &keyring{store: s}
 	at := store.Key{PK: partition, SK: identityKey}
 	item, err := s.Get(ctx, at)
 	if tutti.IsKind(err, tutti.KindNotFound) {
@@ -63,22 +59,7 @@ func openKeys(ctx context.Context, s store.Store) (*keyring, error) {
 	if k.self, err = keyOf(item.Value); err != nil {
 		return nil, tutti.Wrap(tutti.KindInternal, op, err)
 	}
-	for after := ""; ; {
-		page, err := s.Query(ctx, partition, recordPrefix, after, store.MaxPage)
-		if err != nil {
-			return nil, tutti.Wrap(tutti.KindOf(err), op, err)
-		}
-		for _, item := range page.Items {
-			var r record
-			if err := json.Unmarshal(item.Value, &r); err != nil {
-				return nil, tutti.Errorf(tutti.KindInternal, op, "the pairing %s cannot be read: %v", item.SK, err)
-			}
-			k.records[r.Client] = r
-		}
-		if after = page.Next; after == "" {
-			return k, nil
-		}
-	}
+	return k, nil
 }
 
 // keyOf is the pair of a private key.
@@ -93,35 +74,60 @@ func keyOf(private []byte) (noise.DHKey, error) {
 func (k *keyring) id() string { return base64url(k.self.Public) }
 
 // of returns what is shared with a client.
-func (k *keyring) of(client string) (record, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r, ok := k.records[client]
-	return r, ok
+func (k *keyring) of(ctx context.Context, client string) (r record, paired bool, err error) {
+	item, err := k.store.Get(ctx, recordKey(client))
+	if tutti.IsKind(err, tutti.KindNotFound) {
+		return record{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(item.Value, &r)
+	}
+	if err != nil {
+		return record{}, false, tutti.Wrap(tutti.KindOf(err), "sendspin.keys", err)
+	}
+	return r, true, nil
 }
 
-// keep makes a pairing outlive the process.
+// all returns the pairings.
+func (k *keyring) all(ctx context.Context) ([]record, error) {
+	const op = "sendspin.keys"
+	var out []record
+	for after := ""; ; {
+		page, err := k.store.Query(ctx, partition, recordPrefix, after, store.MaxPage)
+		if err != nil {
+			return nil, tutti.Wrap(tutti.KindOf(err), op, err)
+		}
+		for _, item := range page.Items {
+			var r record
+			if err := json.Unmarshal(item.Value, &r); err != nil {
+				return nil, tutti.Errorf(tutti.KindInternal, op, "the pairing %s cannot be read: %v", item.SK, err)
+			}
+			out = append(out, r)
+		}
+		if after = page.Next; after == "" {
+			return out, nil
+		}
+	}
+}
+
+// keep writes a pairing down.
 func (k *keyring) keep(ctx context.Context, r record) error {
 	value, err := json.Marshal(r)
 	if err != nil {
 		return tutti.Errorf(tutti.KindInternal, "sendspin.pair", "%v", err)
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if _, err := k.store.Put(ctx, store.Key{PK: partition, SK: recordPrefix + r.Client}, value, time.Time{}, store.Always); err != nil {
+	if _, err := k.store.Put(ctx, recordKey(r.Client), value, time.Time{}, store.Always); err != nil {
 		return tutti.Wrap(tutti.KindOf(err), "sendspin.pair", err)
 	}
-	k.records[r.Client] = r
 	return nil
 }
 
 // forget undoes keep.
 func (k *keyring) forget(ctx context.Context, client string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if err := k.store.Delete(ctx, store.Key{PK: partition, SK: recordPrefix + client}, store.Always); err != nil {
+	if err := k.store.Delete(ctx, recordKey(client), store.Always); err != nil {
 		return tutti.Wrap(tutti.KindOf(err), "sendspin.unpair", err)
 	}
-	delete(k.records, client)
 	return nil
 }
+
+func recordKey(client string) store.Key { return store.Key{PK: partition, SK: recordPrefix + client} }

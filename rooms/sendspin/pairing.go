@@ -73,7 +73,11 @@ func parseToken(s string) (client, key []byte, err error) {
 }
 
 // Pairings lists the clients that are connected and encrypt, and those that were paired, by their names.
-func (s *Server) Pairings(context.Context, tutti.Viewer) ([]tutti.RoomPairing, error) {
+func (s *Server) Pairings(ctx context.Context, _ tutti.Viewer) ([]tutti.RoomPairing, error) {
+	records, err := s.keys.all(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	connected := slices.Collect(maps.Values(s.clients))
 	s.mu.Unlock()
@@ -83,16 +87,14 @@ func (s *Server) Pairings(context.Context, tutti.Viewer) ([]tutti.RoomPairing, e
 			by[c.id] = tutti.RoomPairing{Player: c.id, Name: c.g.Name, Connected: true, Methods: c.offers()}
 		}
 	}
-	s.keys.mu.Lock()
-	for id, r := range s.keys.records {
-		p, ok := by[id]
+	for _, r := range records {
+		p, ok := by[r.Client]
 		if !ok {
-			p = tutti.RoomPairing{Player: id, Name: r.Name}
+			p = tutti.RoomPairing{Player: r.Client, Name: r.Name}
 		}
 		p.Paired = true
-		by[id] = p
+		by[r.Client] = p
 	}
-	s.keys.mu.Unlock()
 	out := make([]tutti.RoomPairing, 0, len(by))
 	for _, p := range by {
 		out = append(out, p)
@@ -204,7 +206,9 @@ func (s *Server) Unpair(ctx context.Context, v tutti.Viewer, player string) erro
 	if !v.Admin {
 		return tutti.Errorf(tutti.KindForbidden, op, "only an admin lets players in")
 	}
-	if _, ok := s.keys.of(player); !ok {
+	if _, paired, err := s.keys.of(ctx, player); err != nil {
+		return err
+	} else if !paired {
 		return tutti.Errorf(tutti.KindNotFound, op, "that player is not paired")
 	}
 	if err := s.keys.forget(ctx, player); err != nil {

@@ -12,6 +12,8 @@ import (
 	"image/jpeg"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -212,6 +214,12 @@ func (p *peer) learn(key []byte) string {
 func (p *peer) dial(s *Server, roles []string, extra map[string]any) news {
 	p.t.Helper()
 	p.connect(s)
+	return p.begin(roles, extra)
+}
+
+// begin is dial on a connection that is there.
+func (p *peer) begin(roles []string, extra map[string]any) news {
+	p.t.Helper()
 	if p.dialect == plain {
 		p.say("client/hello", p.greeting(roles, extra))
 		return p.until("server/hello")
@@ -228,9 +236,37 @@ func (p *peer) connect(s *Server) {
 	defer cancel()
 	ws, _, err := websocket.Dial(ctx, "ws://"+s.Address()+Path, nil)
 	must(p.t, err)
+	p.use(ws)
+}
+
+func (p *peer) use(ws *websocket.Conn) {
 	ws.SetReadLimit(1 << 20)
 	p.ws, p.out, p.in, p.whole = ws, nil, nil, nil
 	p.t.Cleanup(func() { _ = ws.CloseNow() })
+}
+
+// announcing is a client that is called: its URL, and the connections that are made to it.
+func announcing(t *testing.T) (string, <-chan *websocket.Conn) {
+	t.Helper()
+	calls := make(chan *websocket.Conn)
+	done := make(chan struct{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		select {
+		case calls <- ws:
+			<-done
+		case <-done:
+			_ = ws.CloseNow()
+		}
+	}))
+	t.Cleanup(func() { close(done); web.Close() })
+	at, err := ClientURL(web.Listener.Addr().String(), "/a path")
+	must(t, err)
+	return at, calls
 }
 
 func (p *peer) greeting(roles []string, extra map[string]any) map[string]any {

@@ -63,10 +63,11 @@ type Config struct {
 
 // Server speaks to clients. Make it with Listen and Run it.
 type Server struct {
-	c      Config
-	keys   *keyring
-	l      net.Listener
-	places chan struct{}
+	c         Config
+	keys      *keyring
+	l         net.Listener
+	places    chan struct{}
+	announced chan []string // who announces itself now, for visit
 
 	mu      sync.Mutex
 	clients map[string]*client // by client_id, those whose greeting was taken
@@ -82,7 +83,7 @@ func Listen(ctx context.Context, address string, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Sendspin clients: %w", err)
 	}
-	return &Server{c: c, keys: keys, l: l, places: make(chan struct{}, maxClients), clients: map[string]*client{}}, nil
+	return &Server{c: c, keys: keys, l: l, places: make(chan struct{}, maxClients), announced: make(chan []string, 1), clients: map[string]*client{}}, nil
 }
 
 // Address is where it listens.
@@ -117,8 +118,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		clients.Add(1) // the handler's own goroutine is not waited for once the connection is taken over
 		defer clients.Done()
-		s.meet(ctx, ws, r.RemoteAddr)
+		_ = s.meet(ctx, ws, r.RemoteAddr) // it has been logged
 	})
+	clients.Go(func() { s.visit(ctx) })
 	web := &http.Server{
 		Handler: mux, ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelDebug),
@@ -161,8 +163,8 @@ func (s *Server) welcome(r *http.Request) bool {
 	return false
 }
 
-// meet serves one connection, whoever made it, to its end.
-func (s *Server) meet(ctx context.Context, ws *websocket.Conn, from string) {
+// meet serves one connection, whoever made it, to its end, and returns why it ended.
+func (s *Server) meet(ctx context.Context, ws *websocket.Conn, from string) error {
 	host, _, err := net.SplitHostPort(from)
 	if err != nil {
 		host = from
@@ -171,10 +173,12 @@ func (s *Server) meet(ctx context.Context, ws *websocket.Conn, from string) {
 	if closed := ws.CloseNow(); err == nil {
 		err = closed
 	}
-	var bye websocket.CloseError
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.As(err, &bye) && !errors.Is(err, errGoodbye) && ctx.Err() == nil {
+	var closed websocket.CloseError
+	var bye *goodbye
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.As(err, &closed) && !errors.As(err, &bye) && ctx.Err() == nil {
 		s.c.Logger.Info("a Sendspin client was lost", "from", host, "err", err)
 	}
+	return err
 }
 
 // serve is one connection from its first frame to its end.

@@ -153,6 +153,70 @@ func (p *peer) run(sample, track, chunks int) {
 	}
 }
 
+// TestAnnounced: clients that announce themselves are called, again where that is wanted, and not where it is not.
+func TestAnnounced(t *testing.T) {
+	for _, d := range dialects {
+		t.Run(d.String(), func(t *testing.T) {
+			s := open(t, nil)
+			here, calls := announcing(t)
+			there, others := announcing(t)
+			roles := []string{"player@v1"}
+			p := newPeer(t, d)
+			s.s.Announced([]string{here})
+			p.use(<-calls)
+			p.begin(roles, nil)
+			p.ready(nil)
+			s.play(5)
+			p.run(0, 5, 3)
+			if at := s.player(p.id).Address; at != "127.0.0.1" {
+				t.Errorf("it is at %q", at)
+			}
+			bye := func(reason string) {
+				p.say("client/goodbye", map[string]any{"reason": reason})
+				for ok := true; ok; {
+					_, ok = p.try()
+				}
+				wait(t, "it to be gone", func() bool { return !s.player(p.id).Connected })
+			}
+			bye("restart")
+			var again *websocket.Conn
+			wait(t, "another call", func() bool {
+				s.s.Announced([]string{here})
+				select {
+				case again = <-calls:
+					return true
+				case <-time.After(50 * time.Millisecond):
+					return false
+				}
+			})
+			p.use(again)
+			p.begin(roles, nil)
+			bye("user_request")
+			s.s.Announced([]string{here, there})
+			select {
+			case <-calls:
+				t.Error("it was called although it did not want to be")
+			case ws := <-others: // after which the first would have been called
+				must(t, ws.CloseNow())
+			}
+			wait(t, "a call after it had been away", func() bool {
+				s.s.Announced(nil)
+				s.s.Announced([]string{here})
+				select {
+				case again = <-calls:
+					return true
+				case <-time.After(50 * time.Millisecond):
+					return false
+				}
+			})
+			must(t, again.CloseNow())
+		})
+	}
+	if _, err := ClientURL("192.168.1.2:8928", "elsewhere"); err == nil {
+		t.Error("a path that is none")
+	}
+}
+
 // TestFormats: FLAC that decodes to the same samples, and a change of format that neither repeats nor leaves out a sample.
 func TestFormats(t *testing.T) {
 	for _, d := range dialects {

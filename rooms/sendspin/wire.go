@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -355,10 +356,20 @@ type playerReport struct {
 	Muted       *bool    `json:"muted"`
 	StaticDelay *float64 `json:"static_delay_ms"` // the first two dialects
 	OutputDelay *float64 `json:"output_delay_ms"` // the current one
-	LeadTime    *float64 `json:"required_lead_time_ms"`
 	MinBuffer   *float64 `json:"min_buffer_ms"`
 	Commands    []string `json:"supported_commands"`
 	Format      *format  `json:"format"`
+}
+
+// buffer is how far ahead of its time the player wants sound at least (spec, player, Server Audio Send Constraints).
+func (p *playerReport) buffer() time.Duration {
+	ms := 0.0
+	for _, v := range []*float64{p.OutputDelay, p.MinBuffer} {
+		if v != nil {
+			ms += max(*v, 0)
+		}
+	}
+	return time.Duration(ms * float64(time.Millisecond))
 }
 
 func parseState(payload []byte) (stateReport, error) {
@@ -376,7 +387,7 @@ func parseState(payload []byte) (stateReport, error) {
 		if p.OutputDelay == nil {
 			p.OutputDelay = p.StaticDelay
 		}
-		for _, d := range []*float64{p.OutputDelay, p.LeadTime, p.MinBuffer} {
+		for _, d := range []*float64{p.OutputDelay, p.MinBuffer} {
 			if d != nil && !(*d >= -maxDelay && *d <= 60_000) {
 				return s, errors.New("its state: a time that cannot be")
 			}
