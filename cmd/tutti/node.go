@@ -32,6 +32,7 @@ import (
 	"tutti/peer/members"
 	"tutti/peer/models"
 	"tutti/rooms"
+	"tutti/rooms/announce"
 	"tutti/store"
 	"tutti/store/dynamo"
 	"tutti/store/sqlite"
@@ -65,13 +66,14 @@ type node struct {
 	ownCatalog *catalog.Catalog
 	scanner    *scan.Scanner
 
-	rooms    *rooms.House   // nil where there are none
-	grid     *carbon.Cached // what electricity emits here
-	meter    *carbon.Meter  // nil where nothing can be metered
-	spent    spent
-	jobs     tutti.Jobs         // takes work that may wait
-	desk     *enrich.Desk       // suggestions for tags; nil where there are none
-	pairings tutti.RoomPairings // nil where no player can be paired
+	announced []announce.Service // to the local network
+	rooms     *rooms.House       // nil where there are none
+	grid      *carbon.Cached     // what electricity emits here
+	meter     *carbon.Meter      // nil where nothing can be metered
+	spent     spent
+	jobs      tutti.Jobs         // takes work that may wait
+	desk      *enrich.Desk       // suggestions for tags; nil where there are none
+	pairings  tutti.RoomPairings // nil where no player can be paired
 
 	metrics *delivery.Metrics
 	tracing *tracing

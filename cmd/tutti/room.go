@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"tutti"
 	"tutti/delivery/api"
 	"tutti/rooms"
+	"tutti/rooms/announce"
 	"tutti/rooms/sendspin"
 	"tutti/rooms/snapcast"
 )
@@ -48,7 +50,40 @@ func (n *node) makeRooms(ctx context.Context) error {
 	}
 	n.rooms = house
 	n.runners = append(n.runners, house.Run)
-	return errors.Join(n.letSnapcastIn(ctx), n.letSendspinIn(ctx))
+	if err := errors.Join(n.letSnapcastIn(ctx), n.letSendspinIn(ctx)); err != nil {
+		return err
+	}
+	return n.announceRooms()
+}
+
+// announceRooms tells the local network where players find the rooms, where any protocol listens on it.
+func (n *node) announceRooms() error {
+	if len(n.announced) == 0 {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name this server for players: %w", err)
+	}
+	config := announce.Config{Name: "tutti on " + host, Host: host, Services: n.announced, Clock: n.clock, Logger: n.logger}
+	n.runners = append(n.runners, func(ctx context.Context) error { return announce.Run(ctx, config) })
+	return nil
+}
+
+// announce adds to what announceRooms tells: services of these types at an address that is listened on, unless only this
+// machine reaches it.
+func (n *node) announce(address string, types ...string) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("announce %v: %w", types, err)
+	}
+	if at.Addr().Unmap().IsLoopback() {
+		return nil
+	}
+	for _, t := range types {
+		n.announced = append(n.announced, announce.Service{Type: t, At: at.Addr().Unmap(), Port: int(at.Port())})
+	}
+	return nil
 }
 
 func (n *node) letSnapcastIn(ctx context.Context) error {
@@ -65,9 +100,17 @@ func (n *node) letSnapcastIn(ctx context.Context) error {
 		return nil
 	}
 	n.runners = append(n.runners, server.Run)
-	for _, way := range []struct{ flag, lines, web, usual string }{
-		{"--snapcast-control", n.settings.SnapcastControl, "", defaultSnapcastControl},
-		{"--snapcast-http", "", n.settings.SnapcastHTTP, defaultSnapcastHTTP},
+	if err := n.announce(server.Address(), "_snapcast._tcp", "_snapcast-stream._tcp"); err != nil {
+		return err
+	}
+	// Not _snapcast-jsonrpc, which Debian's server announces too: it is longer than a service's name may be (RFC 6335, section
+	// 5.1), and later versions of Snapcast have _snapcast-ctrl in its place.
+	for _, way := range []struct {
+		flag, lines, web, usual string
+		types                   []string
+	}{
+		{"--snapcast-control", n.settings.SnapcastControl, "", defaultSnapcastControl, []string{"_snapcast-ctrl._tcp", "_snapcast-tcp._tcp"}},
+		{"--snapcast-http", "", n.settings.SnapcastHTTP, defaultSnapcastHTTP, []string{"_snapcast-http._tcp"}},
 	} {
 		address := way.lines + way.web
 		if address == nowhere {
@@ -82,6 +125,10 @@ func (n *node) letSnapcastIn(ctx context.Context) error {
 			continue
 		}
 		n.runners = append(n.runners, control.Run)
+		lines, web := control.Addresses()
+		if err := n.announce(lines+web, way.types...); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+// TestAnnounced: what only this machine reaches is not told to the network.
+func TestAnnounced(t *testing.T) {
+	n := &node{}
+	for _, address := range []string{"127.0.0.1:1704", "[::1]:1705", "0.0.0.0:1704", "[::]:1780", "192.0.2.10:1705"} {
+		if err := n.announce(address, "_snapcast._tcp"); err != nil {
+			t.Error(err)
+		}
+	}
+	var told []string
+	for _, s := range n.announced {
+		told = append(told, s.At.String())
+	}
+	if want := []string{"0.0.0.0", "::", "192.0.2.10"}; !slices.Equal(told, want) {
+		t.Errorf("%v is announced, want %v", told, want)
+	}
+	if err := n.announce("nowhere", "_snapcast._tcp"); err == nil {
+		t.Error("an address that is none is announced")
+	}
+}
