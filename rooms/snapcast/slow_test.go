@@ -78,7 +78,7 @@ func TestSlowReader(t *testing.T) {
 		must(t, st.Close())
 	})
 	c := call(t, s)
-	must(t, c.conn.(*net.TCPConn).SetReadBuffer(8 << 10))
+	must(t, c.conn.(*net.TCPConn).SetReadBuffer(8<<10))
 	c.send(base{kind: hello, id: 1}, counted([]byte(hail)))
 	all, err := house.Rooms(t.Context(), tutti.Viewer{})
 	must(t, err)
