@@ -164,7 +164,7 @@ func TestOneMachineIsOne(t *testing.T) {
 		day("d", "", 3600, 3.6e6, 1e6, 7.2e6),
 		day("e", "", 3600, 3.6e6, 1e6, 7.2e6),
 	}
-	f := NewFootprint(days, noon, "", march, Basis{Label: Measured}, Hardware{})
+	f := NewFootprint(days, noon, "", march, Basis{Label: Measured}, "package", Hardware{})
 	near(t, "machines' hours", f.Today.CoveredHours, 2+1+1+1)
 	near(t, "energy", f.Today.KWh.Value, 1+2+1+1+1+4+2+2+2)
 	near(t, "operational", f.Today.Operational.Value, 500*6)

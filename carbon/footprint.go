@@ -22,6 +22,7 @@ type Footprint struct {
 	At        time.Time  `json:"at"`
 	Intensity GridFigure `json:"intensity" doc:"The carbon intensity of the grid at present."`
 	Energy    Told       `json:"energy" doc:"What is known of this process's energy at present."`
+	Meter     string     `json:"meter" enum:"plug,psys,package,core,dram,model,kept" doc:"What that is known from: a plug, the processor's counters of that name, a model; kept where nobody meters at present."`
 	Embodied  Told       `json:"embodied"`
 	Network   Told       `json:"network"`
 	Members   int        `json:"members" doc:"Processes whose records are added up."`
@@ -263,7 +264,7 @@ func (m *Meter) Footprint(ctx context.Context, who tutti.ID) (Footprint, error) 
 	if err != nil {
 		return Footprint{}, err
 	}
-	return NewFootprint(days, now, who, m.now, m.basis(), m.book.hardware), nil
+	return NewFootprint(days, now, who, m.now, m.basis(), m.meter(), m.book.hardware), nil
 }
 
 // LastYear returns the records that a Footprint is made of.
@@ -286,11 +287,14 @@ func KeptFootprint(days []Day, now time.Time, intensity Intensity, machine Hardw
 			latest, machine.VCPUs, machine.Memory = days[i].Date, hw.VCPUs, hw.Memory
 		}
 	}
-	return NewFootprint(days, now, "", intensity, energy, machine)
+	return NewFootprint(days, now, "", intensity, energy, meterKept, machine)
 }
 
-// NewFootprint adds up records. energy says what is known of the energy at present, where somebody meters.
-func NewFootprint(days []Day, now time.Time, who tutti.ID, intensity Intensity, energy Basis, hw Hardware) Footprint {
+// meterKept is the Footprint's Meter where there is none.
+const meterKept = "kept"
+
+// NewFootprint adds up records. energy and meter say what is known of the energy at present.
+func NewFootprint(days []Day, now time.Time, who tutti.ID, intensity Intensity, energy Basis, meter string, hw Hardware) Footprint {
 	today := dateOf(now)
 	days = shared(days)
 	f := Footprint{
@@ -299,7 +303,7 @@ func NewFootprint(days []Day, now time.Time, who tutti.ID, intensity Intensity, 
 			GramsPerKWh: Figure{float64(intensity.Value), intensity.Basis.Label}, Method: intensity.Basis.Method,
 			Boundary: intensity.Basis.Boundary, Source: intensity.Source, Time: intensity.Time, Stale: intensity.Stale,
 		},
-		Energy: told(energy), Embodied: told(hw.basis()),
+		Energy: told(energy), Meter: meter, Embodied: told(hw.basis()),
 		Network: Told{Modelled, "what the bytes add to the power of lines and masts; which of them a listener uses is guessed by their address", "the network between the server and the listener; no player"},
 	}
 	f.Today, _ = period(days, today, today, who, intensity)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -323,6 +324,14 @@ func split(energy, floor Joules, capacity float64, cpu map[Component]float64) ma
 	}
 	parts[Idle] = max(0, idle)
 	return parts
+}
+
+// meter is the name of what the energy is known from, for a Footprint.
+func (m *Meter) meter() string {
+	if m.origin == "" {
+		return string(fromModel) // until something was used
+	}
+	return strings.TrimSuffix(string(m.origin), estimatedFor)
 }
 
 // basis says what the energy is known from.

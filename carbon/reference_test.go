@@ -156,7 +156,7 @@ var march = Intensity{Value: 342.06, Basis: Basis{Label: Measured}}
 
 // TestKnownScore: the score of a known day is what the Impact Framework computes.
 func TestKnownScore(t *testing.T) {
-	f := NewFootprint([]Day{knownDay()}, noon, "", march, Basis{Label: Measured}, Hardware{VCPUs: 2, Memory: 24})
+	f := NewFootprint([]Day{knownDay()}, noon, "", march, Basis{Label: Measured}, "package", Hardware{VCPUs: 2, Memory: 24})
 	if f.Year.Score == nil {
 		t.Fatal("there is no score")
 	}
@@ -215,7 +215,7 @@ func TestManifests(t *testing.T) {
 	grams := []float64{knownScore * 40}
 	for range 150 {
 		days := someYear(random)
-		f := NewFootprint(days, noon, "", march, Basis{}, Hardware{})
+		f := NewFootprint(days, noon, "", march, Basis{}, "model", Hardware{})
 		texts, wants, grams = append(texts, manifest(t, days...)), append(wants, *f.Year.Score), append(grams, f.Year.Total.Value)
 	}
 	for i, got := range ask[[]string, []answer](t, "sci.mjs", texts) {

@@ -95,7 +95,10 @@ const groups: readonly (readonly Place[])[] = [
     { path: "/shares", name: "house.shares", icon: "share" },
     { path: "/offline", name: "house.kept", icon: "offline" },
   ],
-  [{ path: "/playing", name: "house.queue", icon: "queue", also: ["queue"], tab: true }],
+  [
+    { path: "/playing", name: "house.queue", icon: "queue", also: ["queue"], tab: true },
+    { path: "/carbon", name: "house.footprint", icon: "leaf" },
+  ],
 ];
 
 /** The groups as far as there are views for them. */

@@ -42,6 +42,7 @@ export const routes: readonly Route[] = [
   later("rooms", false, async () => (await import("./views/rooms")).Rooms),
   later("rooms", true, async () => (await import("./views/room")).RoomView),
   later("radio", false, async () => (await import("./views/radio")).Radio),
+  later("carbon", false, async () => (await import("./views/carbon")).Carbon),
   later("offline", false, async () => (await import("./views/offline")).Offline),
   later("settings", false, async () => (await import("./views/settings")).Settings),
   later("settings", true, async () => (await import("./views/settings")).Settings),

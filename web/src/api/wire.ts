@@ -12,6 +12,8 @@ export interface Footprint {
   intensity: GridFigure;
   /** What is known of this process's energy at present. */
   energy: Told;
+  /** What that is known from: a plug, the processor's counters of that name, a model; kept where nobody meters at present. */
+  meter: "plug" | "psys" | "package" | "core" | "dram" | "model" | "kept";
   embodied: Told;
   network: Told;
   /** Processes whose records are added up. */

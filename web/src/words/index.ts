@@ -1,16 +1,25 @@
 import { createSignal } from "solid-js";
 import english from "./en";
+import type carbon from "./en/carbon.json";
 
 /**
  * What the page says, in the reader's language. Messages are looked up by key in one flat table a language; a message
  * with a number in it may have one form for each plural category of its language (CLDR's, as Intl.PluralRules names
  * them). English is part of the page and stands in for what another language lacks.
  */
-export type Key = keyof typeof english;
+export type Key = keyof typeof english | keyof typeof carbon;
 
 /** A message: text with {name}s to fill in, or its plural forms, chosen by {count}. */
 export type Message = string | ({ other: string } & Partial<Record<Intl.LDMLPluralRule, string>>);
 export type Table = Partial<Record<Key, Message>>;
+
+/** English, as far as it is here: what only a view says that is fetched later comes with it, by teach. */
+const here: Table = { ...english };
+
+/** Adds what a view says in English. Other languages' tables are whole. */
+export function teach(messages: Table): void {
+  Object.assign(here, messages);
+}
 
 interface Language {
   /** A BCP 47 tag, for Intl and for the document's lang. */
@@ -70,7 +79,7 @@ export async function speak(choice: LanguageTag | ""): Promise<void> {
 /** Says a message; {count} chooses the plural form and is written as the language writes numbers. */
 export function t(key: Key, fill: Readonly<Record<string, string | number>> = {}): string {
   const { tag: locale, messages } = language();
-  const message: Message = messages[key] ?? english[key];
+  const message: Message = messages[key] ?? here[key] ?? key;
   const text = typeof message === "string" ? message : (message[new Intl.PluralRules(locale).select(Number(fill.count ?? 0))] ?? message.other);
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = fill[name];

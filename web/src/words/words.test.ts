@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import english from "./en";
+import first from "./en";
 import { language, languages, type LanguageTag, type Message, preferred, setLanguage, t } from "./index";
 
 const before = language();
@@ -18,6 +18,9 @@ test("another language's plural categories and digits, and English where it has 
   expect(t("lists.tracks", { count: 2 })).toBe("2 tracks");
 });
 
+/** All that is said in English: what the first view has, and what comes with others. */
+const english = Object.fromEntries(Object.values(import.meta.glob<Record<string, Message>>("./en/*.json", { import: "default", eager: true })).flatMap((table) => Object.entries(table)));
+
 test("every key begins with the name of its file, and no two files have the same", async () => {
   const files = import.meta.glob<Record<string, unknown>>("./en/*.json", { import: "default" });
   let keys = 0;
@@ -29,6 +32,7 @@ test("every key begins with the name of its file, and no two files have the same
     }
   }
   expect(keys).toBe(Object.keys(english).length);
+  expect(Object.keys(first).filter((key) => !(key in english))).toEqual([]);
 });
 
 /** The names that a text wants filled in. */
@@ -38,7 +42,7 @@ describe.each(Object.keys(languages).filter((name) => name !== "en") as Language
   test("has every message, with the same to fill in", async () => {
     const table = (await languages[name].messages()) as Partial<Record<string, Message>>;
     const wrong: string[] = [];
-    for (const [key, said] of Object.entries(english) as [string, Message][]) {
+    for (const [key, said] of Object.entries(english)) {
       const told = table[key];
       if (told === undefined) wrong.push(`${key} is missing: ${JSON.stringify(said)}`);
       else if (typeof told !== typeof said) wrong.push(`${key} has plural forms in one language only`);
