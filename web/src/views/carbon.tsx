@@ -18,12 +18,14 @@ const digits = (n: number): string => n.toLocaleString(tag(), { maximumSignifica
 /** An amount in the unit that leaves few digits before the point. */
 function scaled(n: number, small: Key, unit: Key, large: Key): string {
   if (Math.abs(n) >= 1000) return t(large, { n: digits(n / 1000) });
-  return Math.abs(n) >= 1 || n === 0 ? t(unit, { n: digits(n) }) : t(small, { n: digits(n * 1000) });
+  if (Math.abs(n) >= 1 || n === 0) return t(unit, { n: digits(n) });
+  const least = 1e-5; // nobody is helped by more noughts
+  return Math.abs(n) < least ? `< ${t(small, { n: digits(least * 1000) })}` : t(small, { n: digits(n * 1000) });
 }
 
 const grams = (g: number): string => scaled(g, "carbon.mg", "carbon.g", "carbon.kg");
 const energy = (kwh: number): string => scaled(kwh * 1000, "carbon.mwh", "carbon.wh", "carbon.kwh");
-const hours = (h: number): string => t("carbon.h", { n: digits(h) });
+const hours = (h: number): string => (h >= 1 || h === 0 ? t("carbon.h", { n: digits(h) }) : t("carbon.min", { n: digits(h * 60) }));
 const percent = (part: number): string => part.toLocaleString(tag(), { style: "percent", maximumFractionDigits: part < 0.1 ? 1 : 0 });
 
 /** The only way in which this view shows a number: with how it came to be. */
@@ -124,7 +126,7 @@ function Sums(props: { of: Period }): JSX.Element {
   ];
   return (
     <section class="panel">
-      <h2>{t("carbon.emissions")}</h2>
+      <h2>{t("carbon.sums")}</h2>
       <dl class="sums">
         <For each={rows()}>
           {([name, figure, show]) => (
@@ -182,8 +184,9 @@ function Levers(props: { of: readonly Lever[] }): JSX.Element {
                 </p>
                 <p class="change">
                   <Amount of={lever.now} show={leverUnits[lever.name]} />
-                  <Icon name="forward" />
-                  <Amount of={lever.then} show={leverUnits[lever.name]} />
+                  <span>
+                    <Icon name="forward" /> <Amount of={lever.then} show={leverUnits[lever.name]} />
+                  </span>
                 </p>
                 <p class="muted" data-label={lever.name === "hours" ? lever.now.label : undefined}>
                   {leverText(lever)}
