@@ -56,11 +56,16 @@ const gates = 3
 type net struct {
 	which              int
 	contexts, overlays int
-	inputs             int        // contexts + overlays + two matches + constant
-	rows               [gates]int // how many rows of weights each gate has
-	logits             []int16    // [input][256]: what a state says
-	weights            [gates][]int16
+	inputs             int                  // contexts + overlays + two matches + constant
+	rows               [gates]int           // how many rows of weights each gate has
+	logits             *[lanesOf][256]int16 // by input: what a state says
+	weights            [gates][]row
 }
+
+// row is the weights of all inputs in one view. Its length is a power of two, so that no index needs a check.
+type row [lanesOf]int16
+
+const lanesOf = 32
 
 const (
 	netText = iota
@@ -87,9 +92,9 @@ func (n *net) shape(which int) {
 		n.rows[0] *= 4
 	}
 	n.inputs = n.contexts + n.overlays + 3
-	n.logits = make([]int16, (n.inputs-1)*256)
+	n.logits = new([lanesOf][256]int16)
 	for g := range gates {
-		n.weights[g] = make([]int16, n.rows[g]*n.inputs)
+		n.weights[g] = make([]row, n.rows[g])
 	}
 }
 
@@ -151,7 +156,8 @@ type coder struct {
 	found  uint32              // the same as a set of bits
 	oidx   [maxInputs]uint32
 	n      *net
-	w      [gates][]int16
+	w      [gates]*row
+	views  [2]int // the parts of the first and the second gate that stay the same within a symbol, or a bucket
 	states [maxInputs]uint8
 
 	guess   textRef // a text that this one may hold
@@ -372,10 +378,7 @@ var overlaid = [overlays]int{2, 3, 4, 6, 7, 8, 9}
 // gate chooses the rows of weights.
 func (c *coder) gate(g0, g1, g2 int) {
 	n := c.n
-	k := n.inputs
-	c.w[0] = n.weights[0][g0*k : g0*k+k]
-	c.w[1] = n.weights[1][g1*k : g1*k+k]
-	c.w[2] = n.weights[2][g2*k : g2*k+k]
+	c.w = [gates]*row{&n.weights[0][g0], &n.weights[1][g1], &n.weights[2][g2]}
 	if c.mode == training {
 		c.tr.gate = [gates]int{g0, g1, g2}
 	}
@@ -390,29 +393,31 @@ func (c *coder) bit(node int, in, of uint8, bit int) int {
 		return c.tr.bit(c, node, in, of, bit)
 	}
 	n := c.n
-	last := n.inputs - 1
-	w0, w1, w2 := c.w[0][:last+1], c.w[1][:last+1], c.w[2][:last+1]
+	last := (n.inputs - 1) & (lanesOf - 1)
+	w0, w1, w2 := c.w[0], c.w[1], c.w[2]
 	logits, nodes := n.logits, c.m.nodes
-	d := logitOne * (int64(w0[last]) + int64(w1[last]) + int64(w2[last]))
-	for k := range c.known {
-		i := int(c.which[k])
-		x := int64(logits[i<<8|int(nodes[int(c.idx[k])+node])])
-		d += x * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
+	says := func(i int, s uint8) int64 {
+		i &= lanesOf - 1
+		return int64(logits[i][s]) * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
 	}
-	for k := range n.overlays {
-		if s := c.ov.nodes[int(c.oidx[k])+node]; s != 0 {
-			i := n.contexts + k
-			x := int64(logits[i<<8|int(s)])
-			d += x * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
+	d := logitOne * (int64(w0[last]) + int64(w1[last]) + int64(w2[last]))
+	idx := c.idx[:c.known]
+	which := c.which[:len(idx)]
+	for k, x := range idx {
+		d += says(int(which[k]), nodes[int(x)+node])
+	}
+	if n.overlays > 0 {
+		for k, x := range c.oidx[:n.overlays] {
+			if s := c.ov.nodes[int(x)+node]; s != 0 {
+				d += says(n.contexts+k, s)
+			}
 		}
 	}
 	if in != 0 {
-		i := last - 2
-		d += int64(logits[i<<8|int(in)]) * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
+		d += says(last-2, in)
 	}
 	if of != 0 {
-		i := last - 1
-		d += int64(logits[i<<8|int(of)]) * (int64(w0[i]) + int64(w1[i]) + int64(w2[i]))
+		d += says(last-1, of)
 	}
 	bit = c.decide(bit, uint32(c.m.squash[min(max(d/weightOne, -logitLimit), logitLimit)+logitLimit]))
 	for i := range n.overlays {

@@ -58,9 +58,9 @@ func (m *Model) Name() string { return m.name }
 func (m *Model) Memory() int {
 	n := len(m.sets)*24 + len(m.nodes) + len(m.phrases) + len(m.places)*phraseWays*4 + len(m.flags)*2 + len(m.squash)*2
 	for i := range m.nets {
-		n += len(m.nets[i].logits) * 2
+		n += lanesOf * 256 * 2
 		for _, w := range m.nets[i].weights {
-			n += len(w) * 2
+			n += len(w) * lanesOf * 2
 		}
 	}
 	return n
@@ -365,9 +365,13 @@ func parse(b []byte) (*Model, error) {
 	for i := range m.nets {
 		n := &m.nets[i]
 		n.shape(i)
-		p.i16s(n.logits)
+		for j := range n.inputs - 1 {
+			p.i16s(n.logits[j][:])
+		}
 		for g := range gates {
-			p.i16s(n.weights[g])
+			for j := range n.weights[g] {
+				p.i16s(n.weights[g][j][:n.inputs])
+			}
 		}
 	}
 	phrases := int(p.u32())
@@ -476,9 +480,13 @@ func (m *Model) bytesOf() ([]byte, error) {
 	w.u32s(m.log2[:])
 	for i := range m.nets {
 		n := &m.nets[i]
-		w.i16s(n.logits)
+		for j := range n.inputs - 1 {
+			w.i16s(n.logits[j][:])
+		}
 		for g := range gates {
-			w.i16s(n.weights[g])
+			for j := range n.weights[g] {
+				w.i16s(n.weights[g][j][:n.inputs])
+			}
 		}
 	}
 	w.b = append(binary.LittleEndian.AppendUint32(w.b, uint32(len(m.phrases))), m.phrases...)

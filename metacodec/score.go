@@ -146,10 +146,11 @@ func (c *coder) branches(f Field, b *beginning) []branch {
 		}
 		// the buckets are entered anew for every node: another may have been looked at meanwhile
 		c.enter(c.texts, t.prefix>>(t.depth%chunk))
+		c.view(f, t.depth)
 		for bit := range 2 {
 			next := t
 			c.in, c.of = t.in, t.of
-			c.gateText(f, &b.w, t.depth)
+			c.gateText(&b.w, t.depth)
 			before := c.bits
 			c.bit(t.node, c.in.state(), c.of.state(), bit)
 			if next.bits += c.bits - before; next.bits > branchBits {

@@ -424,9 +424,10 @@ func (c *coder) symbol(f Field, sym int, w *speller) int {
 	for {
 		if depth%chunk == 0 {
 			c.enter(n, prefix)
+			c.view(f, depth)
 			node = 1
 		}
-		c.gateText(f, w, depth)
+		c.gateText(w, depth)
 		bit := 0
 		if c.mode != decoding {
 			bit = int(code >> (left - 1 - depth) & 1)
@@ -444,14 +445,20 @@ func (c *coder) symbol(f Field, sym int, w *speller) int {
 	}
 }
 
-// gateText chooses the weights for a decision in a text: by the field and how deep in the symbol (in a list also by how
-// much of it was read), by which contexts are known and how good the matches are, and by what stands before.
-func (c *coder) gateText(f Field, w *speller, depth int) {
+// view takes what of the choice of weights stays the same until other buckets are entered: the field and how deep in the
+// symbol (in a list also how much of it was read), and which contexts are known.
+func (c *coder) view(f Field, depth int) {
 	g0 := int(f&31)*3 + min(depth/chunk, 2)
 	if c.list {
 		g0 = g0*4 + min(bits.Len(uint(c.rec-1)), 3)
 	}
 	s := c.found>>3&15 | c.found>>7&3<<4 | c.found>>9&3<<6
-	g1 := int(knownOf[s])*12 + c.in.trust()*3 + min(c.of.trust(), 2)
-	c.gate(g0, g1, int(classes[byte(w.tail)])*16+min(w.inWord, 3)*4+depth%chunk)
+	c.views = [2]int{g0, int(knownOf[s]) * 12}
+}
+
+// gateText chooses the weights for a decision in a text: by the view, by how good the matches are, and by what stands
+// before.
+func (c *coder) gateText(w *speller, depth int) {
+	g1 := c.views[1] + c.in.trust()*3 + min(c.of.trust(), 2)
+	c.gate(c.views[0], g1, int(classes[byte(w.tail)])*16+min(w.inWord, 3)*4+depth%chunk)
 }

@@ -24,7 +24,7 @@ type Sample interface {
 // Training says how a model is made. The zero value is how the default model is made.
 type Training struct {
 	Name    string
-	Buckets int    // contexts that the model may keep, 0: 1,500,000; each takes 17 to 21 bytes of memory
+	Buckets int    // contexts that the model may keep, 0: 1,500,000; each takes 20 to 25 bytes of memory
 	Phrases int    // bytes of the texts that it may keep, 0: 4 MiB
 	Seed    uint64 // of the order of records; with the same samples and seed the model is the same, byte for byte
 	// Apart are models that frames are read with beside this one: its ID will have a tag that none of theirs has.
@@ -324,7 +324,7 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 	how.Progress(0.15, "counts")
 
 	for i := range t.states {
-		t.states[i] = make([][2]uint32, len(m.nets[i].logits))
+		t.states[i] = make([][2]uint32, (m.nets[i].inputs-1)*256)
 	}
 	t.flagsN = make([][2]uint32, len(m.flags))
 	t.init()
@@ -369,7 +369,7 @@ func Train(ctx context.Context, samples []Sample, how Training) (*Model, error) 
 		if err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(how.Apart, func(id ModelID) bool { return id.Tag() == made.id.Tag() }) {
+		if !slices.ContainsFunc(how.Apart, func(id ModelID) bool { return id != made.id && id.Tag() == made.id.Tag() }) {
 			return made, nil
 		}
 		if m.salt++; m.salt == 0 {
@@ -601,7 +601,7 @@ func (t *trainer) init() {
 	for i := range t.weights {
 		n := &t.m.nets[i]
 		for g := range gates {
-			w := make([]float32, len(n.weights[g]))
+			w := make([]float32, n.rows[g]*n.inputs)
 			for j := range w {
 				if g == 0 && j%n.inputs != n.inputs-1 {
 					w[j] = 0.25
@@ -609,7 +609,7 @@ func (t *trainer) init() {
 			}
 			t.weights[i][g] = w
 		}
-		t.logits[i] = make([]float32, len(n.logits))
+		t.logits[i] = make([]float32, (n.inputs-1)*256)
 	}
 }
 
@@ -662,11 +662,11 @@ func (t *trainer) quantise() {
 		n := &t.m.nets[i]
 		for g := range gates {
 			for j, w := range t.weights[i][g] {
-				n.weights[g][j] = int16(min(max(math.Round(float64(w)*weightOne), math.MinInt16), math.MaxInt16))
+				n.weights[g][j/n.inputs][j%n.inputs] = int16(min(max(math.Round(float64(w)*weightOne), math.MinInt16), math.MaxInt16))
 			}
 		}
 		for j, l := range t.logits[i] {
-			n.logits[j] = int16(min(max(math.Round(float64(l)*logitOne), -logitLimit), logitLimit))
+			n.logits[j>>8][j&255] = int16(min(max(math.Round(float64(l)*logitOne), -logitLimit), logitLimit))
 		}
 	}
 }

@@ -32,7 +32,7 @@ func Samples(all []*corpus.Song) []metacodec.Sample {
 // Training returns how models are made: those that come with the program, large and small, and an operator's.
 func Training(small bool) metacodec.Training {
 	if small {
-		return metacodec.Training{Seed: 1, Buckets: 150_000, Phrases: 1 << 20}
+		return metacodec.Training{Seed: 1, Buckets: 125_000, Phrases: 1_000_000}
 	}
-	return metacodec.Training{Seed: 1, Buckets: 1_200_000, Phrases: 4 << 20}
+	return metacodec.Training{Seed: 1, Buckets: 1_150_000, Phrases: 4 << 20}
 }
