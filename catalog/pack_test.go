@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"math"
@@ -12,6 +13,8 @@ import (
 	"tutti"
 	"tutti/catalog/catalogtest"
 	"tutti/catalog/scan"
+	"tutti/metacodec"
+	"tutti/metacodec/metacodectest"
 )
 
 // odd are entries such as taggers, copied disks and other programs leave behind: what is derived does not follow, names are
@@ -176,4 +179,97 @@ func FuzzPacked(f *testing.F) {
 			}
 		}
 	})
+}
+
+// shelf is a process's models, and those that it can get.
+type shelf struct {
+	all, there *metacodec.Models
+	found      int
+}
+
+func (s *shelf) All() *metacodec.Models { return s.all }
+
+func (s *shelf) Find(_ context.Context, tag uint16) error {
+	for _, id := range s.there.IDs() {
+		if id.Tag() == tag {
+			s.found++
+			s.all.Add(s.there.Get(id))
+			return nil
+		}
+	}
+	return tutti.Wrap(tutti.KindNotFound, "find", &metacodec.UnknownModelError{Tag: tag})
+}
+
+func (s *shelf) Writing() *metacodec.Model {
+	if ids := s.all.IDs(); len(ids) > 0 {
+		return s.all.Get(ids[0])
+	}
+	return nil
+}
+
+// TestPackedThroughModel: what was written through a model is read by a process that has to get it first, and where it
+// is nowhere, that is what the error says.
+func TestPackedThroughModel(t *testing.T) {
+	model := metacodectest.Model(t, "one")
+	w := coder(t)
+	w.cfg.Packed = func() bool { return true }
+	w.cfg.Models = &shelf{all: metacodec.NewModels(model), there: metacodec.NewModels()}
+	var changes []scan.Change
+	for e := range catalogtest.Synthetic(1) { // with names as the model has learnt them
+		band := tutti.ArtistRef{ID: scan.ArtistID("The Band No. 1"), Name: "The Band No. 1"}
+		e.Title, e.Album, e.Artists, e.AlbumArtists = "Song of the 5th Day (Live)", "The Album No. 2", []tutti.ArtistRef{band}, []tutti.ArtistRef{band}
+		e.DisplayArtist, e.DisplayAlbumArtist, e.DisplayComposer, e.Genres = band.Name, band.Name, "", []string{"Rock"}
+		e.Contributors, e.ArtistDetails, e.CoverPath = nil, nil, ""
+		e.Path = "The Band No. 1/The Album No. 2/05 - Song of the 5th Day (Live).flac"
+		changes = append(changes, scan.Change{Put: &e})
+	}
+	records, err := w.encodeChanges(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newModel(nil)
+	m.apply(changes)
+	var parts [][]byte
+	for p, err := range m.capture().parts(w.packing()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, p)
+	}
+	through := 0
+	for _, v := range append(parts, records...) {
+		if v[0] == packedFormat && v[1]&packedTexts != 0 {
+			through++
+		}
+	}
+	if through == 0 || records[0][1]&packedTexts == 0 {
+		t.Fatalf("%d values went through the model", through)
+	}
+
+	r := coder(t)
+	has := &shelf{all: metacodec.NewModels(), there: metacodec.NewModels(model)}
+	r.cfg.Models = has
+	again, err := r.decodeChanges(t.Context(), records[0])
+	if err != nil || len(records) == 1 && len(again) != len(changes) {
+		t.Errorf("%d of %d changes: %v", len(again), len(changes), err)
+	}
+	for _, p := range parts {
+		if raw, err := r.unpackPart(t.Context(), p); err != nil || len(raw) == 0 {
+			t.Errorf("a part of %d bytes: %v", len(raw), err)
+		}
+	}
+	if has.found != 1 {
+		t.Errorf("the model was fetched %d times", has.found)
+	}
+	r.cfg.Models = &shelf{all: metacodec.NewModels(), there: metacodec.NewModels()}
+	if _, err := r.decodeChanges(t.Context(), records[0]); !tutti.IsKind(err, tutti.KindNotFound) || !strings.Contains(err.Error(), model.ID().String()[:3]) {
+		t.Errorf("without the model: %v", err)
+	}
+	for i := range records[0] {
+		b := bytes.Clone(records[0])
+		b[i] ^= 1 << (i % 8)
+		if _, err := w.decodeChanges(t.Context(), b); err == nil {
+			t.Fatalf("byte %d of a record is damaged, and nobody notices", i)
+		}
+	}
 }

@@ -312,6 +312,13 @@ func (p packing) value(kind byte, raw []byte, base uint64, sort sorts, few bool)
 	before := len(v)
 	if p.packed && (kind == packedLog || kind == partDict || kind == partTracks) {
 		small, err := p.pack(kind, raw, base, sort, few)
+		if columns := p; err == nil && p.model != nil { // not all texts are such as the model has learnt
+			columns.model = nil
+			var other []byte
+			if other, err = columns.pack(kind, raw, base, sort, few); len(other) < len(small) {
+				small = other
+			}
+		}
 		switch {
 		case err != nil:
 			p.log.Warn("a piece of the catalogue is stored in its longer form", "err", err)

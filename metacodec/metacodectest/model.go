@@ -21,7 +21,7 @@ type sample struct{ corpus.Song }
 // Artist implements metacodec.Sample.
 func (s sample) Artist() string { return s.Primary() }
 
-// Model returns a model of a name, trained on a few dozen songs: one with another name is another model, with another
+// Model returns a model of a name, trained on a few songs: one with another name is another model, with another
 // ID. It takes a moment at the first call for a name.
 func Model(t testing.TB, name string) *metacodec.Model {
 	t.Helper()
@@ -31,7 +31,7 @@ func Model(t testing.TB, name string) *metacodec.Model {
 		return m
 	}
 	var samples []metacodec.Sample
-	for i := range 48 {
+	for i := range 16 {
 		samples = append(samples, &sample{corpus.Song{
 			Source: "test", AlbumArtist: fmt.Sprintf("The Band No. %d", i/8), Artist: fmt.Sprintf("The Band No. %d", i/8),
 			Album: fmt.Sprintf("The Album No. %d", i/4), Title: fmt.Sprintf("Song of the %dth Day (Live)", i), Genre: "Rock",
