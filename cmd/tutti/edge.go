@@ -66,6 +66,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	}
 	if n.rooms != nil {
 		config.Rooms = n.rooms
+		config.Pairings = n.pairings
 		config.Pages = roomweb.New(roomweb.Config{House: n.rooms, Clock: n.clock, Logger: n.logger})
 		if err := n.makeControl(ctx, config); err != nil {
 			return err

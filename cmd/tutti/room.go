@@ -274,6 +274,8 @@ type roomCmd struct {
 	Seek    roomSeekCmd    `cmd:"" help:"Go to a time in what plays, or to another track of the queue."`
 	Volume  roomVolumeCmd  `cmd:"" help:"Set a room's volume, or one player's."`
 	Members roomMembersCmd `cmd:"" help:"List a room's players, or move one into the room."`
+	Pair    roomPairCmd    `cmd:"" help:"Pair a player that encrypts, so that it knows this server and this server knows it."`
+	Unpair  roomUnpairCmd  `cmd:"" help:"Forget a pairing."`
 }
 
 // shownRoom is what these commands read of a room.
@@ -583,4 +585,110 @@ func (c roomMembersCmd) Run(ctx context.Context, s *settings, std *streams) erro
 		fmt.Fprintf(w, "%s\t%s\t%s\t%v\t%d\t%d ms\n", p.Name, p.Kind, p.ID, p.Connected, p.Volume, p.LatencyMs)
 	}
 	return w.Flush()
+}
+
+type roomPairCmd struct {
+	Player string `arg:"" optional:"" help:"The player's name or id, or the token (SP:…) that it shows; without, those that can be paired are listed."`
+	Code   string `arg:"" optional:"" help:"The code that the player shows, or came with."`
+}
+
+// pairing is what these commands read of one.
+type pairing struct {
+	Player, Name, Note       string
+	Connected, Paired, Ready bool
+	Methods                  []tutti.PairMethod
+}
+
+func (s *settings) pairings(ctx context.Context) ([]pairing, error) {
+	var reply struct{ Items []pairing }
+	err := s.control(ctx, http.MethodGet, "room-pairings", nil, &reply)
+	return reply.Items, err
+}
+
+// pairing finds one by its player's name or id.
+func (s *settings) pairing(ctx context.Context, name string) (pairing, error) {
+	all, err := s.pairings(ctx)
+	if err != nil {
+		return pairing{}, err
+	}
+	var found []pairing
+	for _, p := range all {
+		if p.Player == name {
+			return p, nil
+		}
+		if strings.EqualFold(p.Name, name) {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return pairing{}, fmt.Errorf("no player %q is connected that encrypts, nor paired; tutti room pair lists those that are", name)
+	}
+	return pairing{}, fmt.Errorf("there are %d players %q; name one by its id, as tutti room pair lists them", len(found), name)
+}
+
+// Run lists, or takes a step towards a pairing.
+func (c roomPairCmd) Run(ctx context.Context, s *settings, std *streams) error {
+	if c.Player == "" {
+		all, err := s.pairings(ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "NAME\tID\tCONNECTED\tPAIRED\tCAN BE PAIRED BY")
+		for _, p := range all {
+			var ways []string
+			for _, m := range p.Methods {
+				ways = append(ways, string(m))
+			}
+			fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\n", p.Name, p.Player, p.Connected, p.Paired, strings.Join(ways, ", "))
+		}
+		return w.Flush()
+	}
+	step := map[string]string{"secret": c.Code}
+	if c.Code == "" && strings.HasPrefix(strings.ToUpper(c.Player), "SP:") {
+		step["secret"] = c.Player
+	} else {
+		p, err := s.pairing(ctx, c.Player)
+		if err != nil {
+			return err
+		}
+		step["player"] = p.Player
+	}
+	var now pairing
+	if err := s.control(ctx, http.MethodPost, "room-pairings", step, &now); err != nil {
+		return err
+	}
+	text := now.Name + ": paired"
+	switch {
+	case now.Paired:
+	case now.Ready:
+		text = fmt.Sprintf("%s waits for its code: tutti room pair %q CODE", now.Name, now.Name)
+	default:
+		text = fmt.Sprintf("%s needs something done first, and then tutti room pair %q CODE", now.Name, now.Name)
+	}
+	if now.Note != "" {
+		text += fmt.Sprintf("\nit says: %q", now.Note)
+	}
+	_, err := fmt.Fprintln(std.out, text)
+	return err
+}
+
+type roomUnpairCmd struct {
+	Player string `arg:"" help:"The player's name or id."`
+}
+
+// Run forgets a pairing.
+func (c roomUnpairCmd) Run(ctx context.Context, s *settings, std *streams) error {
+	p, err := s.pairing(ctx, c.Player)
+	if err != nil {
+		return err
+	}
+	if err := s.control(ctx, http.MethodDelete, "room-pairings/"+url.PathEscape(p.Player), nil, nil); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%s: not paired any more\n", p.Name)
+	return err
 }

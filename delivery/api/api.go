@@ -39,7 +39,7 @@ const (
 	pageLength = 50      // where the request does not say
 )
 
-// Config is what the API needs. Every field but Rooms, Suggestions, Pages and Version is required.
+// Config is what the API needs. Every field but Rooms, Pairings, Suggestions, Pages and Version is required.
 type Config struct {
 	Catalog     tutti.Catalog
 	Accounts    tutti.Accounts
@@ -49,10 +49,11 @@ type Config struct {
 	Radio       Radio
 	Jobs        tutti.Jobs
 	Grid        Grid
-	Rooms       tutti.Rooms       // nil where the process plays in no rooms
-	Carbon      Carbon            // nil where nothing is metered
-	Pages       Pages             // nil likewise, and where no page can play
-	Suggestions tutti.Suggestions // nil where none are kept
+	Rooms       tutti.Rooms        // nil where the process plays in no rooms
+	Carbon      Carbon             // nil where nothing is metered
+	Pairings    tutti.RoomPairings // nil where no player can be paired
+	Pages       Pages              // nil likewise, and where no page can play
+	Suggestions tutti.Suggestions  // nil where none are kept
 	Clock       clock.Clock
 	Logger      *slog.Logger
 	Version     string // of the program, shown to those who are signed in

@@ -29,6 +29,7 @@ import (
 	"tutti/enrich"
 	folders "tutti/origin/folder"
 	"tutti/rooms"
+	"tutti/rooms/sendspin"
 	roomweb "tutti/rooms/web"
 	"tutti/store/sqlite"
 	"tutti/trackcache"
@@ -97,14 +98,16 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 		},
 	}))(t)
 	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, User: h.accounts.UserByID, Clock: h.clock, Logger: quiet}))(t)
+	spin := made(sendspin.Listen(ctx, "127.0.0.1:0", sendspin.Config{House: h.rooms, Browser: h.catalog, Source: cache, Store: st, Clock: h.clock, Logger: quiet, Name: "here"}))(t)
 	h.jobs = carbon.NewScheduler(carbon.SchedulerConfig{Clock: h.clock, Logger: quiet})
 	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 2)
+	done := make(chan error, 3)
 	go func() { done <- h.catalog.Run(running) }()
+	go func() { done <- spin.Run(running) }()
 	go func() { done <- h.rooms.Run(running) }()
 	t.Cleanup(func() {
 		stop()
-		for range 2 {
+		for range 3 {
 			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
@@ -118,7 +121,7 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	h.meter = made(carbon.NewMeter(ctx, carbon.MeterConfig{Grid: carbon.NewCached(carbon.Constant(400), 400, h.clock, quiet), Clock: h.clock, Logger: quiet}))(t)
 	h.handler = New(Config{
 		Carbon:  h.meter,
-		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Clock: h.clock,
+		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Pairings: spin, Clock: h.clock,
 		Jobs: h.jobs, Suggestions: made(enrich.New(enrich.Config{Store: st, Amender: h.catalog, Tagged: h.catalog, Jobs: h.jobs, Clock: h.clock, Logger: quiet}))(t), Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
 		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",

@@ -634,6 +634,13 @@ export interface NotFound {
   title?: string;
 }
 
+export interface PairStep {
+  /** Not needed with a token. */
+  player?: string;
+  /** The code or the token. Without it the player is asked to show its code, or to take the one that it has. */
+  secret?: string;
+}
+
 export interface Peaks {
   /** The largest sample of each part of the track, from 0 to 1, which is full scale. */
   points: number[];
@@ -882,6 +889,24 @@ export interface RoomOrder {
   tracks: string[];
   /** Where in it the track stands that plays, from 0: it goes on without a break. If another stands there, that is begun. */
   current: number;
+}
+
+export interface RoomPairing {
+  /** What the player calls itself. */
+  player: string;
+  name: string;
+  connected?: boolean;
+  paired?: boolean;
+  /** How it can be paired now: with a token that its own program shows, with digits that it shows or says when it is asked to, or with digits that it came with. */
+  methods: ("token" | "shown-code" | "fixed-code")[];
+  /** It waits for its code to be entered. */
+  ready?: boolean;
+  /** What it wants people to know, in its own words. */
+  note?: string;
+}
+
+export interface RoomPairingItems {
+  items: RoomPairing[];
 }
 
 export interface RoomPlace {
