@@ -66,10 +66,12 @@ type node struct {
 	ownCatalog *catalog.Catalog
 	scanner    *scan.Scanner
 
-	announced []announce.Service // to the local network
-	rooms     *rooms.House       // nil where there are none
-	grid      *carbon.Cached     // what electricity emits here
-	meter     *carbon.Meter      // nil where nothing can be metered
+	announced []announce.Service      // to the local network
+	sought    string                  // the players that are looked for there, by their service type
+	found     func([]announce.Player) // takes them
+	rooms     *rooms.House            // nil where there are none
+	grid      *carbon.Cached          // what electricity emits here
+	meter     *carbon.Meter           // nil where nothing can be metered
 	spent     spent
 	jobs      tutti.Jobs         // takes work that may wait
 	desk      *enrich.Desk       // suggestions for tags; nil where there are none

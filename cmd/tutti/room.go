@@ -65,25 +65,25 @@ func (n *node) announceRooms() error {
 	if err != nil {
 		return fmt.Errorf("name this server for players: %w", err)
 	}
-	config := announce.Config{Name: "tutti on " + host, Host: host, Services: n.announced, Clock: n.clock, Logger: n.logger}
+	config := announce.Config{Name: "tutti on " + host, Host: host, Services: n.announced, Find: n.sought, Found: n.found, Clock: n.clock, Logger: n.logger}
 	n.runners = append(n.runners, func(ctx context.Context) error { return announce.Run(ctx, config) })
 	return nil
 }
 
 // announce adds to what announceRooms tells: services of these types at an address that is listened on, unless only this
-// machine reaches it.
-func (n *node) announce(address string, types ...string) error {
+// machine reaches it. It reports whether others do.
+func (n *node) announce(address string, text map[string]string, types ...string) (bool, error) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("announce %v: %w", types, err)
+		return false, fmt.Errorf("announce %v: %w", types, err)
 	}
 	if at.Addr().Unmap().IsLoopback() {
-		return nil
+		return false, nil
 	}
 	for _, t := range types {
-		n.announced = append(n.announced, announce.Service{Type: t, At: at.Addr().Unmap(), Port: int(at.Port())})
+		n.announced = append(n.announced, announce.Service{Type: t, At: at.Addr().Unmap(), Port: int(at.Port()), Text: text})
 	}
-	return nil
+	return true, nil
 }
 
 func (n *node) letSnapcastIn(ctx context.Context) error {
@@ -100,7 +100,7 @@ func (n *node) letSnapcastIn(ctx context.Context) error {
 		return nil
 	}
 	n.runners = append(n.runners, server.Run)
-	if err := n.announce(server.Address(), "_snapcast._tcp", "_snapcast-stream._tcp"); err != nil {
+	if _, err := n.announce(server.Address(), nil, "_snapcast._tcp", "_snapcast-stream._tcp"); err != nil {
 		return err
 	}
 	// Not _snapcast-jsonrpc, which Debian's server announces too: it is longer than a service's name may be (RFC 6335, section
@@ -126,7 +126,7 @@ func (n *node) letSnapcastIn(ctx context.Context) error {
 		}
 		n.runners = append(n.runners, control.Run)
 		lines, web := control.Addresses()
-		if err := n.announce(lines+web, way.types...); err != nil {
+		if _, err := n.announce(lines+web, nil, way.types...); err != nil {
 			return err
 		}
 	}
@@ -143,8 +143,9 @@ func (n *node) letSendspinIn(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("name this server for Sendspin: %w", err)
 	}
+	name := "tutti on " + host
 	server, err := sendspin.Listen(ctx, address, sendspin.Config{
-		House: n.rooms, Browser: n.catalog, Source: n.cache, Store: n.store, Clock: n.clock, Logger: n.logger, Name: "tutti on " + host,
+		House: n.rooms, Browser: n.catalog, Source: n.cache, Store: n.store, Clock: n.clock, Logger: n.logger, Name: name,
 		Paired: n.settings.SendspinPaired, Origins: n.settings.SendspinOrigins,
 	})
 	if err != nil {
@@ -156,6 +157,21 @@ func (n *node) letSendspinIn(ctx context.Context) error {
 	}
 	n.pairings = server
 	n.runners = append(n.runners, server.Run)
+	reached, err := n.announce(server.Address(), map[string]string{"path": sendspin.Path, "name": name}, "_sendspin-server._tcp")
+	if err != nil || !reached {
+		return err
+	}
+	// Clients that announce themselves want to be called.
+	n.sought = "_sendspin._tcp"
+	n.found = func(players []announce.Player) {
+		var all []string
+		for _, p := range players {
+			if at, err := sendspin.ClientURL(p.Address.String(), p.Text["path"]); err == nil { // one without a path is of something else
+				all = append(all, at)
+			}
+		}
+		server.Announced(all)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -9,8 +10,12 @@ import (
 func TestAnnounced(t *testing.T) {
 	n := &node{}
 	for _, address := range []string{"127.0.0.1:1704", "[::1]:1705", "0.0.0.0:1704", "[::]:1780", "192.0.2.10:1705"} {
-		if err := n.announce(address, "_snapcast._tcp"); err != nil {
+		reached, err := n.announce(address, nil, "_snapcast._tcp")
+		if err != nil {
 			t.Error(err)
+		}
+		if here := strings.HasPrefix(address, "127.") || strings.HasPrefix(address, "[::1]"); reached == here {
+			t.Errorf("%s is reached by others: %v", address, reached)
 		}
 	}
 	var told []string
@@ -20,7 +25,7 @@ func TestAnnounced(t *testing.T) {
 	if want := []string{"0.0.0.0", "::", "192.0.2.10"}; !slices.Equal(told, want) {
 		t.Errorf("%v is announced, want %v", told, want)
 	}
-	if err := n.announce("nowhere", "_snapcast._tcp"); err == nil {
+	if _, err := n.announce("nowhere", nil, "_snapcast._tcp"); err == nil {
 		t.Error("an address that is none is announced")
 	}
 }
