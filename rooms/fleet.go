@@ -58,11 +58,14 @@ func (h *House) unfit() error {
 	return nil
 }
 
-// announce says that something has changed.
+// announce says that something has changed. Whoever changed it may be ended by that very change; the others are told all
+// the same.
 func (h *House) announce(ctx context.Context) {
 	if h.alone() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keeping)
+	defer cancel()
 	version, err := h.c.Store.Put(ctx, headKey, []byte("{}"), time.Time{}, store.Always)
 	if err != nil {
 		h.c.Logger.Warn("the others will find out later what has changed in the rooms", "err", err)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -203,15 +205,18 @@ func (f *fleet) listen(m *member, id string) *ear {
 }
 
 // pass lets time pass in small steps, for as long as it takes for a condition to hold. After each step everybody does what
-// is due: a process is not kept from its work by the test's hurry.
+// is due: a process is not kept from its work by the test's hurry. Somebody may wait for a time that they reckoned before the
+// last step, though, so that time goes on after a while whatever anybody does.
 func (f *fleet) pass(what string, until func() bool) {
 	f.t.Helper()
+	const enough = 20 * time.Millisecond
 	since := time.Now()
 	for !until() {
 		f.clock.Advance(5 * time.Millisecond)
-		for calm := 0; calm < 20; calm++ {
-			if time.Since(since) > 30*time.Second {
-				f.t.Fatalf("waited in vain for %s", what)
+		step := time.Now()
+		for calm := 0; calm < 20 && time.Since(step) < enough; calm++ {
+			if time.Since(since) > time.Minute {
+				f.t.Fatalf("waited in vain for %s%s", what, f.state())
 			}
 			if !f.idle() {
 				calm = 0
@@ -220,6 +225,33 @@ func (f *fleet) pass(what string, until func() bool) {
 			runtime.Gosched()
 		}
 	}
+}
+
+// state is what everybody is at, for whoever has to find out why they are at nothing.
+func (f *fleet) state() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nit is %v", f.clock.Now().Sub(epoch))
+	for _, m := range f.houses {
+		m.mu.Lock()
+		for _, r := range m.rooms {
+			fmt.Fprintf(&b, "\n%s: cut off %v, in the store %d, leads %v, plays %v, line %+v", m.c.Node, m.dead.cut.Load(), m.dead.busy.Load(), r.leading, r.Playing, r.Line)
+			if r.run != nil {
+				fmt.Fprintf(&b, ", runs %d up to %d: %+v", r.run.serial, r.run.sent, r.run.parts)
+			}
+			r.program.mu.Lock()
+			if n := len(r.program.blocks); n > 0 {
+				fmt.Fprintf(&b, ", sent up to %v", r.program.blocks[n-1].at.Sub(epoch))
+			}
+			r.program.mu.Unlock()
+		}
+		m.mu.Unlock()
+	}
+	for _, e := range f.ears {
+		e.mu.Lock()
+		fmt.Fprintf(&b, "\nan ear of %s has heard up to %v", e.member.c.Node, e.last.Sub(epoch))
+		e.mu.Unlock()
+	}
+	return b.String()
 }
 
 // idle reports whether nobody waits for the store, and all that is to be sent by now has been.

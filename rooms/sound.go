@@ -33,7 +33,19 @@ type recording struct {
 	object tutti.Object
 	start  int64 // of the samples in the file
 	track  tutti.Track
+
+	ahead []byte // what was read of the file from the sample on that is given next
+	next  int64  // that sample
+	ended bool   // nothing follows ahead
+	reach int    // how many bytes are read at once
 }
+
+// A track's beginning is read block by block, so that it is heard soon though the track is still being made; then more
+// and more at once, because each reading may be a request to another process.
+const (
+	leastReach = blockSamples * FrameSize
+	mostReach  = 2 * Rate * FrameSize
+)
 
 // open plans and opens a track for a listener.
 func (h *House) open(ctx context.Context, v tutti.Viewer, id tutti.ID) (*recording, error) {
@@ -49,7 +61,7 @@ func (h *House) open(ctx context.Context, v tutti.Viewer, id tutti.ID) (*recordi
 	if err != nil {
 		return nil, errors.Join(err, object.Close())
 	}
-	return &recording{id, object, start, plan.Track}, nil
+	return &recording{id: id, object: object, start: start, track: plan.Track, reach: leastReach}, nil
 }
 
 // maxHeader is more than any header of the files that are made for us takes.
@@ -107,15 +119,40 @@ func parseHeader(b []byte) (int64, error) {
 // read fills as much of p as the track has from a sample on: whole samples, fewer than asked for only at its end. It waits
 // for what is still being made.
 func (r *recording) read(ctx context.Context, p []byte, sample int64) (int, error) {
-	w, from := &filler{p: p}, r.start+sample*FrameSize
+	if sample != r.next {
+		r.ahead, r.next, r.ended = nil, sample, false
+	}
+	filled := 0
+	for filled < len(p) && (len(r.ahead) > 0 || !r.ended) {
+		if len(r.ahead) == 0 {
+			if err := r.readAhead(ctx); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		n := copy(p[filled:], r.ahead)
+		r.ahead = r.ahead[n:]
+		r.next += int64(n / FrameSize)
+		filled += n
+	}
+	return filled, nil
+}
+
+func (r *recording) readAhead(ctx context.Context) error {
+	from := r.start + r.next*FrameSize
 	if size := r.object.Size(); size >= 0 && from >= size {
-		return 0, nil
+		r.ended = true
+		return nil
 	}
-	_, err := r.object.CopyRange(ctx, w, from, int64(len(p)))
+	w := &filler{p: make([]byte, r.reach)}
+	_, err := r.object.CopyRange(ctx, w, from, int64(r.reach))
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return 0, err
+		return err
 	}
-	return w.n - w.n%FrameSize, nil
+	r.ahead = w.p[:w.n-w.n%FrameSize]
+	r.ended = w.n < r.reach
+	r.reach = min(2*r.reach, mostReach)
+	return nil
 }
 
 // samples is how many the track has, unless it is still being made.

@@ -450,7 +450,7 @@ func (f *Fleet) member(role string) (*Process, error) {
 			return nil, err
 		}
 		p.Snapcast = net.JoinHostPort(host, strconv.Itoa(port))
-		own = []string{"--clock-servers", f.Role(RoleCatalog)[0].Address, "--snapcast", p.Snapcast}
+		own = []string{"--clock-servers", f.Role(RoleCatalog)[0].Address, "--snapcast", p.Snapcast, "--snapcast-control", "off", "--snapcast-http", "off"}
 	}
 	p.spec = command{
 		path: f.config.Bin,
