@@ -117,7 +117,42 @@ func examineFleet(ctx context.Context, s *settings) []finding {
 			out = append(out, well("%d × %s", len(ready), service))
 		}
 	}
+	out = append(out, n.examineMetadata(ctx, fleet.All())...)
 	return append(out, n.examineSpending(ctx, fleet.All())...)
+}
+
+// examineMetadata says what keeps metadata from being written small, or what that has brought.
+func (n *node) examineMetadata(ctx context.Context, all []tutti.Member) []finding {
+	var out []finding
+	for _, m := range all {
+		if m.Service == tutti.ServiceCatalog && !m.ReadsAll(tutti.FormPacked) && n.settings.Metadata.Store == "auto" {
+			out = append(out, finding{
+				notice, fmt.Sprintf("%s at %s, version %s, cannot read the packed catalogue, so none writes it", m.Service, m.Address, m.Version),
+				"upgrade it when all else runs well",
+			})
+		}
+	}
+	var stored, before, units, unitsBefore, written, travelled float64
+	for _, m := range all {
+		figures, err := n.metricsOf(ctx, m)
+		if err != nil {
+			continue // examineSpending says so
+		}
+		stored += figures[`tutti_catalog_written_bytes_total{form="stored"}`]
+		before += figures[`tutti_catalog_written_bytes_total{form="before"}`]
+		units += figures[`tutti_catalog_written_units_total{form="stored"}`]
+		unitsBefore += figures[`tutti_catalog_written_units_total{form="before"}`]
+		written += figures[`tutti_peer_metadata_bytes_total{form="written"}`]
+		travelled += figures[`tutti_peer_metadata_bytes_total{form="travelled"}`]
+	}
+	if before > 0 {
+		out = append(out, well("the catalogue's log and snapshots took %.1f MB and %.0f write units since the members started, instead of %.1f MB and %.0f",
+			stored/1e6, units, before/1e6, unitsBefore))
+	}
+	if written > 0 {
+		out = append(out, well("metadata between the members took %.1f MB, instead of %.1f MB", travelled/1e6, written/1e6))
+	}
+	return out
 }
 
 // examineSpending adds up what the members say they have consumed of the store, and what that is a month.
@@ -145,7 +180,8 @@ func (n *node) examineSpending(ctx context.Context, all []tutti.Member) []findin
 // maxMetrics is far more than a member's metrics take, in bytes.
 const maxMetrics = 4 << 20
 
-// metricsOf asks a member for its metrics and returns the sum of each over its labels.
+// metricsOf asks a member for its metrics and returns the sum of each over its labels, and over all but one of them:
+// "name" and `name{label="value"}`.
 func (n *node) metricsOf(ctx context.Context, m tutti.Member) (map[string]float64, error) {
 	tls, err := n.settings.fleetTLS()
 	if err != nil {
@@ -183,12 +219,14 @@ func sumMetrics(r io.Reader) (map[string]float64, error) {
 			continue
 		}
 		name, value, ok := strings.Cut(line, " ")
+		var pairs []string
 		if labels := strings.IndexByte(line, '{'); labels >= 0 {
 			end := strings.LastIndexByte(line, '}') // labels may hold spaces
 			if end < labels {
 				continue
 			}
 			name, value, ok = line[:labels], strings.TrimSpace(line[end+1:]), true
+			pairs = strings.SplitAfter(line[labels+1:end], `",`)
 		}
 		if !ok {
 			continue
@@ -196,6 +234,9 @@ func sumMetrics(r io.Reader) (map[string]float64, error) {
 		number, _, _ := strings.Cut(value, " ") // a time may follow
 		if v, err := strconv.ParseFloat(number, 64); err == nil {
 			sums[name] += v
+			for _, pair := range pairs {
+				sums[name+"{"+strings.TrimSuffix(pair, ",")+"}"] += v
+			}
 		}
 	}
 	return sums, lines.Err()

@@ -15,7 +15,8 @@ b 3e-2
 broken{
 c{x="y"} many
 `))
-	if err != nil || len(sums) != 2 || sums["a_total"] != 3.5 || sums["b"] != 0.03 {
+	if err != nil || len(sums) != 6 || sums["a_total"] != 3.5 || sums["b"] != 0.03 ||
+		sums[`a_total{kind="read of {things}"}`] != 1.5 || sums[`a_total{operation="put"}`] != 2 {
 		t.Errorf("got %v, %v", sums, err)
 	}
 }

@@ -43,6 +43,7 @@ type program struct {
 	Plan       planCmd                   `cmd:"" help:"Say what a fleet for so many listeners takes: machines, network, money, and which limit binds first."`
 	Codec      codecCmd                  `cmd:"" help:"Write songs as the small frames that servers exchange, and read them back."`
 	Train      trainCmd                  `cmd:"" help:"Make a model of metadata from a collection."`
+	Models     modelCmd                  `cmd:"" name:"model" help:"List metadata models, add one that was trained, choose which is used."`
 	Settings   settingsCmd               `cmd:"" name:"config" help:"Print the commented configuration file with every setting at its default."`
 	Completion kongcompletion.Completion `cmd:"" help:"Print how to switch on completion for bash, zsh or fish."`
 	Man        manCmd                    `cmd:"" help:"Print the manual page: tutti man | man -l -"`

@@ -174,7 +174,7 @@ func (m *Models) Run(ctx context.Context) error {
 
 func (m *Models) try(ctx context.Context, id metacodec.ModelID) {
 	if _, err := m.Get(ctx, id); err != nil && ctx.Err() == nil {
-		m.c.Logger.WarnContext(ctx, "a metadata model could not be had; metadata comes without it", "model", id, "err", err)
+		m.c.Logger.WarnContext(ctx, "a metadata model could not be had; metadata comes without it", "model", id.String(), "err", err)
 	}
 }
 
@@ -188,7 +188,7 @@ func (m *Models) follow(ctx context.Context) {
 	model, err := m.Get(ctx, id)
 	if err != nil {
 		if ctx.Err() == nil {
-			m.c.Logger.WarnContext(ctx, "the metadata model that the fleet uses could not be had", "model", id, "err", err)
+			m.c.Logger.WarnContext(ctx, "the metadata model that the fleet uses could not be had", "model", id.String(), "err", err)
 		}
 		return
 	}
@@ -260,7 +260,7 @@ func (m *Models) get(ctx context.Context, id metacodec.ModelID) error {
 		return err
 	}
 	m.all.Add(model)
-	m.c.Logger.InfoContext(ctx, "a metadata model is in use", "model", id, "name", model.Name(), "memory", model.Memory())
+	m.c.Logger.InfoContext(ctx, "a metadata model is in use", "model", id.String(), "name", model.Name(), "memory", model.Memory())
 	if m.c.Changed != nil {
 		m.c.Changed(ctx)
 	}
