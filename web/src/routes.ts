@@ -44,6 +44,8 @@ export const routes: readonly Route[] = [
   later("radio", false, async () => (await import("./views/radio")).Radio),
   later("carbon", false, async () => (await import("./views/carbon")).Carbon),
   later("offline", false, async () => (await import("./views/offline")).Offline),
+  later("review", false, async () => (await import("./views/review")).Review),
+  later("review", true, async () => (await import("./views/review")).Review),
   later("settings", false, async () => (await import("./views/settings")).Settings),
   later("settings", true, async () => (await import("./views/settings")).Settings),
 ];

@@ -227,6 +227,14 @@ function Library(): JSX.Element {
           </button>
         </div>
         <p class="hint">{t("house.readAgainHint")}</p>
+        <div class="actions">
+          <a class="button" href={href("/review")} aria-describedby="review-hint">
+            {t("house.tidyUp")}
+          </a>
+        </div>
+        <p id="review-hint" class="hint">
+          {t("house.tidyUpHint")}
+        </p>
       </Show>
     </section>
   );

@@ -1,13 +1,14 @@
 import { createSignal } from "solid-js";
 import english from "./en";
 import type carbon from "./en/carbon.json";
+import type review from "./en/review.json";
 
 /**
  * What the page says, in the reader's language. Messages are looked up by key in one flat table a language; a message
  * with a number in it may have one form for each plural category of its language (CLDR's, as Intl.PluralRules names
  * them). English is part of the page and stands in for what another language lacks.
  */
-export type Key = keyof typeof english | keyof typeof carbon;
+export type Key = keyof typeof english | keyof typeof carbon | keyof typeof review;
 
 /** A message: text with {name}s to fill in, or its plural forms, chosen by {count}. */
 export type Message = string | ({ other: string } & Partial<Record<Intl.LDMLPluralRule, string>>);

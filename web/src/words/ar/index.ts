@@ -3,8 +3,9 @@ import carbon from "./carbon.json";
 import house from "./house.json";
 import library from "./library.json";
 import lists from "./lists.json";
+import review from "./review.json";
 import rooms from "./rooms.json";
 import sound from "./sound.json";
 
-const table: Table = { ...carbon, ...house, ...library, ...lists, ...rooms, ...sound };
+const table: Table = { ...carbon, ...house, ...library, ...lists, ...review, ...rooms, ...sound };
 export default table;

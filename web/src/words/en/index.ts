@@ -4,5 +4,5 @@ import lists from "./lists.json";
 import rooms from "./rooms.json";
 import sound from "./sound.json";
 
-/** English, in one file for each part of the page. Keys begin with the name of their file. carbon.json comes with its view. */
+/** English, in one file for each part of the page. Keys begin with the name of their file. carbon.json and review.json come with their views. */
 export default { ...house, ...library, ...lists, ...rooms, ...sound };
