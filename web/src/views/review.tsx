@@ -55,7 +55,13 @@ export function Review(props: ViewProps): JSX.Element {
       const fresh = decided() ? r.items.filter((s) => s.state !== "open") : r.items;
       setProblem(undefined);
       setReply(r);
-      setItems(offset === 0 ? fresh : [...items(), ...fresh]);
+      // What has not changed stays the same object, and so keeps its row and the focus in it.
+      const had = new Map(items().map((s) => [s.id, s]));
+      const settled = fresh.map((s) => {
+        const old = had.get(s.id);
+        return old !== undefined && JSON.stringify(old) === JSON.stringify(s) ? old : s;
+      });
+      setItems(offset === 0 ? settled : [...items().slice(0, offset), ...settled]);
     } catch (cause) {
       if (mine === asked) setProblem(cause instanceof Error ? cause : new Error(String(cause)));
     }
@@ -82,10 +88,12 @@ export function Review(props: ViewProps): JSX.Element {
     // Taking an edited suggestion back and accepting it anew are the server's to know; the page shows what it answers.
     const decisions: Decision[] = list.map((s) => ({ id: s.id, state, ...(after === undefined ? {} : { after }) }));
     const { items: now } = await send<DecidedReply>("POST", "suggestions/decisions", { decisions });
+    const inside = listed.contains(document.activeElement);
     setItems(before.filter((s) => !ids.has(s.id)));
     setChosen(new Set<string>());
     setAt((n) => Math.max(0, Math.min(n, items().length - 1)));
-    focusRow();
+    // The row that had the focus is gone; the next one takes it, or the view where there is none.
+    if (inside) (items().length > 0 ? rowAt(at()) : document.getElementById("main"))?.focus();
     const count = now.length;
     const undo = async () => {
       // Each goes back to where it was: what had been decided before is decided so again.
@@ -111,17 +119,11 @@ export function Review(props: ViewProps): JSX.Element {
   };
   const picked = () => items().filter((s) => chosen().has(s.id));
 
-  const focusRow = () => {
-    queueMicrotask(() => {
-      const row = listed.querySelectorAll<HTMLElement>(":scope > li")[at()];
-      if (row !== undefined && listed.contains(document.activeElement)) row.focus();
-    });
-  };
+  const rowAt = (n: number) => listed.querySelectorAll<HTMLElement>(":scope > li")[n];
   const move = (to: number) => {
     setAt(Math.max(0, Math.min(to, items().length - 1)));
-    const row = listed.querySelectorAll<HTMLElement>(":scope > li")[at()];
-    row?.focus();
-    row?.scrollIntoView({ block: "nearest" });
+    rowAt(at())?.focus();
+    rowAt(at())?.scrollIntoView({ block: "nearest" });
   };
   const keys = (e: KeyboardEvent) => {
     const s = items()[at()];
