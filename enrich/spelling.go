@@ -113,7 +113,7 @@ func differ(a, b string) (v variance) {
 }
 
 // spellingOdds is the log-odds that two spellings are one artist: less for each thing in which they differ, more for each
-// doubling by which one is used more. bench/enrich fits them.
+// doubling by which one is used more. Set by hand; TestQuality measures them.
 var spellingOdds = struct {
 	bias, marks, article, and, points, order, ratio, short float64
 }{bias: 5, marks: -1.2, article: -1, and: -0.2, points: -0.6, order: -0.5, ratio: 0.25, short: -3}
