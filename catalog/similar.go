@@ -105,7 +105,7 @@ func (c *Catalog) Similar(ctx context.Context, v tutti.Viewer, id tutti.ID, limi
 			score += max(0, 3-int(max(y-year, year-y))/4)
 		}
 		if row := w.heard.at(s); heard && row != nil {
-			score += int(soundWeight * max(0, like.cosine(row)))
+			score += int(soundWeight * max(0, similarity(like.distance(row))))
 		}
 		pool = append(pool, candidate{s, score, mix(r.id)})
 	}

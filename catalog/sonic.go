@@ -10,10 +10,10 @@ import (
 	"tutti/audio/analyse"
 )
 
-// vector is an embedding with its length, ready to be compared with rows.
+// vector is an embedding, ready to be compared with rows.
 type vector struct {
 	v      [analyse.Dimensions]int8
-	length float64
+	square float64 // of its length; 0: of silence, which is like nothing
 }
 
 func vectorOf(row []byte) vector {
@@ -21,8 +21,22 @@ func vectorOf(row []byte) vector {
 	for i, b := range analyse.RowEmbedding(row) {
 		x.v[i] = int8(b)
 	}
-	x.length = math.Sqrt(float64(product(&x.v, analyse.RowEmbedding(row))))
+	x.square = squareOf(row)
 	return x
+}
+
+// bytes is the embedding as rows have it.
+func (x *vector) bytes() []byte {
+	b := make([]byte, len(x.v))
+	for i, v := range x.v {
+		b[i] = byte(v)
+	}
+	return b
+}
+
+func squareOf(row []byte) float64 {
+	l := analyse.RowLength(row)
+	return l * l
 }
 
 // product is the inner product of two embeddings.
@@ -38,31 +52,28 @@ func product(a *[analyse.Dimensions]int8, b []byte) int32 {
 	return s + t + u + v
 }
 
-// cosine is how alike a row is, from -1 to 1.
-func (x *vector) cosine(row []byte) float64 {
-	e := analyse.RowEmbedding(row)
-	return x.over(product(&x.v, e), analyse.RowLength(row))
-}
-
-func (x *vector) over(product int32, length float64) float64 {
-	if length == 0 || x.length == 0 {
-		return 0
+// distance is the square of the distance from a row; NaN where one of both is of silence.
+func (x *vector) distance(row []byte) float64 {
+	y := squareOf(row)
+	if x.square == 0 || y == 0 {
+		return math.NaN()
 	}
-	return min(max(float64(product)/(x.length*length), -1), 1)
+	return max(0, x.square+y-2*float64(product(&x.v, analyse.RowEmbedding(row))))
 }
 
-// similarity is a cosine as OpenSubsonic's sonicMatch has it: 1 is the same, 0 the opposite, and -1 that it is not known.
-func similarity(cosine float64) float64 {
-	if math.IsNaN(cosine) {
+// similarity is a distance as OpenSubsonic's sonicMatch has it: 1 is the same, 0 has nothing in common, and -1 says that it
+// is not known. Music that has nothing to do with one another is at 0.37 or so.
+func similarity(distance float64) float64 {
+	if math.IsNaN(distance) {
 		return -1
 	}
-	return math.Round((1+cosine)/2*1e4) / 1e4
+	return math.Round(math.Exp(-distance/analyse.Spread)*1e4) / 1e4
 }
 
 // match is a track that was compared.
 type match struct {
-	slot   uint32
-	cosine float64
+	slot     uint32
+	distance float64
 }
 
 // nearest returns the n tracks that the viewer sees, that are not missing and that are most like x, the most alike first,
@@ -71,35 +82,87 @@ func (w *view) nearest(x *vector, n int, skip func(slot uint32) bool) []match {
 	if n <= 0 {
 		return nil
 	}
-	best := make([]match, 0, n+1)
-	least := math.Inf(-1)
+	best := nearby{n: n}
 	for lot, rows := range w.heard.lots {
 		for i := 0; i < len(rows); i += analyse.RowSize {
 			row := rows[i : i+analyse.RowSize : i+analyse.RowSize]
 			if row[0] == 0 {
 				continue
 			}
-			c := x.over(product(&x.v, analyse.RowEmbedding(row)), analyse.RowLength(row))
-			if c <= least {
+			d := x.distance(row)
+			if !best.wants(d) {
 				continue
 			}
 			slot := uint32(lot*rowLot + i/analyse.RowSize)
 			if w.missing[slot] || !w.seesTrack(slot) || skip != nil && skip(slot) {
 				continue
 			}
-			at, _ := slices.BinarySearchFunc(best, c, func(m match, c float64) int { return -cmp.Compare(m.cosine, c) })
-			for at < len(best) && best[at].cosine == c {
-				at++
+			best.add(match{slot, d})
+		}
+	}
+	return best.list
+}
+
+// between returns, for each of n places that lie evenly between two embeddings, the n tracks that are nearest. All tracks are
+// gone through once: the distance from a place between follows from those from both ends (Stewart's theorem).
+func (w *view) between(from, to *vector, n int, skip func(slot uint32) bool) [][]match {
+	places := make([]nearby, n)
+	for i := range places {
+		places[i].n = n // so that each finds one that is on no other place
+	}
+	length := max(0, from.square+to.square-2*float64(product(&from.v, to.bytes())))
+	for lot, rows := range w.heard.lots {
+		for i := 0; i < len(rows); i += analyse.RowSize {
+			row := rows[i : i+analyse.RowSize : i+analyse.RowSize]
+			if row[0] == 0 {
+				continue
 			}
-			if best = slices.Insert(best, at, match{slot, c}); len(best) > n {
-				best = best[:n]
-			}
-			if len(best) == n {
-				least = best[n-1].cosine
+			a, b := from.distance(row), to.distance(row)
+			slot := uint32(lot*rowLot + i/analyse.RowSize)
+			checked := false
+			for k := range places {
+				share := float64(k+1) / float64(n+1)
+				d := (1-share)*a + share*b - share*(1-share)*length
+				if !places[k].wants(d) {
+					continue
+				}
+				if !checked && (w.missing[slot] || !w.seesTrack(slot) || skip(slot)) {
+					break
+				}
+				checked = true
+				places[k].add(match{slot, d})
 			}
 		}
 	}
-	return best
+	out := make([][]match, n)
+	for i := range places {
+		out[i] = places[i].list
+	}
+	return out
+}
+
+// nearby is the n nearest of all that were added, the nearest first.
+type nearby struct {
+	n    int
+	list []match
+}
+
+// wants reports whether something at that distance would be among them; nothing at NaN is.
+func (b *nearby) wants(d float64) bool {
+	if len(b.list) < b.n {
+		return !math.IsNaN(d)
+	}
+	return d < b.list[b.n-1].distance
+}
+
+func (b *nearby) add(m match) {
+	at, _ := slices.BinarySearchFunc(b.list, m.distance, func(m match, d float64) int { return cmp.Compare(m.distance, d) })
+	for at < len(b.list) && b.list[at].distance == m.distance {
+		at++
+	}
+	if b.list = slices.Insert(b.list, at, m); len(b.list) > b.n {
+		b.list = b.list[:b.n]
+	}
 }
 
 // blend is the middle of several embeddings.
@@ -113,31 +176,25 @@ func (b *blend) add(row []byte) {
 		return
 	}
 	x := vectorOf(row)
-	if x.length == 0 {
+	if x.square == 0 {
 		return
 	}
 	for i, v := range x.v {
-		b.sum[i] += float64(v) / x.length
+		b.sum[i] += float64(v)
 	}
 	b.n++
 }
 
 // embedding is the middle; ok is false where there was nothing.
 func (b *blend) embedding() (x vector, ok bool) {
-	most := 0.0
-	for _, v := range b.sum {
-		most = max(most, math.Abs(v))
-	}
-	if b.n == 0 || most == 0 {
+	if b.n == 0 {
 		return x, false
 	}
-	sum := 0.0
 	for i, v := range b.sum {
-		x.v[i] = int8(math.Round(v / most * math.MaxInt8))
-		sum += float64(x.v[i]) * float64(x.v[i])
+		x.v[i] = int8(math.Round(v / float64(b.n)))
+		x.square += float64(x.v[i]) * float64(x.v[i])
 	}
-	x.length = math.Sqrt(sum)
-	return x, true
+	return x, x.square > 0
 }
 
 // SonicSimilar returns the tracks that sound most like one.
@@ -169,7 +226,7 @@ func (w *view) sonicMatches(list []match) []tutti.SonicMatch {
 	var r record
 	out := make([]tutti.SonicMatch, len(list))
 	for i, m := range list {
-		out[i] = tutti.SonicMatch{Track: w.trackAt(m.slot, &r), Similarity: similarity(m.cosine)}
+		out[i] = tutti.SonicMatch{Track: w.trackAt(m.slot, &r), Similarity: similarity(m.distance)}
 	}
 	return out
 }
@@ -192,7 +249,7 @@ func (c *Catalog) SonicPath(ctx context.Context, v tutti.Viewer, from, to tutti.
 		return nil, notFound(op, to)
 	}
 	limit = min(limit, maxPath)
-	path := []match{{first, 1}}
+	path := []match{{first, 0}}
 	if first == last || limit < 2 {
 		return w.sonicMatches(path), nil
 	}
@@ -201,26 +258,17 @@ func (c *Catalog) SonicPath(ctx context.Context, v tutti.Viewer, from, to tutti.
 		return w.sonicMatches(append(path, match{last, math.NaN()})), nil
 	}
 	begin, end := vectorOf(a), vectorOf(b)
-	if begin.length > 0 && end.length > 0 {
-		on := map[uint32]bool{first: true, last: true}
-		for step := 1; step < limit-1; step++ {
-			share := float64(step) / float64(limit-1)
-			var between blend
-			for i := range between.sum {
-				between.sum[i] = float64(begin.v[i])/begin.length*(1-share) + float64(end.v[i])/end.length*share
+	if begin.square > 0 && end.square > 0 {
+		on := map[uint32]bool{}
+		for _, near := range w.between(&begin, &end, limit-2, func(s uint32) bool { return s == first || s == last }) {
+			for _, m := range near {
+				if !on[m.slot] {
+					on[m.slot] = true
+					path = append(path, match{m.slot, begin.distance(w.heard.at(m.slot))})
+					break
+				}
 			}
-			between.n = 1
-			x, ok := between.embedding()
-			if !ok {
-				continue // halfway between opposites is nothing
-			}
-			near := w.nearest(&x, 1, func(s uint32) bool { return on[s] })
-			if len(near) == 0 {
-				break
-			}
-			on[near[0].slot] = true
-			path = append(path, match{near[0].slot, begin.cosine(w.heard.at(near[0].slot))})
 		}
 	}
-	return w.sonicMatches(append(path, match{last, begin.cosine(b)})), nil
+	return w.sonicMatches(append(path, match{last, begin.distance(b)})), nil
 }

@@ -99,25 +99,38 @@ var groups = [...]struct {
 	{1, .3},
 }
 
-// embed brings features to the scale of whitening and to a length that fits bytes. Two embeddings are alike by the cosine
-// between them.
-func embed(f [Dimensions]float64) (e [Dimensions]int8) {
-	var v [Dimensions]float64
+// clip is how many deviations from the mean count at most.
+const clip = 3
+
+// scale is how many steps of an embedding a unit is: what is farthest out fits.
+var scale = func() float64 {
 	most := 0.0
+	for _, g := range groups {
+		most = max(most, clip*math.Sqrt(g.weight/float64(g.n)))
+	}
+	return math.MaxInt8 / most
+}()
+
+// Spread is the mean square of the distance between the embeddings of two pieces of music that have nothing to do with one
+// another: each group's features, of mean 0 and deviation 1, weigh as much as the group together.
+var Spread = func() float64 {
+	sum := 0.0
+	for _, g := range groups {
+		sum += 2 * g.weight
+	}
+	return sum * scale * scale
+}()
+
+// embed brings features to the scale of whitening, and to bytes. Two pieces are the more alike, the nearer their embeddings
+// are: a distance, unlike an angle, is the same wherever in the world of music both lie.
+func embed(f [Dimensions]float64) (e [Dimensions]int8) {
 	i := 0
 	for _, g := range groups {
-		scale := math.Sqrt(g.weight / float64(g.n))
 		for range g.n {
-			v[i] = min(max((f[i]-whitening[i].mean)/whitening[i].deviation, -3), 3) * scale
-			most = max(most, math.Abs(v[i]))
+			v := min(max((f[i]-whitening[i].mean)/whitening[i].deviation, -clip), clip)
+			e[i] = int8(math.Round(v * math.Sqrt(g.weight/float64(g.n)) * scale))
 			i++
 		}
-	}
-	if most == 0 {
-		return e
-	}
-	for i := range v {
-		e[i] = int8(math.Round(v[i] / most * math.MaxInt8))
 	}
 	return e
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// decode has ffmpeg write the sound of a file into an analyser, as audio/encode does.
-func decode(t testing.TB, name string) Full {
+// sound has ffmpeg write the sound of a file into an analyser, as audio/encode does.
+func sound(t testing.TB, name string) *Analyser {
 	t.Helper()
 	a := new(Analyser)
 	cmd := exec.Command("ffmpeg", "-v", "error", "-nostdin", "-i", name, "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "wav", "-fflags", "+bitexact", "-")
@@ -23,7 +23,12 @@ func decode(t testing.TB, name string) Full {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", name, err, errors.String())
 	}
-	f, err := a.Full()
+	return a
+}
+
+func decode(t testing.TB, name string) Full {
+	t.Helper()
+	f, err := sound(t, name).Full()
 	if err != nil {
 		t.Fatal(err)
 	}
