@@ -68,7 +68,7 @@ func (s *server) measure() (usage, error) {
 func startTutti(ctx context.Context, bin, data, music string, extra ...string) (*server, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--music", music, "--log-level", "warn"}, extra...)
 	cmd := exec.CommandContext(ctx, bin, args...)
-	cmd.Env = append(os.Environ(), "TUTTI_ADMIN_USER="+user, "TUTTI_ADMIN_PASSWORD="+password)
+	cmd.Env = append(os.Environ(), "TUTTI_ANALYSE_ENABLED=false", "TUTTI_ADMIN_USER="+user, "TUTTI_ADMIN_PASSWORD="+password)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

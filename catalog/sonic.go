@@ -12,14 +12,14 @@ import (
 
 // vector is an embedding, ready to be compared with rows.
 type vector struct {
-	v      [analyse.Dimensions]int8
-	square float64 // of its length; 0: of silence, which is like nothing
+	v      [analyse.Dimensions]int32 // each in a byte
+	square float64                   // of its length; 0: of silence, which is like nothing
 }
 
 func vectorOf(row []byte) vector {
 	var x vector
 	for i, b := range analyse.RowEmbedding(row) {
-		x.v[i] = int8(b)
+		x.v[i] = int32(int8(b))
 	}
 	x.square = squareOf(row)
 	return x
@@ -39,15 +39,17 @@ func squareOf(row []byte) float64 {
 	return l * l
 }
 
-// product is the inner product of two embeddings.
-func product(a *[analyse.Dimensions]int8, b []byte) int32 {
-	c := (*[analyse.Dimensions]byte)(b)
+// product is the inner product of an embedding and a row's.
+func (x *vector) product(embedding []byte) int32 {
+	const lane = 8 // as arrays of this length, so that no index is checked: most of the time of a search is spent here
+	b := (*[analyse.Dimensions]byte)(embedding)
 	var s, t, u, v int32
-	for i := 0; i < analyse.Dimensions; i += 4 {
-		s += int32(a[i]) * int32(int8(c[i]))
-		t += int32(a[i+1]) * int32(int8(c[i+1]))
-		u += int32(a[i+2]) * int32(int8(c[i+2]))
-		v += int32(a[i+3]) * int32(int8(c[i+3]))
+	for i := 0; i < analyse.Dimensions; i += lane {
+		p, q := (*[lane]int32)(x.v[i:i+lane]), (*[lane]byte)(b[i:i+lane])
+		s += p[0]*int32(int8(q[0])) + p[4]*int32(int8(q[4]))
+		t += p[1]*int32(int8(q[1])) + p[5]*int32(int8(q[5]))
+		u += p[2]*int32(int8(q[2])) + p[6]*int32(int8(q[6]))
+		v += p[3]*int32(int8(q[3])) + p[7]*int32(int8(q[7]))
 	}
 	return s + t + u + v
 }
@@ -58,7 +60,7 @@ func (x *vector) distance(row []byte) float64 {
 	if x.square == 0 || y == 0 {
 		return math.NaN()
 	}
-	return max(0, x.square+y-2*float64(product(&x.v, analyse.RowEmbedding(row))))
+	return max(0, x.square+y-2*float64(x.product(analyse.RowEmbedding(row))))
 }
 
 // similarity is a distance as OpenSubsonic's sonicMatch has it: 1 is the same, 0 has nothing in common, and -1 says that it
@@ -110,7 +112,7 @@ func (w *view) between(from, to *vector, n int, skip func(slot uint32) bool) [][
 	for i := range places {
 		places[i].n = n // so that each finds one that is on no other place
 	}
-	length := max(0, from.square+to.square-2*float64(product(&from.v, to.bytes())))
+	length := max(0, from.square+to.square-2*float64(from.product(to.bytes())))
 	for lot, rows := range w.heard.lots {
 		for i := 0; i < len(rows); i += analyse.RowSize {
 			row := rows[i : i+analyse.RowSize : i+analyse.RowSize]
@@ -191,7 +193,7 @@ func (b *blend) embedding() (x vector, ok bool) {
 		return x, false
 	}
 	for i, v := range b.sum {
-		x.v[i] = int8(math.Round(v / float64(b.n)))
+		x.v[i] = int32(math.Round(v / float64(b.n)))
 		x.square += float64(x.v[i]) * float64(x.v[i])
 	}
 	return x, x.square > 0

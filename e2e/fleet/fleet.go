@@ -354,7 +354,7 @@ func (f *Fleet) KeyFile() string { return f.path("fleet.keys") }
 
 func (f *Fleet) env() []string {
 	env := append(os.Environ(), f.objects.Env()...)
-	env = append(env, "TUTTI_ADMIN_USER="+f.config.User, "TUTTI_ADMIN_PASSWORD="+f.Password)
+	env = append(env, "TUTTI_ANALYSE_ENABLED=false", "TUTTI_ADMIN_USER="+f.config.User, "TUTTI_ADMIN_PASSWORD="+f.Password)
 	return append(env, f.config.Env...)
 }
 

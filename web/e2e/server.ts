@@ -21,7 +21,7 @@ export async function startServer(write: (music: string) => Promise<void>, flags
   await write(music);
   const binary = process.env.TUTTI_BIN ?? new URL("../../bin/tutti", import.meta.url).pathname;
   const child: ChildProcess = spawn(binary, ["serve", "--listen", "127.0.0.1:0", "--data", join(work, "data"), "--music", music, ...flags], {
-    env: { ...process.env, TUTTI_ADMIN_USER: credentials.name, TUTTI_ADMIN_PASSWORD: credentials.password },
+    env: { ...process.env, TUTTI_ANALYSE_ENABLED: "false", TUTTI_ADMIN_USER: credentials.name, TUTTI_ADMIN_PASSWORD: credentials.password },
     stdio: ["ignore", "pipe", "ignore"],
   });
   const url = await new Promise<string>((resolve, reject) => {

@@ -140,6 +140,18 @@ function House(): JSX.Element {
   createEffect(() => {
     if (queueSaved() !== undefined) player.restore().catch(complain);
   });
+  createEffect(() => {
+    if (!preferences.endless) return;
+    let ends: (() => void) | undefined;
+    let left = false;
+    onCleanup(() => {
+      left = true;
+      ends?.();
+    });
+    import("./player/endless").then((m) => {
+      if (!left) ends = m.goOn(player);
+    }, complain);
+  });
   onMount(() => {
     interceptLinks(root);
     onCleanup(prefetchLinks(root));

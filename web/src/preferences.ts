@@ -14,10 +14,12 @@ export interface Preferences {
    * (WCAG 2.2, 2.1.4).
    */
   letters: boolean;
+  /** Whether similar music goes on where the queue ends. */
+  endless: boolean;
 }
 
 const kept = "tutti.page";
-const usual: Preferences = { theme: "system", contrast: "system", language: "", letters: true };
+const usual: Preferences = { theme: "system", contrast: "system", language: "", letters: true, endless: false };
 
 const oneOf = <T extends string>(value: unknown, ...of: readonly T[]): T | undefined => of.find((o) => o === value);
 
@@ -35,6 +37,7 @@ export function parsePreferences(text: string | null): Preferences {
     contrast: oneOf(found.contrast, "system", "more") ?? usual.contrast,
     language: oneOf(found.language, ...(Object.keys(languages) as LanguageTag[])) ?? usual.language,
     letters: typeof found.letters === "boolean" ? found.letters : usual.letters,
+    endless: typeof found.endless === "boolean" ? found.endless : usual.endless,
   };
 }
 

@@ -34,6 +34,7 @@ export const routes: readonly Route[] = [
   later("folders", false, async () => (await import("./views/folders")).Folders),
   later("folders", true, async () => (await import("./views/folders")).FolderView),
   later("search", false, async () => (await import("./views/search")).Search),
+  later("similar", true, async () => (await import("./views/similar")).Similar),
   later("starred", false, async () => (await import("./views/starred")).Starred),
   later("playing", false, async () => (await import("./views/playing")).NowPlaying),
   later("playlists", false, async () => (await import("./views/playlists")).Playlists),

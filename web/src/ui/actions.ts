@@ -5,7 +5,7 @@ import type { Player } from "../player/player";
 import { t } from "../words";
 import type { MenuItem } from "./menu";
 import { complain, say } from "./parts";
-import { albumPath, artistPath } from "./paths";
+import { albumPath, artistPath, similarPath } from "./paths";
 
 /** How many tracks a radio made from something begins with. */
 const radioLength = 60;
@@ -96,7 +96,9 @@ export function trackItems(player: Player, tracks: readonly Track[], options: Tr
   ];
   if (can("stream")) items.push({ label: t("rooms.inRoom"), icon: "rooms", run: () => openPlayInRoom(playable(tracks).map((x) => x.id)) });
   if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: () => openAddToPlaylist(tracks) });
-  if (one !== undefined) items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, one.id, one) });
+  if (one !== undefined) {
+    items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, one.id, one) }, { label: t("library.sonic.show"), icon: "sound", to: similarPath(one.id) });
+  }
   if (can("comment")) {
     items.push({ label: t(tracks.every(isStarred) ? "library.unstar" : "library.star"), icon: "star", apart: true, run: () => starAll(tracks) });
     if (one !== undefined) items.push(rating(one));
@@ -136,7 +138,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
   );
   if (can("stream")) items.push({ label: t("rooms.inRoom"), icon: "rooms", run: async () => openPlayInRoom(playable(await tracks()).map((x) => x.id)) });
   if (can("playlist")) items.push({ label: t("library.addToPlaylist"), icon: "playlists", run: async () => openAddToPlaylist(await tracks()) });
-  items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, album.id) });
+  items.push({ label: t("library.radioFromHere"), icon: "radio", run: () => playRadio(player, album.id) }, { label: t("library.sonic.show"), icon: "sound", to: similarPath(album.id) });
   if (can("comment") && !here) {
     items.push({ label: t(isStarred(album) ? "library.unstar" : "library.star"), icon: "star", apart: true, run: () => toggleStar(album) }, rating(album));
   }

@@ -3,3 +3,4 @@ export const artistPath = (id: string): string => `/artist/${encodeURIComponent(
 export const genrePath = (name: string): string => `/genre/${encodeURIComponent(name)}`;
 export const folderPath = (id: string): string => `/folders/${encodeURIComponent(id)}`;
 export const playlistPath = (id: string): string => `/playlist/${encodeURIComponent(id)}`;
+export const similarPath = (id: string): string => `/similar/${encodeURIComponent(id)}`;

@@ -5,6 +5,7 @@ import { usePlayer } from "../player/context";
 import { href } from "../router";
 import { dateText } from "../ui/dates";
 import { about, bytes, year } from "../ui/format";
+import { albumHeardFacts } from "../ui/heard";
 import { Icon } from "../ui/icons";
 import { KeepButton } from "../ui/keep";
 import { Menu } from "../ui/menu";
@@ -196,7 +197,7 @@ function Notes(props: { album: AlbumReply }): JSX.Element {
       ["library.added", a.added === undefined ? "" : dateText(a.added.slice(0, 10))],
       ["library.played", a.playCount ? `${t("library.plays", { count: a.playCount })}${a.played === undefined ? "" : `, ${t("library.lastOn", { date: dateText(a.played.slice(0, 10)) })}`}` : ""],
     ];
-    return list.filter(([, v]) => v !== "");
+    return [...list.filter(([, v]) => v !== "").map(([name, v]): [string, string] => [t(name), v]), ...albumHeardFacts(a)];
   });
   return (
     <div class="notes">
@@ -234,7 +235,7 @@ function Notes(props: { album: AlbumReply }): JSX.Element {
           <For each={facts()}>
             {([name, value]) => (
               <div>
-                <dt>{t(name)}</dt>
+                <dt>{name}</dt>
                 <dd dir="auto">{value}</dd>
               </div>
             )}

@@ -4,6 +4,7 @@ import { usePlayer } from "../player/context";
 import type { Delivered } from "../player/player";
 import { href } from "../router";
 import { bytes, clock, day } from "../ui/format";
+import { heardFacts } from "../ui/heard";
 import { Icon } from "../ui/icons";
 import { artistPath } from "../ui/music";
 import { t, tag } from "../words";
@@ -59,7 +60,9 @@ export function Details(props: { track: Track }): JSX.Element {
       [t("lists.details.length"), clock(x.durationMs)],
       [t("lists.details.date"), x.originalDate ?? x.date],
       [t("lists.details.genre"), x.genres?.join(", ")],
-      [t("lists.details.bpm"), x.bpm === undefined ? undefined : String(x.bpm)],
+      // As heard, unless the tags say otherwise.
+      [t("lists.details.bpm"), x.bpm === undefined || x.bpm === Math.round(x.sound?.tempo ?? 0) ? undefined : String(x.bpm)],
+      ...heardFacts(x.sound),
       [t("lists.details.work"), [x.work, x.movement].filter((s) => s !== undefined).join(": ")],
       [t("lists.details.isrc"), x.isrc?.join(", ")],
       [t("lists.details.plays"), x.playCount === undefined ? undefined : t("lists.details.times", { count: x.playCount })],

@@ -2,6 +2,8 @@ import { createMemo, type JSX, Show } from "solid-js";
 import { unwrap } from "solid-js/store";
 import { can } from "../api/state";
 import { usePlayer } from "../player/context";
+import { prefer, preferences } from "../preferences";
+import { Switch } from "../ui/choice";
 import { SortableList } from "../ui/drag";
 import { about } from "../ui/format";
 import { Icon } from "../ui/icons";
@@ -103,6 +105,9 @@ export function QueuePanel(): JSX.Element {
           />
         )}
       </SortableList>
+      <div class="queue-end">
+        <Switch label={t("library.sonic.endless")} hint={t("library.sonic.endlessOn")} on={preferences.endless} onChange={(endless) => prefer({ endless })} />
+      </div>
     </section>
   );
 }
