@@ -22,14 +22,17 @@ type codecCmd struct {
 }
 
 type codecFlags struct {
-	Model string `placeholder:"FILE" help:"Model to use, as tutti train writes it. Default: the one in this program."`
+	Model string `placeholder:"default|small|FILE" default:"default" help:"Model to use: one of the two in this program, or one that tutti train wrote."`
 	In    string `arg:"" optional:"" default:"-" help:"File to read. Default: standard input."`
 }
 
 // model returns the model to use.
 func (c *codecFlags) model() (*metacodec.Model, error) {
-	if c.Model == "" {
+	switch c.Model {
+	case "default":
 		return metacodec.Default()
+	case "small":
+		return metacodec.Small()
 	}
 	f, err := os.Open(c.Model)
 	if err != nil {
