@@ -49,6 +49,12 @@ func main() {
 			os.Exit(1)
 		}
 	}
+	if len(os.Args) == 3 && os.Args[1] == bareCommand {
+		if err := serveNothing(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin/tutti", "the program to measure")
 	flag.StringVar(&o.scratch, "scratch", filepath.Join(os.TempDir(), "tutti-bench"), "where libraries are made and kept for the next run")
@@ -56,7 +62,7 @@ func main() {
 	flag.IntVar(&o.files, "files", 5000, "files of the real library")
 	sizes := flag.String("synthetic", "100000,500000,2000000", "tracks of the synthetic catalogues, separated by commas")
 	flag.IntVar(&o.listeners, "listeners", 3000, "paced listeners")
-	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long to watch an idle server")
+	flag.DurationVar(&o.idle, "idle", 60*time.Second, "how long to watch an idle server")
 	flag.DurationVar(&o.hold, "hold", 20*time.Second, "how long the paced listeners play")
 	flag.StringVar(&o.only, "only", "", "measure only these, of "+strings.Join(names(), ", ")+" (separated by commas); prints the tables, or puts them in their places in -out where that is given")
 	flag.StringVar(&o.plays, "plays", filepath.Join(os.TempDir(), "tutti-bench", "plays.tsv"), "a record of real plays, made by bench/traffic/fetch.py; left out where there is none")
