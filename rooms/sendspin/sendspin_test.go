@@ -132,17 +132,25 @@ func TestAnEvening(t *testing.T) {
 	}
 }
 
-// run reads chunks, and finds in them the samples of a track from one on, each due when it should be.
+// run reads chunks until so many follow one another, and finds in them the samples of a track from one on, each due when it
+// should be. On a machine that is too busy a room leaves out what is too late and begins anew: then it is some way on, by less
+// than a second.
 func (p *peer) run(sample, track, chunks int) {
 	p.t.Helper()
 	var began int64
-	for n := range chunks {
+	for n := 0; n < chunks; n++ {
 		at, data := p.chunk()
+		if want := began + int64(n)*20_000; n > 0 && (at < want-1 || at > want+1) {
+			p.t.Logf("chunk %d is due %d µs after the first", n, at-began)
+			n = 0
+		}
 		if n == 0 {
 			began = at
-		}
-		if want := began + int64(n)*20_000; at < want-1 || at > want+1 {
-			p.t.Fatalf("chunk %d is due %d µs after the first", n, at-began)
+			on := (int(binary.LittleEndian.Uint16(data)) - sample) & 0xffff
+			if on >= rooms.Rate {
+				p.t.Fatalf("sample %d is %d on", sample, on)
+			}
+			sample += on
 		}
 		for i := range len(data) / 4 {
 			l, r := int(binary.LittleEndian.Uint16(data[4*i:])), int(binary.LittleEndian.Uint16(data[4*i+2:]))
