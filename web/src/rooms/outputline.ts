@@ -27,9 +27,14 @@ const most = 1_800;
 const likelyRate = 100e-6;
 /** The least noise that readings are taken to have, in ms: a browser's clock is rounded. */
 const leastNoise = 0.05;
-/** So many readings in a row that lie off the line on one side, by so many times the noise and at least so many ms, are a new line. */
-const stepReadings = 6;
-const stepNoise = 6;
+/**
+ * A new line begins where so many readings in a row lie off the line on one side by so many times the noise, and at least so
+ * many ms; and where the median of more of them does. On a machine that is busy, noise is large, and only the latter tells.
+ */
+const steps = [
+  { readings: 6, noise: 6, whole: true },
+  { readings: 20, noise: 2.5, whole: false },
+] as const;
 const leastStep = 3;
 
 export class OutputFilter {
@@ -45,8 +50,9 @@ export class OutputFilter {
     this.readings.push({ context, heard });
     while (this.readings.length > most || context - (this.readings[0]?.context ?? 0) > oldest) this.readings.shift();
     this.fresh++;
-    if (this.stepped()) {
-      this.readings = this.readings.slice(-stepReadings);
+    const anew = this.stepped();
+    if (anew > 0) {
+      this.readings = this.readings.slice(-anew);
       this.fit = undefined;
     }
     return true;
@@ -57,13 +63,17 @@ export class OutputFilter {
     this.fit = undefined;
   }
 
-  /** Whether the latest readings lie apart from the line of those before: the sound system has changed its mind, or its device. */
-  private stepped(): boolean {
+  /** How many of the latest readings lie apart from the line of those before, as the sound system has changed its mind, or its device: 0 for none. */
+  private stepped(): number {
     const l = this.fit;
-    if (l === undefined || this.readings.length <= stepReadings) return false;
-    const off = this.readings.slice(-stepReadings).map((r) => r.heard - heardAt(l, r.context));
-    const least = Math.max(leastStep, stepNoise * l.noise);
-    return off.every((o) => o > least) || off.every((o) => o < -least);
+    if (l === undefined) return 0;
+    for (const { readings, noise, whole } of steps) {
+      if (this.readings.length < 2 * readings) continue;
+      const off = this.readings.slice(-readings).map((r) => r.heard - heardAt(l, r.context));
+      const least = Math.max(leastStep, noise * l.noise);
+      if (whole ? off.every((o) => o > least) || off.every((o) => o < -least) : Math.abs(median(off)) > least) return readings;
+    }
+    return 0;
   }
 
   /**
