@@ -72,6 +72,13 @@ type SourceState struct {
 	Asked, Good  int64         // questions, and answers that were of use
 }
 
+// Sample is what a clock showed at a moment, for a plot.
+type Sample struct {
+	At     time.Time
+	System time.Duration // as in State
+	Bound  time.Duration // likewise
+}
+
 // Config says whom a Disciplined asks and what it may do. All fields but Oscillator have defaults.
 type Config struct {
 	Oscillator Oscillator // required
@@ -100,6 +107,9 @@ type Disciplined struct {
 	clash  float64
 	breaks int64
 	view   atomic.Pointer[view]
+	past   []Sample // oldest first, as long as thinning leaves it
+	asks   int64    // answers since the start, of which one in every is in past
+	every  int64
 }
 
 // followed is a source with what was heard from it.
@@ -165,6 +175,8 @@ const (
 	calmPolls = 4
 	// firstPoll is log2 of the first interval in seconds: the rate is learned from exchanges that lie apart.
 	firstPoll = 1
+	// maxSamples bounds the history.
+	maxSamples = 512
 	// staleAfter is how many intervals without an answer make holdover.
 	staleAfter = 3
 )
@@ -374,6 +386,37 @@ func (d *Disciplined) take(n int, epoch int64, asked int, answers []Exchange, tr
 		f.poll = min(max(f.poll, f.minPoll)+1, f.maxPoll) // who does not answer is asked less
 	}
 	d.update(now)
+	d.remember()
+}
+
+// remember keeps what the clock shows now. When there is much, every other sample goes, and from then on only half as many
+// come: so it reaches back to the start, and costs no waking up of its own. The caller holds mu.
+func (d *Disciplined) remember() {
+	d.every = max(d.every, 1)
+	if d.asks++; d.asks%d.every != 0 {
+		return
+	}
+	if len(d.past) >= maxSamples {
+		kept := d.past[:0]
+		for i := 1; i < len(d.past); i += 2 {
+			kept = append(kept, d.past[i])
+		}
+		d.past = kept
+		if d.every *= 2; d.asks%d.every != 0 {
+			return
+		}
+	}
+	at := d.c.Oscillator.Elapsed()
+	shown := d.time(at, d.view.Load().shown(at.Seconds()))
+	d.past = append(d.past, Sample{At: shown, System: shown.Round(0).Sub(time.Now().Round(0)), Bound: d.readingAt(at).Bound()})
+}
+
+// History is what the clock showed whenever a source was asked, oldest first: at most 512 samples, which reach back to the
+// start by lying further apart.
+func (d *Disciplined) History() []Sample {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.past)
 }
 
 // woke starts anew where the machine was suspended since the last call. The caller holds mu.

@@ -544,3 +544,31 @@ func TestLeapSecond(t *testing.T) {
 		t.Errorf("two clocks are %.1f ms apart while they slew over a leap second", apart/1e6)
 	}
 }
+
+// TestHistory: what the clock showed is remembered from its first minutes to its last, in a bounded number of samples.
+func TestHistory(t *testing.T) {
+	w := newWorld(9, constant(50), Config{}, &host{name: "lan", base: 100e-6, jitter: 20e-6})
+	w.run(60, 1, nil)
+	for range 3_000 {
+		w.advance(64)
+		w.d.mu.Lock()
+		w.d.remember() // as after every answer
+		w.d.mu.Unlock()
+	}
+	past := w.d.History()
+	if len(past) < maxSamples/3 || len(past) > maxSamples {
+		t.Fatalf("%d samples after two days", len(past))
+	}
+	now := w.d.Now()
+	if first, last := past[0].At.Sub(epoch), now.Sub(past[len(past)-1].At); first > time.Hour || last > time.Hour {
+		t.Errorf("the first is %v old at the start, the last %v at the end", first, last)
+	}
+	if !slices.IsSortedFunc(past, func(a, b Sample) int { return a.At.Compare(b.At) }) {
+		t.Error("they are out of order")
+	}
+	for _, s := range past[len(past)/2:] {
+		if s.Bound == Unbounded || s.Bound <= 0 {
+			t.Fatalf("%v is bounded by %v", s.At, s.Bound)
+		}
+	}
+}

@@ -61,6 +61,9 @@ func (n *node) makeEdge(ctx context.Context) error {
 	if n.meter != nil {
 		config.Carbon = n.meter
 	}
+	if n.time != nil {
+		config.Time = n.time
+	}
 	if n.desk != nil {
 		config.Suggestions = n.desk
 	}

@@ -39,7 +39,7 @@ const (
 	pageLength = 50      // where the request does not say
 )
 
-// Config is what the API needs. Every field but Rooms, Pairings, Suggestions, Pages and Version is required.
+// Config is what the API needs. Every field but Rooms, Carbon, Pairings, Pages, Suggestions, Time and Version is required.
 type Config struct {
 	Catalog     tutti.Catalog
 	Accounts    tutti.Accounts
@@ -55,6 +55,7 @@ type Config struct {
 	Pages       Pages              // nil likewise, and where no page can play
 	Suggestions tutti.Suggestions  // nil where none are kept
 	Clock       clock.Clock
+	Time        Timekeeper // what Clock knows of itself; nil where it does not
 	Logger      *slog.Logger
 	Version     string // of the program, shown to those who are signed in
 }

@@ -318,6 +318,52 @@ export interface BookmarkItems {
   items: Bookmark[];
 }
 
+export interface ClockReport {
+  /** synchronised; holdover where no time server was heard for a while; else unsynchronised. */
+  state: string;
+  /** Why it is not synchronised, for a person. */
+  reason?: string;
+  /** What it shows. */
+  time: string;
+  /** Microseconds from the machine's clock to the time it shows: positive where the machine is behind. */
+  offsetUs: number;
+  /** The most that it can be wrong by; left out where nothing is known. */
+  boundUs?: number;
+  /** By how much the machine's oscillator is slow, in parts per million. */
+  skewPpm: number;
+  sources: ClockSource[];
+  /** What it showed whenever a source was asked, oldest first, back to the server's start; at most 512. */
+  history: ClockSample[];
+}
+
+export interface ClockSample {
+  at: string;
+  offsetUs: number;
+  boundUs?: number;
+}
+
+export interface ClockSource {
+  name: string;
+  /** The clock follows it. */
+  selected?: boolean;
+  /** Why not, for a person. */
+  rejected?: string;
+  stratum: number;
+  /** From the time that the clock shows to what this source says. */
+  offsetUs: number;
+  /** The most that the source can be wrong by. */
+  boundUs?: number;
+  /** Of the last exchange, both ways. */
+  delayUs: number;
+  /** How often it is asked, in seconds. */
+  pollS: number;
+  /** Seconds since its last answer; left out where there was none. */
+  heardS?: number;
+  asked: number;
+  /** How many of the answers were of use. */
+  good: number;
+}
+
 export interface Contributor {
   /** composer, conductor, performer, … */
   role: string;

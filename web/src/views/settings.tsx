@@ -18,11 +18,14 @@ import "./settings.css";
 
 const people = chunk(async () => (await import("./admin")).People);
 
+const time = chunk(async () => (await import("./clock")).Clock);
+
 const sections: readonly { id: string; name: Key; admin?: boolean }[] = [
   { id: "", name: "house.thisDevice" },
   { id: "account", name: "house.account" },
   { id: "library", name: "house.library" },
   { id: "people", name: "house.people", admin: true },
+  { id: "clock", name: "clock.title", admin: true },
 ];
 
 /** Settings, in sections with an address each: /settings and /settings/account, … */
@@ -65,6 +68,9 @@ export function Settings(props: ViewProps): JSX.Element {
           </Match>
           <Match when={here()?.id === "people"}>
             <Chunked chunk={people} props={{}} />
+          </Match>
+          <Match when={here()?.id === "clock"}>
+            <Chunked chunk={time} props={{}} />
           </Match>
         </Choose>
       </div>
