@@ -163,7 +163,9 @@ func TestLearning(t *testing.T) {
 	if with.Alone > without.Alone/4 {
 		t.Errorf("%.1f bytes with the model, %.1f without", with.Alone, without.Alone)
 	}
-	apart, err := metacodec.Train(t.Context(), samples(), metacodec.Training{Name: "t", Seed: 3, Buckets: 20_000, Apart: []metacodec.ModelID{m.ID()}})
+	other := m.ID()
+	other[len(other)-1]++ // another model of the same tag
+	apart, err := metacodec.Train(t.Context(), samples(), metacodec.Training{Name: "t", Seed: 3, Buckets: 20_000, Apart: []metacodec.ModelID{other}})
 	if err != nil || apart.ID().Tag() == m.ID().Tag() {
 		t.Error("two models in use have the same tag", err)
 	}
