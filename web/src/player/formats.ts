@@ -7,6 +7,8 @@ export interface Abilities {
   canPlay: (mediaType: string) => boolean;
   /** Decodes a codec, by our catalogue's name of it, packet by packet. */
   canDecode: (codec: string) => boolean;
+  /** What it cannot decode packet by packet is wanted as FLAC, which it can: only so do tracks join without a gap. */
+  joinsAsFlac?: boolean;
 }
 
 /** In which shape a track is asked for. */
@@ -16,7 +18,7 @@ export interface Shape {
   /** kbit/s; 0 for no limit. */
   readonly maxRate: number;
   /** Why it is not the original. */
-  readonly why: "" | "browser" | "quality" | "account";
+  readonly why: "" | "browser" | "http" | "quality" | "account";
 }
 
 export const sameShape = (a: Shape, b: Shape): boolean => a.format === b.format && a.maxRate === b.maxRate;
@@ -59,6 +61,7 @@ export function shapeFor(track: Of, quality: SoundSettings["quality"], limit: nu
   if (strictest > 0 && (track.bitRate === undefined || track.bitRate > strictest)) {
     return lossy(strictest, strictest === wanted ? "quality" : "account", able);
   }
+  if (plays && strictest === 0 && able.joinsAsFlac === true && !able.canDecode(track.codec)) return { format: "flac", maxRate: 0, why: "http" };
   if (plays) return original;
   return without(track, strictest, "browser", able);
 }

@@ -9,7 +9,7 @@ import type { Engine, Item, Listener } from "./engine";
 import { type Abilities, type Shape, shapeFor, without } from "./formats";
 import { continues, gainDb, gainMode, linear } from "./gain";
 import { createPlays } from "./plays";
-import { append, empty, following, insertAt, insertNext, jump, make, move, neighbour, type Queue, type Repeat, remove, shuffleRest } from "./queue";
+import { append, empty, type Entry, following, insertAt, insertNext, jump, make, move, neighbour, type Queue, type Repeat, remove, shuffleRest } from "./queue";
 import { sound } from "./settings";
 
 export { connectMediaSession } from "./session";
@@ -145,8 +145,9 @@ export function createPlayer() {
   let graph: Engine | undefined;
   let graphModule: Graph | undefined;
   let graphTried = false;
-  // Without a secure context there is neither a decoder nor a worklet.
-  const able = typeof AudioDecoder !== "undefined" && typeof AudioWorkletNode !== "undefined";
+  const able = typeof AudioContext !== "undefined" && typeof Worker !== "undefined";
+  /** On a page that came over plain http browsers give no decoder: there is our own, of FLAC. */
+  const plain = typeof AudioDecoder === "undefined";
   let graphLoads: Promise<void> | undefined;
   /** Fetches the Web Audio engine. Where that fails, the elements play, and the next page load tries again. */
   const loadGraph = (): Promise<void> =>
@@ -164,10 +165,18 @@ export function createPlayer() {
   const abilities: Abilities = {
     canPlay: (type) => probe.canPlayType(type) !== "",
     canDecode: (codec) => state.speed === 1 && (graphModule?.decodes(codec) ?? false),
+    get joinsAsFlac() {
+      return plain && graph !== undefined && state.speed === 1;
+    },
   };
 
   /** Which engine plays an entry. */
-  const engineFor = (key: number): Engine => (graph !== undefined && state.speed === 1 && failures.get(key)?.element !== true ? graph : element);
+  function engineFor(e: Entry<Track>): Engine {
+    if (graph === undefined || state.speed !== 1 || failures.get(e.key)?.element === true) return element;
+    if (!plain) return graph;
+    const { format } = shapeOf(e);
+    return abilities.canDecode(format === "raw" ? e.track.codec : format) ? graph : element;
+  }
 
   const current = () => state.queue.entries[state.queue.current];
   const here = () => queue.entries[queue.current];
@@ -175,10 +184,10 @@ export function createPlayer() {
   function item(at: number): Item | undefined {
     const e = queue.entries[at];
     if (e === undefined) return undefined;
-    const limit = session()?.user.maxBitRate ?? 0;
-    const shape = failures.get(e.key)?.shape ?? shapeFor(e.track, sound.quality, limit, abilities);
-    return { key: e.key, track: e.track, shape, gain: linear(dbOf(at)) };
+    return { key: e.key, track: e.track, shape: shapeOf(e), gain: linear(dbOf(at)) };
   }
+
+  const shapeOf = (e: Entry<Track>): Shape => failures.get(e.key)?.shape ?? shapeFor(e.track, sound.quality, session()?.user.maxBitRate ?? 0, abilities);
 
   const dbOf = (at: number): number => gainDb(queue.entries[at]?.track.gain, gainMode(queue.entries, at, sound.gain), sound);
 
@@ -229,7 +238,7 @@ export function createPlayer() {
     const at = state.sleep === "track" ? undefined : following(queue, state.sleep === "queue" && state.repeat === "all" ? "off" : state.repeat);
     const next = at === undefined ? undefined : queue.entries[at];
     // What only the other engine can play is started by itself when this one ends.
-    const follows = at !== undefined && next !== undefined && engineFor(next.key) === engine ? item(at) : undefined;
+    const follows = at !== undefined && next !== undefined && engineFor(next) === engine ? item(at) : undefined;
     const overlap = sound.crossfadeMs > 0 && follows !== undefined && follows.key !== e.key && !continues(e.track, follows.track) ? sound.crossfadeMs : 0;
     engine.follow(follows, overlap);
   }
@@ -268,7 +277,7 @@ export function createPlayer() {
       });
       return;
     }
-    const wanted = engineFor(e.key);
+    const wanted = engineFor(e);
     if (engine !== wanted) {
       engine.unload();
       engine = wanted;
@@ -591,7 +600,7 @@ export function createPlayer() {
       const at = position();
       set("speed", to);
       const e = here();
-      if (e !== undefined && loaded === e.key && engineFor(e.key) !== engine) start(state.playing, at);
+      if (e !== undefined && loaded === e.key && engineFor(e) !== engine) start(state.playing, at);
       else engine.setSpeed(to);
     },
     cycleRepeat(): void {

@@ -33,7 +33,7 @@ const [replaced, setReplaced] = createSignal(false);
 export { replaced };
 
 /** Whether this browser, on this address, can play in step: browsers give the audio thread to secure pages only. */
-export const able = typeof AudioWorkletNode !== "undefined" && typeof Worker !== "undefined";
+export const able = isSecureContext && typeof AudioWorkletNode !== "undefined" && typeof Worker !== "undefined";
 
 const idKey = "tutti.room-player";
 

@@ -1,4 +1,5 @@
 import type { Demuxed, Packet } from "./demux";
+import { FlacDecoder } from "./flac";
 import { isPcm, planesOf, planesOfPcm, Scratch } from "./pcm";
 
 /** Packets that the decoder may have before it, so that it is never idle and never far ahead of what is wanted. */
@@ -24,6 +25,7 @@ export class Undecodable extends Error {}
  */
 export class Decoding {
   private decoder: AudioDecoder | undefined;
+  private flac: FlacDecoder | undefined;
   /** Where on the listening timeline the next decoded sample stands; undefined until the decoder has said. */
   private next: number | undefined;
   /** Where what is to be heard ends, as far as the packets given so far say. */
@@ -46,10 +48,15 @@ export class Decoding {
     private readonly memory: Memory,
   ) {}
 
-  /** Whether the browser decodes this. It throws Undecodable where not. */
+  /** Whether this can be decoded here. It throws Undecodable where not. */
   async begin(): Promise<void> {
     const { codec, sampleRate, channels, description } = this.info;
     if (isPcm(codec)) return;
+    if (typeof AudioDecoder === "undefined") {
+      if (codec !== "flac" || description === undefined) throw new Undecodable(`no decoder for ${codec}`);
+      this.flac = new FlacDecoder(description);
+      return;
+    }
     const config: AudioDecoderConfig = { codec, sampleRate, numberOfChannels: channels, ...(description !== undefined ? { description } : {}) };
     let supported = false;
     try {
@@ -81,6 +88,16 @@ export class Decoding {
     const { codec, sampleRate, channels } = this.info;
     const at = Math.round((p.timestampUs * sampleRate) / 1e6);
     this.until = Math.max(this.until, at + p.samples);
+    if (this.flac !== undefined) {
+      let planes: Float32Array[];
+      try {
+        planes = this.flac.decode(p.data, this.scratch);
+      } catch (cause) {
+        throw new Undecodable(cause instanceof Error ? cause.message : String(cause));
+      }
+      this.took(at, planes, sampleRate);
+      return;
+    }
     if (this.decoder === undefined) {
       this.took(at, planesOfPcm(codec, p.data, channels, this.scratch), sampleRate);
       return;

@@ -5,8 +5,11 @@ import type { FromMixer, FromWorker, ToWorker, Wanted } from "./messages";
 import { Output } from "./output";
 import { makeSilence } from "./silence";
 
-/** What WebCodecs decodes in the browsers that have it, by our catalogue's names; a browser that lacks one says so when it is tried. */
-const codecs = new Set(["flac", "mp3", "opus", "vorbis", "aac", "pcm"]);
+/**
+ * What can be decoded, by our catalogue's names: with WebCodecs what the browsers that have it decode (one that lacks a
+ * codec says so when it is tried), and without, which is so on a page that came over plain http, what is our own.
+ */
+const codecs = new Set(typeof AudioDecoder === "undefined" ? ["flac", "pcm"] : ["flac", "mp3", "opus", "vorbis", "aac", "pcm"]);
 export const decodes = (codec: string): boolean => codecs.has(codec);
 
 /** What browsers must be able to make an AudioContext of (Web Audio API, §1.2.1), and what a file is taken for that does not say. */

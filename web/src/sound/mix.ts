@@ -104,6 +104,15 @@ export class Mixer {
     return s && { id: s.id, frame: s.position, buffered: s.buffered + (s.complete ? (this.next?.buffered ?? 0) : 0) };
   }
 
+  /** Whether so many frames can be played without running dry. */
+  lasts(frames: number): boolean {
+    const s = this.current;
+    if (s === undefined) return false;
+    const enough = frames + this.ramp;
+    if (!s.complete) return s.buffered > enough;
+    return this.next === undefined || this.next.complete || s.buffered + this.next.buffered > enough;
+  }
+
   /** From now on this segment is played, from a frame of its track on. What played fades out. */
   cut(id: number, frame: number, gain: number): void {
     if (this.current?.id === id) {

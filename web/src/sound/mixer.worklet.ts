@@ -1,5 +1,5 @@
-import { Mixer } from "./mix";
-import type { FromMixer, Samples, Taken, ToMixer } from "./messages";
+import { FedMixer } from "./fed";
+import type { FromMixer, ToMixer } from "./messages";
 
 // TypeScript's library describes windows and workers, not this scope (Web Audio API, §1.32).
 declare const sampleRate: number;
@@ -11,23 +11,10 @@ declare function registerProcessor(name: string, processor: new () => AudioWorkl
 
 /** The mixer on the audio thread. Samples come to it straight from the decoding worker, so the page may be as busy as it likes. */
 class MixerProcessor extends AudioWorkletProcessor {
-  private samples: MessagePort | undefined;
-  /** What goes back to the worker with the next word to it. */
-  private spent: Float32Array[] = [];
   private told = 0;
   private every = 0.25;
-  private readonly mixer = new Mixer(sampleRate, {
-    began: (id) => this.tell({ is: "began", id }),
-    flows: () => this.tell({ is: "flows" }),
-    starved: () => this.tell({ is: "starved" }),
-    ended: (id) => this.tell({ is: "ended", id }),
-    consumed: (id, frames) => {
-      const { spent } = this;
-      this.spent = [];
-      this.samples?.postMessage({ id, frames, spent } satisfies Taken, spent.map((p) => p.buffer as ArrayBuffer));
-    },
-    spent: (planes) => this.spent.push(...planes),
-  });
+  private readonly fed = new FedMixer(sampleRate, (what) => this.tell(what));
+  private readonly mixer = this.fed.mixer;
 
   constructor() {
     super();
@@ -41,12 +28,7 @@ class MixerProcessor extends AudioWorkletProcessor {
   private do(m: ToMixer): void {
     switch (m.do) {
       case "connect":
-        this.samples = m.port;
-        m.port.onmessage = (event: MessageEvent<Samples>) => {
-          const { id, planes, complete } = event.data;
-          if (planes !== undefined) this.mixer.add(id, planes);
-          if (complete) this.mixer.complete(id);
-        };
+        this.fed.connect(m.port);
         break;
       case "cut":
         this.mixer.cut(m.id, m.frame, m.gain);

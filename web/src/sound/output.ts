@@ -1,5 +1,6 @@
 import type { FromMixer, ToMixer } from "./messages";
 import mixerUrl from "./mixer.worklet.ts?worker&url";
+import { PageMixer } from "./pagemixer";
 
 /** Longer than the fade with which the mixer pauses, in ms. */
 const drainMs = 60;
@@ -9,6 +10,8 @@ export class Output {
   readonly context: AudioContext;
   private readonly volume: GainNode;
   private node: AudioWorkletNode | undefined;
+  /** In its place where the page is not in a secure context. */
+  private page: PageMixer | undefined;
   private analyser: AnalyserNode | undefined;
   private asked = 0;
   private bins = new Uint8Array(0);
@@ -33,6 +36,10 @@ export class Output {
     if (channels > 2) destination.channelCount = Math.min(channels, destination.maxChannelCount);
     this.volume = this.context.createGain();
     this.volume.connect(destination);
+    if (!("audioWorklet" in this.context)) {
+      this.page = new PageMixer(this.context, channels, this.volume, (m) => this.told(m));
+      return;
+    }
     void this.begin().catch(() => this.breaks());
   }
 
@@ -40,17 +47,19 @@ export class Output {
     await this.context.audioWorklet.addModule(mixerUrl);
     if (this.closed) return;
     const node = new AudioWorkletNode(this.context, "mixer", { numberOfInputs: 0, outputChannelCount: [this.channels] });
-    node.port.onmessage = (event: MessageEvent<FromMixer>) => {
-      if (this.closed) return;
-      if (event.data.is === "paused") this.sleep();
-      else this.on(event.data);
-      if (this.analyser !== undefined && performance.now() - this.asked > 1_000) this.deafen();
-    };
+    node.port.onmessage = (event: MessageEvent<FromMixer>) => this.told(event.data);
     node.onprocessorerror = () => this.breaks();
     node.connect(this.volume);
     this.node = node;
     for (const { m, transfer } of this.early) node.port.postMessage(m, transfer);
     this.early = [];
+  }
+
+  private told(m: FromMixer): void {
+    if (this.closed) return;
+    if (m.is === "paused") this.sleep();
+    else this.on(m);
+    if (this.analyser !== undefined && performance.now() - this.asked > 1_000) this.deafen();
   }
 
   private breaks(): void {
@@ -59,7 +68,8 @@ export class Output {
   }
 
   say(m: ToMixer, transfer: Transferable[] = []): void {
-    if (this.node === undefined) this.early.push({ m, transfer });
+    if (this.page !== undefined) this.page.say(m);
+    else if (this.node === undefined) this.early.push({ m, transfer });
     else this.node.port.postMessage(m, transfer);
   }
 
@@ -132,9 +142,10 @@ export class Output {
     this.closed = true;
     const end = () => {
       this.node?.port.close();
+      this.page?.close();
       void this.context.close();
     };
-    if (this.node === undefined || this.context.state !== "running") {
+    if ((this.node === undefined && this.page === undefined) || this.context.state !== "running") {
       end();
       return;
     }
