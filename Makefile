@@ -62,14 +62,14 @@ TEST_FLAGS := -vet=off -p $(shell expr 2 \* $$(nproc))
 unit: web/dist/index.html ## unit, contract and golden tests, and the fuzz seeds
 	@./need.sh $(TEST_NEEDS) node=nodejs
 	@cd carbon/reference && [ -d node_modules/@grnsft/if ] || npm ci --no-audit --no-fund --loglevel=error
-	go test $(TEST_FLAGS) $$(go list ./... | grep -v '^tutti/e2e')
+	@./again.sh bin/unit.log "$$(go list ./... | grep -v '^tutti/e2e')" $(TEST_FLAGS)
 
 # What has no goroutines and no locks has no races.
 CONCURRENT = $(shell find [a-z]* -name '*.go' -not -name '*_test.go' -not -path 'web/*' -not -path 'bench/*' -not -path 'e2e/*' | xargs grep -lE '^[[:space:]]*go |errgroup|"sync"|"sync/atomic"' | xargs -n1 dirname | sort -u)
 
 race: web/dist/index.html
 	@./need.sh $(TEST_NEEDS) gcc=gcc /usr/include/stdlib.h=libc6-dev
-	CGO_ENABLED=1 go test -race -short $(TEST_FLAGS) $(CONCURRENT:%=./%)
+	@CGO_ENABLED=1 ./again.sh bin/race.log "$(CONCURRENT:%=./%)" -race -short $(TEST_FLAGS)
 
 page: bin/tutti ## the page's own tests, in Chromium against the real binary
 	@./need.sh ffmpeg=ffmpeg chromium=chromium
@@ -78,9 +78,8 @@ page: bin/tutti ## the page's own tests, in Chromium against the real binary
 e2e: bin/tutti ## real clients against the real binary
 	@./need.sh $(TEST_NEEDS) mpv=mpv node=nodejs chromium=chromium systemd-analyze=systemd strawberry=strawberry Xvfb=xvfb xdotool=xdotool dbus-run-session=dbus-daemon sqlite3=sqlite3 chronyd=chrony snapclient=snapclient /usr/share/games/wesnoth/1.16/data/core/music=wesnoth-1.16-music
 	@cd e2e/clients && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --loglevel=error; }
-	@# One package at a time: they measure. What failed is said once more at the end, after all that the servers had to say.
-	@TUTTI_BIN=$(CURDIR)/bin/tutti go test -count=1 -p 1 -timeout 20m ./e2e/... 2>&1 | tee bin/e2e.log || { \
-		echo; echo "failed:"; grep -aE -A8 '^ *--- FAIL|^ *[a-z_]+_test\.go:[0-9]+: |^panic:' bin/e2e.log | grep -av '"level"' | cut -c1-500 | tail -60; exit 1; }
+	@# One package at a time: they measure.
+	@TUTTI_BIN=$(CURDIR)/bin/tutti ./again.sh bin/e2e.log ./e2e/... -count=1 -p 1 -timeout 20m
 
 fuzz: ## each fuzz target for FUZZTIME (default 30s)
 	@for pkg in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

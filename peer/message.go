@@ -39,7 +39,6 @@ type part struct {
 	wire     uint64 // its type: varint, 64 bits, or bytes
 	sort     sort
 	repeated bool
-	list     bool   // numbers, packed in bytes
 	message  *shape // of a field that is one
 	field    metacodec.Field
 	prefix   string // of the IDs in it, mostly

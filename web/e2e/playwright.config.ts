@@ -4,6 +4,7 @@ export default defineConfig({
   testDir: ".",
   outputDir: "../test-results/runs",
   workers: 2, // each has an account of its own
+  retries: process.env.CI === undefined ? 0 : 1, // the machine does other things, too; what passes only then is told as flaky, and is a defect
   fullyParallel: true,
   timeout: 60_000,
   expect: { timeout: 15_000 },
