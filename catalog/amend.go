@@ -45,8 +45,9 @@ func (as amendments) sorted() []tutti.Amendment {
 // maxRenames bounds how often a name is followed: "Beatles" is "The Beatles" is …
 const maxRenames = 4
 
-// credits returns the artists that refs are for. changed is false where those are refs themselves.
-func (as amendments) credits(refs []tutti.ArtistRef) (out []tutti.ArtistRef, changed bool) {
+// credits returns the artists that refs are for. amended is false where no amendment is about any of them: then those are
+// refs themselves. They may also be refs where names lead in a circle, which ends with the next amendment of one of them.
+func (as amendments) credits(refs []tutti.ArtistRef) (out []tutti.ArtistRef, amended bool) {
 	var follow func(ref tutti.ArtistRef, depth int)
 	follow = func(ref tutti.ArtistRef, depth int) {
 		a, ok := as[amendKey{tutti.FieldArtist, number(ref.ID)}]
@@ -56,6 +57,7 @@ func (as amendments) credits(refs []tutti.ArtistRef) (out []tutti.ArtistRef, cha
 			}
 			return
 		}
+		amended = true
 		for _, name := range a.To {
 			next := tutti.ArtistRef{ID: scan.ArtistID(name), Name: name}
 			if next.ID == ref.ID {
@@ -68,7 +70,7 @@ func (as amendments) credits(refs []tutti.ArtistRef) (out []tutti.ArtistRef, cha
 	for _, r := range refs {
 		follow(r, 0)
 	}
-	return out, !slices.Equal(out, refs)
+	return out, amended
 }
 
 // shown returns the track as the amendments have it; ok is false where none is about it.
@@ -110,8 +112,8 @@ func (as amendments) shown(tagged *scan.Entry) (e scan.Entry, ok bool) {
 	}
 
 	people := func(refs []tutti.ArtistRef, display string) ([]tutti.ArtistRef, string) {
-		list, changed := as.credits(refs)
-		if !changed {
+		list, amended := as.credits(refs)
+		if !amended {
 			return refs, display
 		}
 		ok = true
@@ -125,8 +127,8 @@ func (as amendments) shown(tagged *scan.Entry) (e scan.Entry, ok bool) {
 	var parts []tutti.Contributor
 	another := false
 	for _, c := range tagged.Contributors {
-		list, changed := as.credits([]tutti.ArtistRef{c.Artist})
-		another = another || changed
+		list, amended := as.credits([]tutti.ArtistRef{c.Artist})
+		another = another || amended
 		for _, a := range list {
 			parts = append(parts, tutti.Contributor{Role: c.Role, SubRole: c.SubRole, Artist: a})
 		}

@@ -250,11 +250,12 @@ func (d *Desk) List(ctx context.Context, v tutti.Viewer, q tutti.SuggestionQuery
 	if err := mayDecide(op, v); err != nil {
 		return out, err
 	}
-	all, err := d.all(ctx)
+	// The state first: a look that ends in between has left what it found, and is not said to have found nothing.
+	st, err := d.state(ctx)
 	if err != nil {
 		return out, err
 	}
-	st, err := d.state(ctx)
+	all, err := d.all(ctx)
 	if err != nil {
 		return out, err
 	}

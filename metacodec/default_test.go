@@ -75,6 +75,9 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 	there()
 	back()
+	if raceDetector {
+		return // which has pools lose a part of what is put back, so that races show
+	}
 	// the pool may lose a coder to the garbage collector, once in a while
 	if n := testing.AllocsPerRun(200, func() { there(); back() }); n >= 1 {
 		t.Errorf("%.0f allocations a record", n)

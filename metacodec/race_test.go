@@ -1,0 +1,5 @@
+//go:build race
+
+package metacodec_test
+
+const raceDetector = true
