@@ -42,6 +42,7 @@ type nginxCmd struct {
 	AccessLog   string   `name:"nginx-access-log" help:"File for a line of JSON about each request, without its query; by default none." type:"path" placeholder:"FILE"`
 	ErrorLog    string   `name:"nginx-error-log" help:"File for what is critical; by default error.log in nginx's folder, and with --run all that nginx says is logged here." type:"path" placeholder:"FILE"`
 	User        string   `name:"nginx-user" help:"Whom nginx's workers run as, where this command runs as root." placeholder:"NAME"`
+	Brotli      bool     `name:"nginx-brotli" help:"Compress texts with Brotli, too, where nginx has the filter for it." default:"true" negatable:""`
 	Program     string   `name:"nginx-program" help:"The nginx program." default:"nginx"`
 }
 
@@ -60,7 +61,7 @@ func (c nginxCmd) Run(ctx context.Context, s *settings, std *streams, logger *sl
 		return err
 	}
 	secrets := edgeSecrets(n.keys, n.clock)
-	edge, err := nginx.NewEdge(nginx.EdgeConfig{Config: c.config(n), Fleet: fleet, Secret: func() string { return secrets()[0] }, Program: c.Program, Clock: n.clock, Logger: logger, Grace: s.HTTP.ShutdownGrace})
+	edge, err := nginx.NewEdge(nginx.EdgeConfig{Config: c.config(n), Fleet: fleet, Secret: func() string { return secrets()[0] }, Program: c.Program, NoBrotli: !c.Brotli, Clock: n.clock, Logger: logger, Grace: s.HTTP.ShutdownGrace})
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ type Config struct {
 	ErrorLog          string   // a file; "" is error.log in Dir, and with Run standard error, from which it takes the secrets out
 	AccessLog         string   // a file; "" is none
 
+	// BrotliModule is the file of nginx's Brotli filter; "" is none: texts are compressed with gzip only. An Edge looks for it.
+	BrotliModule string
+
 	relayed bool // Run reads standard error
 }
 
@@ -203,7 +206,7 @@ func (c Config) valid() error {
 			return invalid("the trusted proxy %q must be an address or a network such as 10.0.0.0/8", p)
 		}
 	}
-	files := []string{c.Dir, c.CacheDir, c.TLSCert, c.TLSKey, c.ErrorLog, c.AccessLog}
+	files := []string{c.Dir, c.CacheDir, c.TLSCert, c.TLSKey, c.ErrorLog, c.AccessLog, c.BrotliModule}
 	if p := c.PeerTLS; p != nil {
 		if p.CA == "" || !nameForm().MatchString(p.Name) || (p.Cert == "") != (p.Key == "") {
 			return invalid("TLS to the members needs the authority's certificate and the name that theirs are for, and a certificate with its key or neither")
@@ -250,6 +253,11 @@ type settings struct{ Config }
 
 // Oldest is the oldest nginx that the configuration is tested with.
 func (settings) Oldest() string { return "1.22" }
+
+// Texts are the media types that are compressed, but for text/html, which always is.
+func (settings) Texts() string {
+	return "application/json application/xml text/xml text/css text/plain text/javascript application/javascript image/svg+xml application/manifest+json application/vnd.apple.mpegurl"
+}
 
 // Path is a path in Dir, ready to stand in the file.
 func (s settings) Path(name string) string { return s.Quote(filepath.Join(s.Dir, name)) }

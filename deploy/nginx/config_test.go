@@ -35,6 +35,7 @@ func goldens() map[string]Config {
 	secure.TLSCert, secure.TLSKey = "/etc/tutti/cert.pem", "/etc/tutti/key.pem"
 	secure.PeerTLS = &PeerTLS{CA: "/etc/tutti/ca.pem", Name: "tutti-fleet", Cert: "/etc/tutti/nginx.pem", Key: "/etc/tutti/nginx.key"}
 	secure.User, secure.BasePath, secure.Workers = "www-data", "/music.v1", 4
+	secure.BrotliModule = "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so"
 	secure.Events, secure.Writes = []string{"/api/v1/events"}, []string{"star", "do.this"}
 	return map[string]Config{"one": one, "none": none, "many": many, "secure": secure}
 }

@@ -44,8 +44,10 @@ type EdgeConfig struct {
 	// ".previous" after its name.
 	File    string
 	Program string // nginx; "" is found in PATH
-	Clock   clock.Clock
-	Logger  *slog.Logger
+	// NoBrotli does without nginx's Brotli filter also where it is installed.
+	NoBrotli bool
+	Clock    clock.Clock
+	Logger   *slog.Logger
 	// Grace is how long streams may go on when a nginx that Run has started is to end; 0 is 30 s, less is not at all.
 	Grace time.Duration
 }
@@ -59,6 +61,7 @@ type Edge struct {
 	trouble string          // why it was not, as the log has it
 	known   map[string]bool // host names that were looked up with success
 	leftOut map[string]bool // addresses of members, and whether nginx does without them
+	brotli  *string         // the file of the filter, or ""; nil before it was looked for
 	running atomic.Int64    // the process that Run has started; 0: none
 }
 
@@ -121,9 +124,62 @@ func (e *Edge) config() Config {
 
 func (e *Edge) text(ctx context.Context) (string, error) {
 	c := e.config()
+	if e.brotli == nil && c.BrotliModule == "" && !e.c.NoBrotli {
+		file, err := e.findBrotli(ctx)
+		if err != nil {
+			return "", err
+		}
+		e.brotli = &file
+	}
+	if e.brotli != nil {
+		c.BrotliModule = *e.brotli
+	}
 	c.Deliveries = e.addresses(ctx, tutti.ServiceDelivery)
 	c.TrackCaches = e.addresses(ctx, tutti.ServiceTrackCache)
 	return c.Text()
+}
+
+// modulesPath is where nginx says that its modules are.
+var modulesPath = form(`--modules-path=(/[^\s'"$\\]+)`)
+
+// findBrotli returns the file of nginx's Brotli filter, or "" where there is none that this nginx takes: it refuses one that
+// was built for another version, and with it the whole configuration.
+func (e *Edge) findBrotli(ctx context.Context) (string, error) {
+	const op = "nginx.findBrotli"
+	said, err := exec.CommandContext(ctx, e.program, "-V").CombinedOutput()
+	if err != nil {
+		return "", tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	found := modulesPath().FindSubmatch(said)
+	if found == nil {
+		return "", nil // one that takes no modules
+	}
+	file := filepath.Join(string(found[1]), "ngx_http_brotli_filter_module.so")
+	if _, err := os.Stat(file); err != nil {
+		e.c.Logger.InfoContext(ctx, "nginx compresses texts with gzip only; for Brotli, on Debian: apt install libnginx-mod-http-brotli-filter")
+		return "", nil
+	}
+	if err := os.MkdirAll(e.c.Config.Dir, 0o700); err != nil {
+		return "", tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	s := settings{e.c.Config}
+	trial := filepath.Join(e.c.Config.Dir, "brotli.conf")
+	text := "load_module " + s.Quote(file) + ";\npid " + s.Path("brotli.pid") + ";\nevents {}\n"
+	if err := os.WriteFile(trial, []byte(text), 0o600); err != nil {
+		return "", tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	refused := e.Check(ctx, trial)
+	if err := os.Remove(trial); err != nil {
+		return "", tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if refused != nil {
+		e.c.Logger.WarnContext(ctx, "nginx compresses texts with gzip only, as it does not take its Brotli filter", "file", file, "err", refused)
+		return "", nil
+	}
+	return file, nil
 }
 
 // addresses returns those of the members that run the service. Where nginx cannot take one, or cannot look its name up, it
