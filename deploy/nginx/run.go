@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -58,6 +59,8 @@ type Edge struct {
 	program string
 	written string          // what is in File
 	loaded  string          // what nginx was told to load, or had loaded when it began
+	shown   string          // how the certificates' files looked when nginx read them
+	looked  string          // and at the latest look
 	trouble string          // why it was not, as the log has it
 	known   map[string]bool // host names that were looked up with success
 	leftOut map[string]bool // addresses of members, and whether nginx does without them
@@ -346,6 +349,8 @@ func (e *Edge) Follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.shown = e.certificates()
+	e.looked = e.shown
 	if !changed {
 		e.loaded = e.written
 	} else if _, err := e.step(ctx); err != nil {
@@ -355,19 +360,51 @@ func (e *Edge) Follow(ctx context.Context) error {
 	return e.follow(ctx, change)
 }
 
-// step writes the file if it is not as the fleet is, and has nginx load it if it has not yet. It reports whether it did.
+// step writes the file if it is not as the fleet is, and has nginx load it if it has not yet, or if there are other
+// certificates. It reports whether it did.
 func (e *Edge) step(ctx context.Context) (changed bool, err error) {
 	if _, err := e.Write(ctx); err != nil {
 		return false, err
 	}
-	if e.loaded == e.written {
+	files := e.certificates()
+	// A renewal writes more than one file: it is over when all look as they did at the last look.
+	renewed := files != e.shown && files == e.looked
+	e.looked = files
+	if e.loaded == e.written && !renewed {
 		return false, nil
+	}
+	if renewed {
+		// nginx stays with what it has where it cannot load these, but says so in its own log only.
+		if err := e.Check(ctx, e.c.File); err != nil {
+			return false, err
+		}
+		e.c.Logger.InfoContext(ctx, "nginx reads its certificates anew")
 	}
 	if err := e.Reload(); err != nil {
 		return false, err
 	}
-	e.loaded = e.written
+	e.loaded, e.shown = e.written, files
 	return true, nil
+}
+
+// certificates tells how the files that TLS needs look from outside. A file that cannot be seen is for nginx to complain of.
+func (e *Edge) certificates() string {
+	files := []string{e.c.Config.TLSCert, e.c.Config.TLSKey}
+	if p := e.c.Config.PeerTLS; p != nil {
+		files = append(files, p.CA, p.Cert, p.Key)
+	}
+	var b strings.Builder
+	for _, f := range files {
+		if f == "" {
+			continue
+		}
+		if info, err := os.Stat(f); err == nil {
+			fmt.Fprintln(&b, info.ModTime().UnixNano(), info.Size())
+		} else {
+			fmt.Fprintln(&b, "none")
+		}
+	}
+	return b.String()
 }
 
 func (e *Edge) follow(ctx context.Context, change <-chan struct{}) error {
@@ -421,6 +458,8 @@ func (e *Edge) Run(ctx context.Context) error {
 			return tutti.Wrap(tutti.KindUnavailable, op, err)
 		}
 	}
+	e.shown = e.certificates()
+	e.looked = e.shown
 	cmd := exec.Command(e.program, e.args(e.c.File, "-g", "daemon off;")...) // not CommandContext: its end is to be graceful
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Setpgid: true}
 	stderr, err := cmd.StderrPipe()
