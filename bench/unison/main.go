@@ -69,25 +69,54 @@ func run(ctx context.Context, o options) error {
 	if err := need(programs...); err != nil {
 		return err
 	}
-	var all []measured
+	var chosen []scenario
 	for _, s := range scenarios {
-		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), s.name) {
-			continue
+		if o.only == "" || slices.Contains(strings.Split(o.only, ","), s.name) {
+			chosen = append(chosen, s)
 		}
-		dir, err := os.MkdirTemp("", "tutti-unison-")
-		if err != nil {
-			return err
-		}
-		found, err := s.run(ctx, o, dir)
-		if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		all = append(all, found...)
 	}
-	if len(all) == 0 {
+	if len(chosen) == 0 {
 		return fmt.Errorf("nothing is called %q", o.only)
 	}
-	return report(o, all)
+	var all []measured
+	var failed error
+	for _, s := range chosen {
+		if ctx.Err() != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", s.name, ctx.Err()))
+			break
+		}
+		progress("%s: %s to settle, %s to hear", s.name, o.settle, o.length)
+		found, err := inFolder(func(dir string) ([]measured, error) { return s.run(ctx, o, dir) })
+		all = append(all, found...)
+		for _, m := range found {
+			progress("%s: %s: p50 %s, p99 %s, %d windows and %d silent", s.name, m.what, micros(m.series.apart(0.5)), micros(m.series.apart(0.99)), len(m.series.us), m.series.blank)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.name, err)
+			progress("%v", err)
+			failed = errors.Join(failed, err)
+		}
+	}
+	if len(all) == 0 {
+		return failed
+	}
+	// What took minutes to measure is worth having, whatever came after it.
+	return errors.Join(report(o, all, failed), failed)
+}
+
+// progress tells whoever waits how far it is.
+func progress(format string, a ...any) {
+	fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), fmt.Sprintf(format, a...))
+}
+
+// inFolder measures in a folder that is gone afterwards. What was measured comes back beside an error.
+func inFolder(measure func(dir string) ([]measured, error)) (found []measured, err error) {
+	dir, err := os.MkdirTemp("", "tutti-unison-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return measure(dir)
 }
 
 // noise is longer than everything that is heard of it.
@@ -114,7 +143,7 @@ func snapcast(ctx context.Context, o options, dir string) (_ []measured, err err
 			return nil, err
 		}
 	}
-	if err := t.joined(ctx, 2); err != nil {
+	if err := t.joined(ctx, ps, 2); err != nil {
 		return nil, err
 	}
 	heard, err := listen(ctx, o, ps, card, dir)
@@ -144,7 +173,7 @@ func pages(ctx context.Context, o options, dir string) ([]measured, error) {
 			return nil, err
 		}
 	}
-	if err := t.joined(ctx, 2); err != nil {
+	if err := t.joined(ctx, ps, 2); err != nil {
 		return nil, err
 	}
 	heard, err := listen(ctx, o, ps, card, dir)
@@ -173,7 +202,7 @@ func mixed(ctx context.Context, o options, dir string) ([]measured, error) {
 	if err := startPage(ctx, ps, card, 1, o.chromium, dir, t); err != nil {
 		return nil, err
 	}
-	if err := t.joined(ctx, 2); err != nil {
+	if err := t.joined(ctx, ps, 2); err != nil {
 		return nil, err
 	}
 	heard, err := listen(ctx, o, ps, card, dir)
@@ -188,17 +217,17 @@ func mixed(ctx context.Context, o options, dir string) ([]measured, error) {
 	}
 	all, err := t.players(ctx)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	for _, p := range all {
 		if p.Kind == "web" {
 			if err := t.call(ctx, http.MethodPut, "room-players/"+p.ID, map[string]any{"latencyMs": p.LatencyMs + int64(late)}, nil); err != nil {
-				return nil, err
+				return out, err
 			}
 		}
 	}
 	if heard, err = listen(ctx, o, ps, card, dir); err != nil {
-		return nil, err
+		return out, err
 	}
 	return append(out, measured{"mixed", fmt.Sprintf("the same, the page given %+.0f ms", late), compare(heard[0], heard[2])}), nil
 }

@@ -36,6 +36,7 @@ type processes struct {
 }
 
 type process struct {
+	name string
 	cmd  *exec.Cmd
 	said *said
 	done chan error
@@ -61,11 +62,12 @@ func (s *said) String() string {
 
 // start runs a program with more environment; player is for those that have to make sound in time.
 func (ps *processes) start(player bool, env []string, out io.Writer, name string, args ...string) (*process, error) {
+	program := name
 	if player && ps.realtime {
 		args = append([]string{"--rr", "5", name}, args...)
 		name = "chrt"
 	}
-	p := &process{cmd: exec.Command(name, args...), said: &said{}, done: make(chan error, 1)}
+	p := &process{name: filepath.Base(program), cmd: exec.Command(name, args...), said: &said{}, done: make(chan error, 1)}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	if out != nil {
@@ -79,6 +81,21 @@ func (ps *processes) start(player bool, env []string, out io.Writer, name string
 	go func() { p.done <- p.cmd.Wait() }()
 	ps.list = append(ps.list, p)
 	return p, nil
+}
+
+// tail is the end of what each program has printed, and whether it still runs.
+func (ps *processes) tail() string {
+	const most = 1_000
+	var b strings.Builder
+	for _, p := range ps.list {
+		state := "runs"
+		if len(p.done) > 0 {
+			state = "has ended"
+		}
+		text := p.said.String()
+		fmt.Fprintf(&b, "%s %s:\n%s\n", p.name, state, text[max(0, len(text)-most):])
+	}
+	return b.String()
 }
 
 // stop ends all, the last first.

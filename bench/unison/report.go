@@ -18,8 +18,8 @@ var titles = map[string]string{
 	"mixed":    "A Snapcast client and a page",
 }
 
-// report writes the table and the plots.
-func report(o options, all []measured) error {
+// report writes the table and the plots, and what could not be measured.
+func report(o options, all []measured, failed error) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# How far apart players are
 
@@ -37,6 +37,9 @@ with %d cores, so that what one figure is worth is told by the one beside it fro
 			micros(m.series.apart(0.5)), micros(m.series.apart(0.95)), micros(m.series.apart(0.99)), micros(m.series.apart(1)), micros(m.series.middle()))
 	}
 	b.WriteString("\np50 to most: how far apart, in either direction. Middle: the median with its sign, positive where the second is late. Silent: windows\nin which one of them could not be heard.\n")
+	if failed != nil {
+		b.WriteString("\nNot all could be measured: the run ended with an error.\n")
+	}
 	if o.out == "-" {
 		fmt.Print(b.String())
 		return nil

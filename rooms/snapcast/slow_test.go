@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,15 +58,15 @@ func (w whole) CopyRange(_ context.Context, to io.Writer, off, n int64) (int64, 
 	return io.Copy(to, io.NewSectionReader(w.Reader, off, n))
 }
 
-// TestSlowReader: a client that takes nothing for a while has its answer about the time before the sound that has gathered
-// meanwhile, and what gathers in the kernel is bounded.
-func TestSlowReader(t *testing.T) {
+// humming starts a house whose rooms can play the hum, and a server on loopback.
+func humming(t *testing.T, f rooms.Format) (*rooms.House, *Server) {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tutti.db"), sqlite.Options{Clock: clock.System, Logger: quiet})
 	must(t, err)
 	house, err := rooms.New(t.Context(), rooms.Config{Store: st, Planner: hum{}, Browser: hum{}, Source: hum{}, Clock: clock.System, Logger: quiet})
 	must(t, err)
-	s, err := Listen(t.Context(), "127.0.0.1:0", Config{House: house, Clock: clock.System, Logger: quiet, Format: rooms.PCM})
+	s, err := Listen(t.Context(), "127.0.0.1:0", Config{House: house, Clock: clock.System, Logger: quiet, Format: f})
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 2)
@@ -77,6 +78,13 @@ func TestSlowReader(t *testing.T) {
 		must(t, <-done)
 		must(t, st.Close())
 	})
+	return house, s
+}
+
+// TestSlowReader: a client that takes nothing for a while has its answer about the time before the sound that has gathered
+// meanwhile, and what gathers in the kernel is bounded.
+func TestSlowReader(t *testing.T) {
+	house, s := humming(t, rooms.PCM)
 	c := call(t, s)
 	must(t, c.conn.(*net.TCPConn).SetReadBuffer(8<<10))
 	c.send(base{kind: hello, id: 1}, counted([]byte(hail)))
@@ -105,5 +113,50 @@ func TestSlowReader(t *testing.T) {
 	// on Linux 6. Without a bound it is all that there was, 293 kB.
 	if most := 96 << 10; before > most {
 		t.Errorf("%d bytes came before the answer, want at most %d", before, most)
+	}
+}
+
+// TestHeaders: a client is told to begin anew when it holds what is not to be heard any more, and only then.
+func TestHeaders(t *testing.T) {
+	house, s := humming(t, rooms.FLAC)
+	c := call(t, s)
+	c.send(base{kind: hello, id: 1}, counted([]byte(hail)))
+	all, err := house.Rooms(t.Context(), tutti.Viewer{})
+	must(t, err)
+	anybody := tutti.Viewer{Admin: true}
+	next := func() uint16 {
+		for {
+			if m, _ := c.read(); m.kind == codecHeader || m.kind == wireChunk {
+				return m.kind
+			}
+		}
+	}
+	var got []uint16
+	see := func(kind uint16) {
+		for n := 0; n < 100; n++ {
+			if k := next(); len(got) == 0 || k != got[len(got)-1] || k == codecHeader {
+				got = append(got, k)
+			}
+			if got[len(got)-1] == kind {
+				return
+			}
+		}
+	}
+	see(codecHeader)
+	_, err = house.PlayRoom(t.Context(), anybody, all[0].ID, tutti.RoomPlay{Tracks: []tutti.ID{humID}})
+	must(t, err)
+	see(wireChunk) // the header from before will do
+	_, err = house.PauseRoom(t.Context(), anybody, all[0].ID)
+	must(t, err)
+	see(codecHeader)
+	_, err = house.ResumeRoom(t.Context(), anybody, all[0].ID)
+	must(t, err)
+	see(wireChunk)
+	_, err = house.SeekRoom(t.Context(), anybody, all[0].ID, 0, 30*time.Second)
+	must(t, err)
+	see(codecHeader)
+	see(wireChunk)
+	if want := []uint16{codecHeader, wireChunk, codecHeader, wireChunk, codecHeader, wireChunk}; !slices.Equal(got, want) {
+		t.Errorf("the client was sent %v, want %v", got, want)
 	}
 }

@@ -7,6 +7,7 @@ package snapcast
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -272,6 +273,10 @@ func (c *client) write(ctx context.Context, greeted base, at time.Time) error {
 			}
 		}
 	})
+	// untouched is the header that was sent last, as long as no sound has followed it. A second one would say nothing: the client
+	// holds nothing that it has to forget. And it costs: a client opens its sound device anew with each, and its player for
+	// PulseAudio ends in a fault as it closes it (github.com/snapcast/snapcast, pull request 1542).
+	var untouched []byte
 	for {
 		// What is urgent goes first, however much there is to play.
 		select {
@@ -293,6 +298,10 @@ func (c *client) write(ctx context.Context, greeted base, at time.Time) error {
 				return err
 			}
 		case p := <-pieces:
+			if p.Header != nil && bytes.Equal(p.Header, untouched) {
+				continue
+			}
+			untouched = p.Header
 			m := base{kind: codecHeader}.append(nil, codecBody(string(c.s.format), p.Header))
 			if p.Header == nil {
 				m = base{kind: wireChunk}.append(nil, chunkBody(stampOf(p.Block.At.Add(-Buffer)), p.Block.Data))
