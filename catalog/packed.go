@@ -97,6 +97,28 @@ func (x *packer) strings(list [][]byte, base uint64, sort sorts) [][]byte {
 	return list
 }
 
+// track walks over one record: from d, or onto out, which it returns. before is the record before it, and becomes this one.
+func (x *packer) track(d *decoder, out []byte, before *fields) []byte {
+	var f fields
+	if !x.reading {
+		f.missing = uint64(d.byte())
+		r := decoder{b: d.bytes()}
+		if r.fields(&f); r.err != nil || d.err != nil {
+			x.fail()
+		}
+	}
+	x.begin()
+	if x.record(&f, before); x.err != nil {
+		return out
+	}
+	x.end()
+	if x.reading {
+		out = appendBytes(append(out, byte(f.missing)), f.append(nil))
+	}
+	*before = f
+	return out
+}
+
 // tracks walks over the records of a snapshot's part.
 func (x *packer) tracks(raw []byte) []byte {
 	d := decoder{b: raw}
@@ -112,23 +134,9 @@ func (x *packer) tracks(raw []byte) []byte {
 	var before fields
 	out := []byte{partTracks}
 	for range n {
-		var f fields
-		if !x.reading {
-			f.missing = uint64(d.byte())
-			r := decoder{b: d.bytes()}
-			if r.fields(&f); r.err != nil || d.err != nil {
-				x.fail()
-			}
-		}
-		x.begin()
-		if x.record(&f, &before); x.err != nil {
+		if out = x.track(&d, out, &before); x.err != nil {
 			return nil
 		}
-		x.end()
-		if x.reading {
-			out = appendBytes(append(out, byte(f.missing)), f.append(nil))
-		}
-		before = f
 	}
 	return out
 }
@@ -172,23 +180,9 @@ func (x *packer) changes(raw []byte) []byte {
 		out = append(out, byte(op))
 		switch op {
 		case opPut:
-			var f fields
-			if !x.reading {
-				f.missing = uint64(d.byte())
-				r := decoder{b: d.bytes()}
-				if r.fields(&f); r.err != nil || d.err != nil {
-					x.fail()
-				}
-			}
-			x.begin()
-			if x.record(&f, &before); x.err != nil {
+			if out = x.track(&d, out, &before); x.err != nil {
 				return nil
 			}
-			x.end()
-			if x.reading {
-				out = appendBytes(append(out, byte(f.missing)), f.append(nil))
-			}
-			before = f
 		case opMissing, opFound, opRemove:
 			id := d.u64()
 			x.hash64(&id)
