@@ -14,6 +14,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/store"
 	"tutti/store/sqlite"
 )
 
@@ -63,6 +64,20 @@ func (s *shelf) Amendments(context.Context) (list []tutti.Amendment, _ error) {
 	return list, nil
 }
 
+// disk is a store that can fail once something is amended.
+type disk struct {
+	store.Store
+	s    *shelf
+	full bool
+}
+
+func (d *disk) Put(ctx context.Context, key store.Key, value []byte, expires time.Time, cond store.Condition) (uint64, error) {
+	if d.full && len(d.s.amended) > 0 {
+		return 0, tutti.Errorf(tutti.KindUnavailable, "test", "full")
+	}
+	return d.Store.Put(ctx, key, value, expires, cond)
+}
+
 // add puts an album of an artist on the shelf.
 func (s *shelf) add(owner, album string, credits ...string) {
 	n := uint64(len(s.tracks))
@@ -100,7 +115,7 @@ func open(t *testing.T, apply float64) (*Desk, *shelf) {
 	s.add("Simon & Garfunkel", "Sounds", "Simon & Garfunkel")
 	s.add("The Larks", "Nests", "The Larks", "The Larks", "The Larks")
 	s.add("Larks", "Wings", "Larks")
-	d, err := New(Config{Store: st, Amender: s, Tagged: s, Clock: fake, Logger: quiet, Apply: apply})
+	d, err := New(Config{Store: &disk{st, s, false}, Amender: s, Tagged: s, Clock: fake, Logger: quiet, Apply: apply})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +246,70 @@ func TestAppliedByRule(t *testing.T) {
 	look(t, d)
 	if len(s.amended) != n {
 		t.Errorf("%d amended instead of %d", len(s.amended), n)
+	}
+	// Nor is one that was opened again, which is how the page takes back.
+	if _, err := d.Decide(t.Context(), boss, "ada", []tutti.Decision{{ID: applied[1].ID, State: tutti.SuggestionOpen}}); err != nil {
+		t.Fatal(err)
+	}
+	look(t, d)
+	if len(s.amended) != n-1 {
+		t.Errorf("%d amended instead of %d: what was taken back was applied again", len(s.amended), n-1)
+	}
+	if open := list(t, d, tutti.SuggestionQuery{State: tutti.SuggestionOpen}); !slices.ContainsFunc(open, func(o tutti.Suggestion) bool { return o.ID == applied[1].ID }) {
+		t.Error("what was opened again is not open")
+	}
+}
+
+// TestInterrupted: what was amended can be taken back, whoever accepted it and whatever failed before that was written down.
+func TestInterrupted(t *testing.T) {
+	for name, apply := range map[string]float64{"by hand": 0, "by rule": 0.95} {
+		t.Run(name, func(t *testing.T) {
+			d, s := open(t, apply)
+			disk := d.c.Store.(*disk)
+			if apply == 0 {
+				look(t, d)
+			}
+			disk.full = true
+			if apply == 0 {
+				found := list(t, d, tutti.SuggestionQuery{State: tutti.SuggestionOpen})
+				_, err := d.Decide(t.Context(), boss, "ada", []tutti.Decision{{ID: found[0].ID, State: tutti.SuggestionAccepted}})
+				if !tutti.IsKind(err, tutti.KindUnavailable) {
+					t.Fatal(err)
+				}
+			} else if err := d.look(t.Context()); !tutti.IsKind(err, tutti.KindUnavailable) {
+				t.Fatal(err)
+			}
+			n := len(s.amended)
+			disk.full = false
+			look(t, d)
+			accepted := list(t, d, tutti.SuggestionQuery{State: tutti.SuggestionAccepted})
+			if n == 0 || len(accepted) != n || len(s.amended) != n {
+				t.Fatalf("%d were amended, %d are now, of which %d can be taken back", n, len(s.amended), len(accepted))
+			}
+			for _, a := range accepted {
+				if _, err := d.Decide(t.Context(), boss, "ada", []tutti.Decision{{ID: a.ID, State: tutti.SuggestionOpen}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(s.amended) != 0 {
+				t.Errorf("amended is still %v", s.amended)
+			}
+		})
+	}
+}
+
+// TestTooLongForAnAmendment: a tag that is longer than the catalogue takes hinders nothing else.
+func TestTooLongForAnAmendment(t *testing.T) {
+	d, s := open(t, 0.95)
+	s.tracks[0].Title = strings.Repeat("long ", tutti.MaxAmended/5+1) + "(2011 Remaster)"
+	look(t, d)
+	if len(s.amended) == 0 {
+		t.Error("nothing was applied")
+	}
+	for _, f := range list(t, d, tutti.SuggestionQuery{}) {
+		if f.Kind == tutti.SuggestTitle {
+			t.Errorf("suggested, and could not be accepted: %+v", f)
+		}
 	}
 }
 

@@ -68,10 +68,13 @@ func (d *Desk) update(ctx context.Context, change func(*deskState)) error {
 	}
 }
 
-// kept is a suggestion with its item's version.
+// kept is a suggestion as it is stored, with its item's version.
 type kept struct {
 	tutti.Suggestion
-	version uint64
+	// Reopened says that somebody took a decision back. It is people's from then on: the settings' rule, which would make the
+	// same decision again, does not accept it.
+	Reopened bool `json:",omitempty"`
+	version  uint64
 }
 
 // suggestionID is the same for the same suggestion.
@@ -105,7 +108,7 @@ func (d *Desk) all(ctx context.Context) (map[string]*kept, error) {
 		}
 		for _, it := range page.Items {
 			k := &kept{version: it.Version}
-			if err := json.Unmarshal(it.Value, &k.Suggestion); err != nil {
+			if err := json.Unmarshal(it.Value, k); err != nil {
 				return nil, tutti.Wrap(tutti.KindInternal, op, err)
 			}
 			list[k.ID] = k
@@ -117,7 +120,7 @@ func (d *Desk) all(ctx context.Context) (map[string]*kept, error) {
 }
 
 func (d *Desk) put(ctx context.Context, k *kept) error {
-	value, err := json.Marshal(&k.Suggestion)
+	value, err := json.Marshal(k)
 	if err != nil {
 		return tutti.Wrap(tutti.KindInternal, "enrich: write suggestion", err)
 	}
@@ -133,7 +136,8 @@ func (d *Desk) put(ctx context.Context, k *kept) error {
 }
 
 // keep keeps what was found: what is new is added, what is still there is brought up to date, and what nobody would suggest any
-// more goes, but for what somebody decided. It returns how many are new.
+// more goes, but for what somebody decided. It returns how many are new. What no amendment can hold is not kept: it could
+// only ever be refused, and with it all that is accepted together with it.
 func (d *Desk) keep(ctx context.Context, found []tutti.Suggestion) (fresh int, err error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
@@ -147,6 +151,9 @@ func (d *Desk) keep(ctx context.Context, found []tutti.Suggestion) (fresh int, e
 	decided := decidedFields(have)
 	for i := range found {
 		s := &found[i]
+		if !amendable(s) {
+			continue
+		}
 		s.ID = suggestionID(s)
 		still[s.ID] = true
 		k := have[s.ID]
@@ -159,7 +166,7 @@ func (d *Desk) keep(ctx context.Context, found []tutti.Suggestion) (fresh int, e
 			k = &kept{Suggestion: *s}
 			fresh++
 		case k.State != tutti.SuggestionOpen || same(&k.Suggestion, s):
-			if k.State == tutti.SuggestionOpen && d.applies(&k.Suggestion) {
+			if k.State == tutti.SuggestionOpen && d.applies(k) {
 				apply = append(apply, k)
 			}
 			continue
@@ -168,13 +175,17 @@ func (d *Desk) keep(ctx context.Context, found []tutti.Suggestion) (fresh int, e
 			k.Suggestion = *s
 			k.State, k.Made = tutti.SuggestionOpen, made
 		}
-		if d.applies(&k.Suggestion) {
-			apply = append(apply, k) // written when it is applied
-			continue
-		}
-		if err := d.put(ctx, k); err != nil && !tutti.IsKind(err, tutti.KindConflict) { // who was first wins
+		// What is applied is written before as well: an amendment of which there is no suggestion could not be taken back.
+		switch err := d.put(ctx, k); {
+		case tutti.IsKind(err, tutti.KindConflict): // who was first wins
+		case err != nil:
 			return fresh, err
+		case d.applies(k):
+			apply = append(apply, k)
 		}
+	}
+	if err := d.note(ctx, have, still); err != nil {
+		return fresh, err
 	}
 	for id, k := range have {
 		if k.State == tutti.SuggestionOpen && !still[id] {
@@ -186,8 +197,38 @@ func (d *Desk) keep(ctx context.Context, found []tutti.Suggestion) (fresh int, e
 	return fresh, d.accept(ctx, apply)
 }
 
-func (d *Desk) applies(s *tutti.Suggestion) bool {
-	return d.c.Apply > 0 && s.Probability >= d.c.Apply && len(s.Changes) > 0
+func (d *Desk) applies(k *kept) bool {
+	return d.c.Apply > 0 && k.Probability >= d.c.Apply && len(k.Changes) > 0 && !k.Reopened
+}
+
+// amendable reports whether the catalogue would take what a suggestion changes.
+func amendable(s *tutti.Suggestion) bool {
+	return !slices.ContainsFunc(s.Amendments(), func(a tutti.Amendment) bool { return a.Check() != nil })
+}
+
+// note notes as accepted what is open and no longer suggested because the catalogue is amended just so: whoever accepted it
+// was interrupted before it was written down. Who that was is not known any more.
+func (d *Desk) note(ctx context.Context, have map[string]*kept, still map[string]bool) error {
+	list, err := d.c.Tagged.Amendments(ctx)
+	if err != nil {
+		return err
+	}
+	amended := make(map[fieldOf][]string, len(list))
+	for _, a := range list {
+		amended[fieldOf{a.Field, a.Of}] = a.To
+	}
+	decided := decidedFields(have)
+	for id, k := range have {
+		other := func(c tutti.TagChange) bool { return !slices.Equal(amended[fieldOf{c.Field, k.Of}], c.After) }
+		if k.State != tutti.SuggestionOpen || still[id] || len(k.Changes) == 0 || decided.touches(&k.Suggestion) || slices.ContainsFunc(k.Changes, other) {
+			continue
+		}
+		k.State, k.Decided, k.By = tutti.SuggestionAccepted, d.c.Clock.Now().UTC(), ""
+		if err := d.put(ctx, k); err != nil && !tutti.IsKind(err, tutti.KindConflict) {
+			return err
+		}
+	}
+	return nil
 }
 
 // accept accepts suggestions as the settings' rule says.
@@ -335,7 +376,7 @@ func (d *Desk) decide(ctx context.Context, by string, list []tutti.Decision) ([]
 		}
 		for _, it := range items {
 			k := &kept{version: it.Version}
-			if err := json.Unmarshal(it.Value, &k.Suggestion); err != nil {
+			if err := json.Unmarshal(it.Value, k); err != nil {
 				return nil, tutti.Wrap(tutti.KindInternal, op, err)
 			}
 			have[k.ID] = k
@@ -365,9 +406,9 @@ func (d *Desk) decide(ctx context.Context, by string, list []tutti.Decision) ([]
 		default:
 			return nil, tutti.Errorf(tutti.KindInvalid, op, "%.40q is nothing that can be decided", string(dec.State))
 		}
-		k.State, k.Decided, k.By = dec.State, now, by
+		k.State, k.Decided, k.By, k.Reopened = dec.State, now, by, false
 		if dec.State == tutti.SuggestionOpen {
-			k.Decided, k.By = time.Time{}, ""
+			k.Decided, k.By, k.Reopened = time.Time{}, "", true
 		}
 		todo = append(todo, k)
 	}
