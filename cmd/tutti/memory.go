@@ -6,8 +6,10 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 
 	"tutti"
+	"tutti/clock"
 )
 
 // A heap of the default GOGC may grow to twice what is in use. That is cheap while little is in use and dear for a
@@ -56,7 +58,7 @@ func (n *node) tidy(ctx context.Context) error {
 			paceCollector()
 		}
 		if scanning && !st.Scanning && st.Added+st.Changed+st.Moved+st.Missing > 0 {
-			debug.FreeOSMemory()
+			n.letGo(ctx)
 		}
 		scanning = st.Scanning
 		return nil
@@ -65,4 +67,23 @@ func (n *node) tidy(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// settleAfter is when a start is over: the first answers have been given, and the scan of a small library is done.
+const settleAfter = 20 * time.Second
+
+// settle gives back to the system, once, what only the start needed.
+func (n *node) settle(ctx context.Context) error {
+	if clock.Sleep(ctx, n.clock, settleAfter) == nil {
+		n.letGo(ctx)
+	}
+	return nil
+}
+
+// letGo gives back to the system what the process does not use now.
+func (n *node) letGo(ctx context.Context) {
+	debug.FreeOSMemory()
+	if err := forgetCode(); err != nil {
+		n.logger.DebugContext(ctx, "the program's own pages stay in memory", "err", err)
+	}
 }

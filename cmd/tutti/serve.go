@@ -43,6 +43,7 @@ func (serveCmd) Run(ctx context.Context, s *settings, std *streams, logger *slog
 	if err := n.welcome(ctx, std); err != nil {
 		return err
 	}
+	n.runners = append(n.runners, n.settle)
 	return n.run(ctx)
 }
 
