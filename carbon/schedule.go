@@ -44,6 +44,8 @@ type SchedulerConfig struct {
 	// where there is no other.
 	Alone func(ctx context.Context, name string, fn func(ctx context.Context) error) error
 	Node  string // this process, in a fleet; else ""
+	// Rest is called when a job has ended and no other runs, nil for nothing: what jobs needed may be given back.
+	Rest func(ctx context.Context)
 }
 
 // MinSaving is the predicted share of emissions below which a job is not moved: forecasts are wrong by as much (5 % is what
@@ -465,8 +467,19 @@ func (s *Scheduler) do(ctx context.Context, e *entry) {
 	}
 	how.stopped = ctx.Err() != nil
 	e.stop()
-	s.end(context.WithoutCancel(ctx), e, how)
+	late := context.WithoutCancel(ctx)
+	s.end(late, e, how)
 	s.ring()
+	if s.c.Rest != nil && !how.stopped && !how.busy && s.resting() {
+		s.c.Rest(late)
+	}
+}
+
+// resting reports whether nothing runs.
+func (s *Scheduler) resting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.running) == 0
 }
 
 // ending is how a job came to its end.

@@ -271,6 +271,37 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
+// TestRestsWhenAllHaveEnded: what jobs needed is given back once none of them runs.
+func TestRestsWhenAllHaveEnded(t *testing.T) {
+	var b *bench
+	begun, gate, rests := make(chan struct{}), make(chan struct{}), make(chan int, 2)
+	b = start(t, midnight, nil, func(c *SchedulerConfig) {
+		c.Outlook = nil
+		c.Rest = func(context.Context) {
+			b.book.mu.Lock()
+			defer b.book.mu.Unlock()
+			rests <- len(b.book.history)
+		}
+	})
+	for i, within := range []time.Duration{24 * time.Hour, -time.Hour} { // one that is late begins while another runs
+		if err := b.HandOver(t.Context(), job([]string{"first", "late"}[i], time.Minute, within, func(context.Context) error {
+			begun <- struct{}{}
+			<-gate
+			return nil
+		})); err != nil {
+			t.Fatal(err)
+		}
+		<-begun
+	}
+	gate <- struct{}{}
+	b.book.ended(1)
+	gate <- struct{}{}
+	b.book.ended(2)
+	if n := <-rests; n != 2 {
+		t.Errorf("it rested after %d of 2", n)
+	}
+}
+
 func TestPromiseOutlivesTheProcess(t *testing.T) {
 	series := hours(t, 300, 300, 300, 300, 100, 300, 300, 300)
 	b := start(t, midnight, series, nil)

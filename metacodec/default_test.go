@@ -3,7 +3,9 @@ package metacodec_test
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"testing"
+	"weak"
 
 	"tutti/metacodec"
 )
@@ -43,6 +45,32 @@ func TestModelsKeepTheirLimits(t *testing.T) {
 	b, _ := metacodec.Small()
 	if a.ID().Tag() == b.ID().Tag() {
 		t.Error("frames of one model may be taken for the other's")
+	}
+}
+
+// TestModelIsDroppedWithItsLastHolder: a model is shared while somebody holds it, and takes no memory after that.
+func TestModelIsDroppedWithItsLastHolder(t *testing.T) {
+	get := metacodec.LendSmall()
+	a, err := get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := get(); err != nil || a != b {
+		t.Errorf("it was unpacked twice: %v", err)
+	}
+	held, id := weak.Make(a), a.ID()
+	runtime.GC()
+	if held.Value() == nil {
+		t.Error("it is gone while it is held")
+	}
+	runtime.KeepAlive(a)
+	a = nil //nolint:ineffassign,wastedassign // or the test itself would hold it
+	runtime.GC()
+	if held.Value() != nil {
+		t.Error("nobody holds it, and it is there")
+	}
+	if c, err := get(); err != nil || c.ID() != id {
+		t.Errorf("it does not come back: %v", err)
 	}
 }
 

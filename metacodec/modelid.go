@@ -20,7 +20,7 @@ func ParseModelID(s string) (id ModelID, err error) {
 
 // DefaultID returns the ID of the model that comes with the program, without unpacking it.
 var DefaultID = sync.OnceValue(func() (id ModelID) {
-	sum := sha256.Sum256(defaultFile)
+	sum := sha256.Sum256(bytesOf(defaultFile))
 	copy(id[:], sum[:])
 	return id
 })

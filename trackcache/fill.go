@@ -25,6 +25,7 @@ func (c *Cache) fill(ctx context.Context, r tutti.Ref, b *blob) {
 	if err == nil {
 		err = c.publish(b)
 	}
+	b.note(func() { b.progress = nil }) // which holds all that the source needed to make it
 	c.mu.Lock()
 	if err != nil {
 		c.filling -= b.written

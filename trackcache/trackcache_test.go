@@ -14,11 +14,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"weak"
 
 	"go.uber.org/goleak"
 
@@ -235,6 +237,38 @@ func TestReadsAnyRange(t *testing.T) {
 			t.Error("a file of whole chunks differs")
 		}
 	}
+}
+
+// TestLetsGoOfWhatMadeIt: an object that knows how far it is may hold all that makes it. It is not kept with what it made.
+func TestLetsGoOfWhatMadeIt(t *testing.T) {
+	made := make(chan weak.Pointer[gauged], 1)
+	c := newCache(t, Config{Origin: sourceFunc(func(context.Context, tutti.Ref) (tutti.Object, error) {
+		g := &gauged{Reader: bytes.NewReader(noise(1, 1000))}
+		made <- weak.Make(g)
+		return g, nil
+	})})
+	fetch(t, c, ref("a.flac"))
+	complete(t, c, ref("a.flac"))
+	g := <-made
+	runtime.GC()
+	if g.Value() != nil {
+		t.Error("the cache keeps what an object was made from")
+	}
+}
+
+type sourceFunc func(context.Context, tutti.Ref) (tutti.Object, error)
+
+func (f sourceFunc) Open(ctx context.Context, r tutti.Ref) (tutti.Object, error) { return f(ctx, r) }
+
+// gauged is an object that says how much of it has been made.
+type gauged struct{ *bytes.Reader }
+
+func (g *gauged) Progress() float64   { return 0.5 }
+func (g *gauged) ModTime() time.Time  { return time.Time{} }
+func (g *gauged) ContentType() string { return "audio/flac" }
+func (g *gauged) Close() error        { return nil }
+func (g *gauged) CopyRange(_ context.Context, w io.Writer, _, _ int64) (int64, error) {
+	return g.WriteTo(w)
 }
 
 func TestWhatCannotBeHad(t *testing.T) {

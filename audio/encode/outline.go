@@ -60,6 +60,9 @@ func (o *outline) measure(ctx context.Context) error {
 		if err == nil {
 			o.bytes, err = o.meter.result()
 		}
+		if err == nil {
+			o.meter = nil // an analyser's tables are much larger than what it found
+		}
 		return err
 	}
 	if !o.patient {

@@ -31,7 +31,8 @@ const (
 const (
 	defaultDebounce = 2 * time.Second
 	watchRetry      = 10 * time.Minute // after which a library that could not be watched is tried again
-	rootInterval    = 10 * time.Second // how often it is asked whether a library is there, and still the same directory
+	rootInterval    = 10 * time.Second // how often it is asked whether a library that was away is there
+	rootWatched     = time.Minute      // and whether one that is watched is still the same directory, which a new mount is not
 	statusInterval  = 250 * time.Millisecond
 	maxQuiet        = 10      // debounces after which changes are looked at even if they have not ceased
 	maxDirty        = 500     // directories that changed; more of them are walked as a whole library
@@ -314,7 +315,7 @@ func (s *Scanner) watchRoot(ctx context.Context, lib tutti.Library) error {
 	})
 	g.Go(func() error {
 		for {
-			if err := clock.Sleep(ctx, s.clock, rootInterval); err != nil {
+			if err := clock.Sleep(ctx, s.clock, rootWatched); err != nil {
 				return err
 			}
 			now, err := s.origin.Stat(ctx, lib.ID, ".")

@@ -15,7 +15,7 @@ import (
 
 // makeJobs makes what runs work that may wait.
 func (n *node) makeJobs(context.Context) error {
-	config := carbon.SchedulerConfig{Clock: n.clock, Logger: n.logger, Book: &jobBook{store: n.store}}
+	config := carbon.SchedulerConfig{Clock: n.clock, Logger: n.logger, Book: &jobBook{store: n.store}, Rest: n.letGo}
 	if n.settings.fleet() {
 		name, err := memberID(n.settings.Data, n.settings.Role)
 		if err != nil {
