@@ -423,13 +423,15 @@ func startBare(ctx context.Context) (*server, error) {
 const idleTurn = 10 * time.Second
 
 const (
-	restless = 20 * time.Millisecond // of CPU time in a turn: more is work that follows a scan
-	restTurn = 10 * time.Second
-	restBy   = 30 * time.Minute
+	restless  = 2 * time.Millisecond // of CPU time in a turn: more is work that follows a scan
+	restTurn  = 10 * time.Second
+	restTurns = 4 // one after the other: some work begins when a library has been left alone for some seconds, some after the start
+	restBy    = 30 * time.Minute
 )
 
-// atRest waits until a server has done what follows a scan.
+// atRest waits until a server has done what follows a scan, and no process works for it.
 func atRest(s *server, wait func(time.Duration)) error {
+	quiet := 0
 	for waited := time.Duration(0); waited < restBy; waited += restTurn {
 		before, err := s.measure()
 		if err != nil {
@@ -440,7 +442,18 @@ func atRest(s *server, wait func(time.Duration)) error {
 		if err != nil {
 			return err
 		}
-		if after.since(before).cpu < restless {
+		var helpers []int
+		for _, pid := range s.pids {
+			started, err := children(pid)
+			if err != nil {
+				return err
+			}
+			helpers = append(helpers, started...)
+		}
+		if quiet++; len(helpers) > 0 || after.since(before).cpu >= restless {
+			quiet = 0
+		}
+		if quiet == restTurns {
 			return nil
 		}
 	}
@@ -457,7 +470,7 @@ func benchIdle(ctx context.Context, o options, real, _ string) (section, error) 
 	if err != nil {
 		return s, err
 	}
-	t, err := startTutti(ctx, o.bin, data, real)
+	t, err := startTutti(ctx, o.bin, data, real, "--analyse-enabled")
 	if err != nil {
 		return s, err
 	}
