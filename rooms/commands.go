@@ -50,17 +50,21 @@ func (h *House) DeleteRoom(ctx context.Context, _ tutti.Viewer, id tutti.ID) err
 		h.mu.Unlock()
 		return err
 	}
-	if len(h.rooms) == 1 {
+	if len(h.rooms)-h.deleting <= 1 { // who deletes the others may be quicker
 		h.mu.Unlock()
 		return tutti.Errorf(tutti.KindConflict, op, "the last room stays; rename it instead")
 	}
+	h.deleting++
 	h.mu.Unlock()
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	if err := h.c.Store.Delete(ctx, roomKey(id), store.Always); err != nil {
+	err = h.c.Store.Delete(ctx, roomKey(id), store.Always)
+	h.mu.Lock()
+	h.deleting--
+	if err != nil {
+		h.mu.Unlock()
 		return tutti.Wrap(tutti.KindOf(err), op, err)
 	}
-	h.mu.Lock()
 	h.drop(id)
 	to := h.rooms[0].ID
 	var moved []string

@@ -14,6 +14,8 @@ const (
 	// maxSteps bounds what is remembered of what players said of themselves: five minutes, once a second.
 	maxSteps = 300
 	stepAge  = 5 * time.Minute
+	// leastStep is how soon after one another they count: every one wakes who watches the rooms.
+	leastStep = 100 * time.Millisecond
 )
 
 // news is what watchers wait for. It belongs to House.mu.
@@ -21,9 +23,10 @@ type news struct {
 	changes int64         // of rooms and players, counted
 	told    int64         // steps, counted
 	more    chan struct{} // closed at the next of either
+	scene   chan struct{} // closed at the next change, or as soon as another track is known to come; not at steps
 }
 
-func makeNews() news { return news{more: make(chan struct{})} }
+func makeNews() news { return news{more: make(chan struct{}), scene: make(chan struct{})} }
 
 // touch says that a room or a player is not what it was.
 func (n *news) touch() {
@@ -32,6 +35,13 @@ func (n *news) touch() {
 }
 
 func (n *news) wake() {
+	close(n.scene)
+	n.scene = make(chan struct{})
+	n.step()
+}
+
+// step says that a player has said something of itself, which is nothing to who shows what plays.
+func (n *news) step() {
 	close(n.more)
 	n.more = make(chan struct{})
 }
@@ -46,7 +56,8 @@ type numbered struct {
 	step tutti.RoomStep
 }
 
-// Report takes what the player says of how far off it is. It is for protocols whose players measure that themselves.
+// Report takes what the player says of how far off it is, ten times a second at most. It is for protocols whose players
+// measure that themselves.
 func (s *Seat) Report(off, bound time.Duration) {
 	h := s.house
 	h.mu.Lock()
@@ -59,12 +70,15 @@ func (s *Seat) Report(off, bound time.Duration) {
 		s.player.steps = &steps{}
 	}
 	all := s.player.steps
+	if n := len(all.list); n > 0 && now.Sub(all.list[n-1].step.At) < leastStep {
+		return
+	}
 	for len(all.list) > 0 && (len(all.list) >= maxSteps || now.Sub(all.list[0].step.At) > stepAge) {
 		all.list = all.list[1:]
 	}
 	h.news.told++
 	all.list = append(all.list, numbered{h.news.told, tutti.RoomStep{Player: s.player.ID, At: now.UTC(), Error: off, Bound: bound}})
-	h.news.wake()
+	h.news.step()
 }
 
 // WatchRooms implements tutti.Rooms.

@@ -60,6 +60,9 @@ type run struct {
 // errAgain ends a pump that is to be begun anew, at what can still be heard in time.
 var errAgain = errors.New("begin again")
 
+// errSilent ends a pump that would look for sound for ever in a queue that repeats.
+var errSilent = tutti.Errorf(tutti.KindInvalid, "rooms.pump", "nothing in the queue has any sound")
+
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 func (h *House) newRoom(rec record) *room {
@@ -351,7 +354,7 @@ func (r *room) pump(ctx context.Context, u *run, p *program) (err error) {
 			if silent++; n > 0 {
 				silent = 0
 			} else if silent > maxQueue {
-				return tutti.Errorf(tutti.KindInvalid, "rooms.pump", "nothing in the queue has any sound")
+				return errSilent
 			}
 			// The track is at its end: the next one follows in the same block.
 			next, id, err := r.join(u, playing, sample+int64(filled/FrameSize))
@@ -419,7 +422,10 @@ func (r *room) enter(ctx context.Context, u *run, v tutti.Viewer, opened *record
 	if !ok {
 		return s, p, errAgain
 	}
-	for {
+	for passed := 0; ; passed++ {
+		if passed > maxQueue {
+			return s, p, errSilent
+		}
 		if s == nil || s.id != id {
 			var err error
 			if s, err = r.reopen(ctx, v, s, id); err != nil {

@@ -60,6 +60,7 @@ type House struct {
 	rooms    []*room // in the order of their names
 	players  map[string]*player
 	seats    int
+	deleting int // rooms that are on their way out
 	watchers int
 	news     news
 	head     uint64 // version of the head item up to which everything is known

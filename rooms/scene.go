@@ -29,7 +29,7 @@ func (s *Seat) Scene() (Scene, <-chan struct{}) {
 	out := Scene{Room: h.show(s.room), Now: h.c.Clock.Now()}
 	rec := s.room.latest()
 	if !rec.Playing || !rec.Line.anchored() || len(rec.Line.Parts) == 0 {
-		return out, h.news.more
+		return out, h.news.scene
 	}
 	t := rec.Line.timeline()
 	out.From = t.Time(rec.Line.Parts[0].First)
@@ -41,7 +41,7 @@ func (s *Seat) Scene() (Scene, <-chan struct{}) {
 		}
 		out.From = at
 	}
-	return out, h.news.more
+	return out, h.news.scene
 }
 
 // Player is the seat's own player.

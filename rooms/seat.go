@@ -30,7 +30,8 @@ type Seat struct {
 }
 
 // Sit gives a player that connects the room it was in last, or the first one, and its settings. A player that is there
-// already is expelled: it has lost its connection without knowing.
+// already is expelled: it has lost its connection without knowing. KindConflict says that one of its ID is connected by
+// another protocol.
 func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 	const op = "rooms.Sit"
 	if !goodPlayerID(a.ID) {
@@ -48,6 +49,10 @@ func (h *House) Sit(ctx context.Context, a Arrival) (*Seat, error) {
 	sit := func(p *playerRecord) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		// Each protocol sees to it who may have a name, as far as it can. One that cannot must not give it away.
+		if known := h.players[a.ID]; known != nil && known.Kind != a.Kind && h.connected(known) {
+			return tutti.Errorf(tutti.KindConflict, op, "the player %s is connected by %s", known.Name, known.Kind)
+		}
 		r, err := h.find(op, p.Room)
 		if a.Room != "" {
 			if r, err = h.find(op, a.Room); err != nil {
