@@ -54,7 +54,7 @@ lint: web/dist/index.html
 	@cd web && npm run --silent typecheck && npm run --silent lint
 
 FLEET_NEEDS := ffmpeg=ffmpeg nginx=nginx-light java=openjdk-17-jdk-headless javac=openjdk-17-jdk-headless mvn=maven ip=iproute2
-TEST_NEEDS := $(FLEET_NEEDS) /usr/lib/nginx/modules/ngx_http_brotli_filter_module.so=libnginx-mod-http-brotli-filter ffprobe=ffmpeg strace=strace /usr/lib/python3/dist-packages/mutagen=python3-mutagen
+TEST_NEEDS := $(FLEET_NEEDS) /usr/lib/nginx/modules/ngx_http_brotli_filter_module.so=libnginx-mod-http-brotli-filter ffprobe=ffmpeg strace=strace unzip=unzip /usr/lib/python3/dist-packages/mutagen=python3-mutagen
 
 # Many tests wait, for a disk, a process or a time: twice as many packages at a time as there are cores. lint has vetted them.
 TEST_FLAGS := -vet=off -p $(shell expr 2 \* $$(nproc))

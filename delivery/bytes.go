@@ -23,6 +23,9 @@ type Options struct {
 type Bytes interface {
 	// ServeTrack answers GET and HEAD with Range, ETag, If-Range and Last-Modified.
 	ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.PlanRequest, o Options) error
+	// ServeAlbum answers GET and HEAD with a ZIP file of the tracks' originals, named after the album. Missing tracks are
+	// left out; where all are, the error is KindNotFound. The viewer must be known to see them.
+	ServeAlbum(w http.ResponseWriter, r *http.Request, v tutti.Viewer, album *tutti.Album, tracks []tutti.Track) error
 	// ServeCover answers with the picture of id, at most pixels on its longest side (0: as it is).
 	ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Viewer, id tutti.ID, pixels int) error
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"archive/zip"
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -80,6 +82,18 @@ func TestStreams(t *testing.T) {
 	}
 	if w := h.ask(listener, "GET "+path+"/download", ""); w.Code != http.StatusForbidden {
 		t.Errorf("download without the role: %d", w.Code)
+	}
+	album := "GET albums/" + string(tr.AlbumID) + "/download"
+	w = h.ask(admin, album, "")
+	z, err := zip.NewReader(bytes.NewReader(w.Body.Bytes()), int64(w.Body.Len()))
+	if err != nil || len(z.File) != 1 || z.File[0].UncompressedSize64 != uint64(len(content)) || !strings.HasSuffix(z.File[0].Name, "/tone.wav") {
+		t.Errorf("album: %d %s, %v, %+v", w.Code, w.Header(), err, z)
+	}
+	if w := h.ask(listener, album, ""); w.Code != http.StatusForbidden {
+		t.Errorf("album without the role: %d", w.Code)
+	}
+	if w := h.ask(admin, "GET albums/al-0000000000099/download", ""); w.Code != http.StatusNotFound || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("no such album: %d %s", w.Code, w.Header().Get("Content-Type"))
 	}
 	// 128 kbit/s of PCM is below the listener's limit, and the house has no transcoder: both must show.
 	if w := h.ask(listener, "GET "+path+"/stream?maxRate=64", ""); w.Code == http.StatusOK {

@@ -88,6 +88,8 @@ func (s *server) listenRoutes() []route {
 			param{name: "points", kind: integer, min: 1, max: maxPoints, def: 800, doc: "In how many parts."}).
 			saying("Outlines are made once, when first asked for. Until one is there the answer is 503, unavailable, with Retry-After."),
 		bytesOf("tracks/{id}/download", "downloadTrack", "listen", "A track's original as a file", "audio/*", holder(tutti.RoleDownload), (*call).download),
+		bytesOf("albums/{id}/download", "downloadAlbum", "listen", "An album's originals as a ZIP file", "application/zip", holder(tutti.RoleDownload), (*call).downloadAlbum).
+			saying("The files are stored as they are, in one folder that is named after the album. Ranges are not answered."),
 		bytesOf("covers/{id}", "getCover", "listen", "The picture of a track, album, artist, folder or playlist", "image/*", member, (*call).cover,
 			param{name: "size", kind: integer, max: maxPx, doc: "At most so many pixels on its longest side; 0 is as it is."}),
 		act(http.MethodPut, "stars/{id}", "star", "listen", "Star a track, album, artist or folder", comment, (*call).star),
@@ -172,6 +174,14 @@ func shares(levels []uint16) []float64 {
 func (c *call) download() error {
 	req := tutti.PlanRequest{Viewer: c.viewer, Track: c.id(), Want: tutti.Want{Format: "raw"}}
 	return c.Bytes.ServeTrack(c.w, c.r, req, delivery.Options{Download: true})
+}
+
+func (c *call) downloadAlbum() error {
+	album, tracks, err := c.Catalog.Album(c.r.Context(), c.viewer, c.id())
+	if err != nil {
+		return err
+	}
+	return c.Bytes.ServeAlbum(c.w, c.r, c.viewer, &album, tracks)
 }
 
 func (c *call) cover() error {

@@ -364,6 +364,13 @@ func TestStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, tracks, err := h.sound.catalog.Album(t.Context(), me.Viewer(), al1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, want := h.ask("download?id="+al1, as(operator), ""), fmt.Sprintf("%d files of %s", len(tracks), al1); w.Code != http.StatusOK || w.Body.String() != want {
+		t.Errorf("an album: %d %s, want %s", w.Code, w.Body, want)
+	}
 	for _, c := range []struct {
 		ask, as string
 		want    tutti.Want

@@ -3,6 +3,7 @@ package subsonic_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -704,6 +705,11 @@ func (s *sound) ServeTrack(w http.ResponseWriter, r *http.Request, req tutti.Pla
 	w.Header().Set("Content-Type", plan.ContentType)
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader("sound of "+string(plan.Track.ID)))
 	return nil
+}
+
+func (s *sound) ServeAlbum(w http.ResponseWriter, _ *http.Request, _ tutti.Viewer, album *tutti.Album, tracks []tutti.Track) error {
+	_, err := fmt.Fprintf(w, "%d files of %s", len(tracks), album.ID)
+	return err
 }
 
 func (s *sound) ServeCover(w http.ResponseWriter, r *http.Request, v tutti.Viewer, id tutti.ID, pixels int) error {

@@ -55,10 +55,18 @@ func (s *Server) stream(c *call) error {
 }
 
 // download sends the original, whatever bit rate the account may listen at: taking originals away is a role of its own.
+// Of an album it sends all of them in a ZIP file, which is what apps know from other servers.
 func (s *Server) download(c *call) error {
 	id := c.id("id")
 	if err := c.err(); err != nil {
 		return err
+	}
+	if id.Is(tutti.PrefixAlbum) {
+		album, tracks, err := s.cfg.Catalog.Album(c.r.Context(), c.viewer, id)
+		if err != nil {
+			return err
+		}
+		return s.cfg.Bytes.ServeAlbum(c.w, c.r, c.viewer, &album, tracks)
 	}
 	return s.cfg.Bytes.ServeTrack(c.w, c.r, tutti.PlanRequest{Viewer: c.viewer, Track: id, Want: tutti.Want{Format: "raw"}},
 		delivery.Options{Download: true})

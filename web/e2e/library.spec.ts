@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { checkAccessibility, expect, openAlbum, player, returning, shots, test } from "./fixtures";
@@ -435,3 +436,19 @@ for (const screen of screens) {
     });
   }
 }
+
+test("an album is saved as one file, with the originals as they are", async ({ page, context, account }) => {
+  await returning(context, account);
+  await openAlbum(page, "Harbour Lights");
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "More for Harbour Lights" }).first().click();
+  await page.getByRole("menuitem", { name: "Download as ZIP" }).click();
+  const file = await saved;
+  expect(file.suggestedFilename()).toBe("North Pier - Harbour Lights.zip");
+  const archive = readFileSync(await file.path());
+  for (const name of ["01 Slack Water.flac", "02 Lanterns on the Quay.flac", "03 Outbound.flac", "04 The Last Ferry.flac"]) {
+    expect(archive.includes(`North Pier - Harbour Lights/${name}`), name).toBe(true);
+  }
+  // The directory of a ZIP file is at its end, so nothing is missing before it.
+  expect(archive.subarray(-22, -18).toString("latin1")).toBe("PK\x05\x06");
+});

@@ -54,6 +54,14 @@ export function download(tracks: readonly Track[]): void {
   }
 }
 
+/** Saves an album's originals as one ZIP file. */
+export function downloadAlbum(id: string): void {
+  const a = document.createElement("a");
+  a.href = `${base}/api/v1/${path("albums", id)}/download`;
+  a.download = "";
+  a.click();
+}
+
 /** As many files as one press saves: each is a request of its own. */
 export const mostDownloads = 30;
 
@@ -148,7 +156,7 @@ export function albumItems(player: Player, album: Album | AlbumReply, here = fal
     last.push({ label: album.artists.length > 1 ? t("library.goTo", { name: a.name }) : t("library.goToArtist"), icon: "artists", to: artistPath(a.id) });
   }
   if (can("share")) last.push({ label: t("library.share"), icon: "share", run: () => openShare([album.id], album.name) });
-  if (can("download") && album.trackCount <= mostDownloads) last.push({ label: t("library.download"), icon: "download", run: async () => download(await tracks()) });
+  if (can("download") && !album.missing) last.push({ label: t("library.downloadAlbum"), icon: "download", run: () => downloadAlbum(album.id) });
   items.push(...last.map((p, i) => ({ ...p, apart: i === 0 })));
   return items;
 }
