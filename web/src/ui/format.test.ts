@@ -19,7 +19,7 @@ it("says times in words", () => {
 });
 
 it("writes sizes and years", () => {
-  expect(bytes(999)).toBe("999 byte");
+  expect(bytes(999)).toBe("999 bytes");
   expect(bytes(148_000_000)).toBe("148 MB");
   expect(bytes(1_440_000_000)).toBe("1.4 GB");
   expect(year("1999-05-01")).toBe("1999");

@@ -44,7 +44,7 @@ export function bytes(n: number): string {
     v /= 1000;
     i++;
   }
-  return measure(v, units[i] ?? "byte", "short", v >= 100 || i === 0 ? 0 : 1);
+  return measure(v, units[i] ?? "byte", i === 0 ? "long" : "short", v >= 100 || i === 0 ? 0 : 1);
 }
 
 /** "3 Nov 2026", as the language writes it. */
