@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
+	"time"
 
 	"tutti"
 )
@@ -25,5 +26,30 @@ var DefaultID = sync.OnceValue(func() (id ModelID) {
 	return id
 })
 
-// DefaultSize returns how long the file of the model is that comes with the program, in bytes.
-func DefaultSize() int { return len(defaultFile) }
+// SmallID returns the ID of the small model, without unpacking it.
+var SmallID = sync.OnceValue(func() (id ModelID) {
+	sum := sha256.Sum256(smallFile)
+	copy(id[:], sum[:])
+	return id
+})
+
+// Within returns the file of a model that comes with the program, not to be changed; ok is false for any other.
+func Within(id ModelID) (file []byte, ok bool) {
+	switch id {
+	case DefaultID():
+		return defaultFile, true
+	case SmallID():
+		return smallFile, true
+	}
+	return nil, false
+}
+
+// About is what is known of a model without having it.
+type About struct {
+	ID     ModelID
+	Name   string
+	Size   int       // bytes of the file
+	Added  time.Time // to the store
+	Used   bool      // it is what the fleet writes with
+	Within bool      // it comes with the program
+}

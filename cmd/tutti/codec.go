@@ -13,6 +13,7 @@ import (
 	"tutti"
 	"tutti/catalog/scan"
 	"tutti/metacodec"
+	"tutti/metacodec/answers"
 	"tutti/metacodec/songs"
 )
 
@@ -133,7 +134,10 @@ func albumOf(line []byte) string {
 	return ""
 }
 
-type decodeCmd struct{ codecFlags }
+type decodeCmd struct {
+	codecFlags
+	Answer bool `help:"Read one answer of the API (application/vnd.tutti.frame) instead, as curl saves it."`
+}
 
 // maxFrame bounds a frame that is read: no song, nor a thousand, takes as much.
 const maxFrame = 64 << 20
@@ -149,6 +153,9 @@ func (c *decodeCmd) Run(_ context.Context, std *streams) error {
 		return err
 	}
 	defer in.Close()
+	if c.Answer {
+		return readAnswer(in, m, std.out)
+	}
 	r, out := bufio.NewReader(in), bufio.NewWriter(std.out)
 	d, codec := metacodec.NewDecoder(metacodec.NewModels(m)), songs.New(derived)
 	defer d.Close()
@@ -175,6 +182,27 @@ func (c *decodeCmd) Run(_ context.Context, std *streams) error {
 			return tutti.Wrap(tutti.KindOf(err), of, err)
 		}
 	}
+}
+
+// readAnswer writes the JSON of an answer that is a frame.
+func readAnswer(in io.Reader, m *metacodec.Model, out io.Writer) error {
+	const op = "tutti codec decode"
+	frame, err := io.ReadAll(io.LimitReader(in, maxFrame+1))
+	if err != nil {
+		return tutti.Wrap(tutti.KindUnavailable, op, err)
+	}
+	if len(frame) > maxFrame {
+		return tutti.Errorf(tutti.KindInvalid, op, "An answer of more than %d bytes is too long.", maxFrame)
+	}
+	answer, err := answers.New(derived).Read(nil, frame, metacodec.NewModels(m))
+	if _, missing := errors.AsType[*metacodec.UnknownModelError](err); missing {
+		return tutti.Errorf(tutti.KindInvalid, op, "The answer was written with another model than %s. Its Content-Type says which; get it from the server (GET /api/v1/models/ID) and name the file with --model.", m.ID())
+	}
+	if err != nil {
+		return tutti.Wrap(tutti.KindOf(err), op, err)
+	}
+	_, err = out.Write(append(answer, '\n'))
+	return err
 }
 
 // frameBuffer reads frames that lie behind their lengths.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tutti/metacodec"
+	"tutti/metacodec/answers"
 	"tutti/metacodec/corpus"
 	"tutti/metacodec/songs"
 )
@@ -125,5 +126,31 @@ func TestTrain(t *testing.T) {
 	said, complaint, code = command(t, nil, "train", "--corpus", collection, "--out", model)
 	if code != 0 || !strings.Contains(string(said), "not kept") {
 		t.Error(complaint, string(said))
+	}
+}
+
+// TestAnswerOfTheAPI reads what the API answers as a frame, with the model and without.
+func TestAnswerOfTheAPI(t *testing.T) {
+	m, err := metacodec.Small()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := []byte(`{"id":"tr-0000000000001","title":"Sinnerman","artist":"Nina Simone","artists":[{"id":"ar-0000000000001","name":"Nina Simone"}],"hasLyrics":false,"durationMs":620000}`)
+	for _, with := range []*metacodec.Model{nil, m} {
+		frame, err := answers.New(derived).Append(nil, with, answer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, complaint, code := command(t, frame, "codec", "decode", "--answer", "--model", "small")
+		if code != 0 || string(out) != string(answer)+"\n" {
+			t.Errorf("%s\n%s", complaint, out)
+		}
+		out, complaint, code = command(t, frame, "codec", "decode", "--answer")
+		if with != nil && (code == 0 || !strings.Contains(complaint, "another model")) || with == nil && string(out) != string(answer)+"\n" {
+			t.Errorf("with another model: %d %s", code, complaint)
+		}
+	}
+	if _, complaint, code := command(t, []byte("not a frame"), "codec", "decode", "--answer"); code == 0 || complaint == "" {
+		t.Error("what is no frame was read")
 	}
 }

@@ -203,7 +203,7 @@ func examineAddress(ctx context.Context, s *settings) []finding {
 		switch {
 		case err == nil && l.Close() == nil:
 			out = append(out, well("address %s is free", address))
-		case errors.Is(err, syscall.EADDRINUSE) && answers(ctx, address):
+		case errors.Is(err, syscall.EADDRINUSE) && answering(ctx, address):
 			out = append(out, well("a server answers at %s", address))
 		default:
 			out = append(out, finding{broken, fmt.Sprintf("cannot listen on %s: %v", address, err), "is another program there? --listen names another address"})
@@ -212,8 +212,8 @@ func examineAddress(ctx context.Context, s *settings) []finding {
 	return out
 }
 
-// answers reports whether a healthy server is behind an address. One that speaks TLS answers plain HTTP with 400.
-func answers(ctx context.Context, address string) bool {
+// answering reports whether a healthy server is behind an address. One that speaks TLS answers plain HTTP with 400.
+func answering(ctx context.Context, address string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)

@@ -55,7 +55,7 @@ func (n *node) makeEdge(ctx context.Context) error {
 	config := api.Config{
 		Catalog: n.catalog, Accounts: n.accounts, Door: n.accounts, Bytes: streamer, Waveforms: streamer, Clock: n.clock, Logger: n.logger,
 		Radio: radio.New(radio.Config{Private: s.Radio.Private, Agent: "tutti/" + version, Clock: n.clock, Logger: n.logger}),
-		Jobs:  n.jobs, Grid: n.grid,
+		Jobs:  n.jobs, Grid: n.grid, Models: n.models, Derive: derived,
 		Version: version,
 	}
 	if n.meter != nil {

@@ -107,7 +107,7 @@ var architecture = map[string]part{
 	"catalog there":    {[]string{"fleet"}, func(n *node, _ context.Context) error { n.catalog = n.peers.Catalog(); return nil }},
 	"enrich here":      {[]string{"catalog here"}, (*node).makeEnrich},
 	"enrich there":     {[]string{"catalog there"}, (*node).makeEnrich},
-	"edge":             {[]string{"store", "accounts", "jobs", "carbon"}, (*node).makeEdge},
+	"edge":             {[]string{"store", "accounts", "jobs", "carbon", "models"}, (*node).makeEdge},
 	"wire":             {[]string{"fleet"}, (*node).makeWire},
 
 	"carbon":   {[]string{"store", "grid"}, (*node).makeCarbon},

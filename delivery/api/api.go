@@ -8,6 +8,8 @@
 // "total". Errors are problem details (RFC 9457) with the kind of error as an extra member. A request body is JSON and
 // says so in its Content-Type; unknown members and unknown query parameters are errors, because they are typing mistakes.
 //
+// Lists and records of music are there as frames of metacodec as well, for clients that ask for them (frames.go).
+//
 // Who asks is told by the session cookie that POST /session sets, or by "Authorization: Bearer <app key>".
 package api
 
@@ -24,6 +26,7 @@ import (
 	"tutti/carbon"
 	"tutti/clock"
 	"tutti/delivery"
+	"tutti/metacodec/songs"
 )
 
 // Prefix is where the handler is to be mounted.
@@ -39,7 +42,8 @@ const (
 	pageLength = 50      // where the request does not say
 )
 
-// Config is what the API needs. Every field but Rooms, Carbon, Pairings, Pages, Suggestions, Time and Version is required.
+// Config is what the API needs. Every field but Rooms, Carbon, Pairings, Pages, Suggestions, Time, Models, Derive and Version is
+// required.
 type Config struct {
 	Catalog     tutti.Catalog
 	Accounts    tutti.Accounts
@@ -57,7 +61,9 @@ type Config struct {
 	Clock       clock.Clock
 	Time        Timekeeper // what Clock knows of itself; nil where it does not
 	Logger      *slog.Logger
-	Version     string // of the program, shown to those who are signed in
+	Models      Models       // nil where answers are written with none
+	Derive      songs.Derive // how ids follow from names, which answers that are frames leave out
+	Version     string       // of the program, shown to those who are signed in
 }
 
 // Carbon knows what listening costs the planet; carbon.Meter does.
@@ -78,7 +84,8 @@ type Radio interface {
 
 type server struct {
 	Config
-	cross *http.CrossOriginProtection
+	cross   *http.CrossOriginProtection
+	framers *framers
 }
 
 //go:embed openapi.json
@@ -86,7 +93,7 @@ var document []byte
 
 // New returns the handler for everything below Prefix.
 func New(c Config) http.Handler {
-	s := &server{Config: c, cross: http.NewCrossOriginProtection()}
+	s := &server{Config: c, cross: http.NewCrossOriginProtection(), framers: newFramers(c.Derive)}
 	mux := http.NewServeMux()
 	allowed := map[string]string{}
 	for _, rt := range s.routes() {
@@ -175,13 +182,23 @@ func (s *server) handler(rt route) http.Handler {
 				return
 			}
 			body, err := json.Marshal(reply)
+			contentType := "application/json"
+			if rt.frame {
+				h.Add("Vary", "Accept")
+				if has, ok := wantsFrame(r.Header); ok && err == nil {
+					body, contentType = s.frame(r.Context(), rt, body, has)
+				}
+			}
 			if err != nil {
 				s.fail(c, rt, tutti.Wrap(tutti.KindInternal, "api: encode "+rt.id, err))
 				return
 			}
-			h.Set("Content-Type", "application/json")
+			if contentType == "application/json" {
+				body = append(body, '\n')
+			}
+			h.Set("Content-Type", contentType)
 			w.WriteHeader(rt.status)
-			_, _ = w.Write(append(body, '\n')) // who has left needs no answer
+			_, _ = w.Write(body) // who has left needs no answer
 		}
 	})
 }

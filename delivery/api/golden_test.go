@@ -81,6 +81,7 @@ func TestAnswers(t *testing.T) {
 
 		{user: listener, line: "GET libraries"},
 		{user: listener, line: "GET counts"},
+		{user: listener, line: "GET models"},
 		{user: listener, line: "PUT stars/" + string(waltz)},
 		{user: listener, line: "PUT stars/" + string(dances), name: "star-album"},
 		{user: listener, line: "PUT ratings/" + string(dances), body: `{"rating":4}`},

@@ -27,7 +27,9 @@ import (
 	"tutti/delivery/accounts"
 	"tutti/delivery/radio"
 	"tutti/enrich"
+	"tutti/metacodec/songs"
 	folders "tutti/origin/folder"
+	"tutti/peer/models"
 	"tutti/rooms"
 	"tutti/rooms/sendspin"
 	roomweb "tutti/rooms/web"
@@ -54,6 +56,7 @@ type house struct {
 	catalog  *catalog.Catalog
 	rooms    *rooms.House
 	meter    *carbon.Meter
+	models   *models.Models
 	jobs     *carbon.Scheduler
 	keys     map[string]string // app keys by user
 	music    string
@@ -100,14 +103,16 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 	h.rooms = made(rooms.New(ctx, rooms.Config{Store: st, Planner: h.catalog, Browser: h.catalog, Source: cache, User: h.accounts.UserByID, Clock: h.clock, Logger: quiet}))(t)
 	spin := made(sendspin.Listen(ctx, "127.0.0.1:0", sendspin.Config{House: h.rooms, Browser: h.catalog, Source: cache, Store: st, Clock: h.clock, Logger: quiet, Name: "here"}))(t)
 	h.jobs = carbon.NewScheduler(carbon.SchedulerConfig{Clock: h.clock, Logger: quiet})
+	h.models = models.New(models.Config{Store: st, Clock: h.clock, Logger: quiet})
 	running, stop := context.WithCancel(ctx)
-	done := make(chan error, 3)
+	done := make(chan error, 4)
 	go func() { done <- h.catalog.Run(running) }()
 	go func() { done <- spin.Run(running) }()
+	go func() { done <- h.models.Run(running) }()
 	go func() { done <- h.rooms.Run(running) }()
 	t.Cleanup(func() {
 		stop()
-		for range 3 {
+		for range cap(done) {
 			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
@@ -123,7 +128,8 @@ func openAt(t testing.TB, fake *clock.Fake, scanning clock.Clock, transcoders ..
 		Carbon:  h.meter,
 		Catalog: h.catalog, Accounts: h.accounts, Door: h.accounts, Bytes: streamer, Waveforms: streamer, Rooms: h.rooms, Pairings: spin, Clock: h.clock,
 		Jobs: h.jobs, Suggestions: made(enrich.New(enrich.Config{Store: st, Amender: h.catalog, Tagged: h.catalog, Jobs: h.jobs, Clock: h.clock, Logger: quiet}))(t), Grid: carbon.NewCached(carbon.CSV{Path: filepath.Join("testdata", "grid.csv")}, 445, h.clock, quiet),
-		Pages: roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
+		Pages:  roomweb.New(roomweb.Config{House: h.rooms, Clock: h.clock, Logger: quiet}),
+		Models: h.models, Derive: songs.Derive{Artist: scan.ArtistID, Folder: scan.FolderID, Album: scan.AlbumID},
 		Radio: radio.New(radio.Config{Private: true, Clock: clock.System, Logger: quiet}), Logger: quiet, Version: "1.2.3",
 	})
 	return h

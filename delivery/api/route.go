@@ -14,6 +14,7 @@ type route struct {
 	status       int    // of success
 	body, reply  any    // zero values of the JSON types; nil for none
 	media        string // of a reply that is not JSON
+	frame        bool   // the reply is there as a frame, too
 	run          func(*call) (any, error)
 }
 

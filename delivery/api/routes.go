@@ -11,6 +11,6 @@ func (s *server) routes() []route {
 		return nil
 	})
 	return slices.Concat(
-		[]route{doc}, s.sessionRoutes(), s.userRoutes(), s.browseRoutes(), s.listenRoutes(), s.shelfRoutes(), s.roomRoutes(), s.pairingRoutes(), s.scanRoutes(), s.eventRoutes(), s.gridRoutes(), s.suggestionRoutes(), s.carbonRoutes(), s.clockRoutes(),
+		[]route{doc}, s.sessionRoutes(), s.userRoutes(), s.browseRoutes(), s.listenRoutes(), s.shelfRoutes(), s.roomRoutes(), s.pairingRoutes(), s.scanRoutes(), s.eventRoutes(), s.gridRoutes(), s.suggestionRoutes(), s.carbonRoutes(), s.clockRoutes(), s.modelRoutes(),
 	)
 }

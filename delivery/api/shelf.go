@@ -89,9 +89,9 @@ type shareEdit struct {
 func (s *server) shelfRoutes() []route {
 	lists, comment, shares, admin := holder(tutti.RolePlaylist), holder(tutti.RoleComment), holder(tutti.RoleShare), holder(tutti.RoleAdmin)
 	return []route{
-		get("playlists", "listPlaylists", "playlists", "The asker's playlists and public ones", member, (*call).playlists),
+		get("playlists", "listPlaylists", "playlists", "The asker's playlists and public ones", member, (*call).playlists).framed(),
 		send(http.MethodPost, "playlists", "createPlaylist", "playlists", "Make a playlist", lists, (*call).createPlaylist),
-		get("playlists/{id}", "getPlaylist", "playlists", "A playlist with its tracks", member, (*call).playlist),
+		get("playlists/{id}", "getPlaylist", "playlists", "A playlist with its tracks", member, (*call).playlist).framed(),
 		send(http.MethodPut, "playlists/{id}", "replacePlaylist", "playlists", "Replace a playlist", lists, (*call).replacePlaylist),
 		bytesOf("playlists/{id}/m3u", "exportPlaylist", "playlists", "A playlist as a file", m3uType, member, (*call).exportPlaylist).
 			saying("An extended M3U in UTF-8 (.m3u8), whose paths are relative to the tracks' libraries."),
@@ -99,7 +99,7 @@ func (s *server) shelfRoutes() []route {
 			saying("Tracks are found by the end of their paths, else by artist, title and length. What is not found is left out of the list, and said."),
 		act(http.MethodDelete, "playlists/{id}", "deletePlaylist", "playlists", "Delete a playlist", lists, (*call).deletePlaylist),
 
-		get("queue", "getQueue", "shelf", "What the asker plays, to go on with on another player", member, (*call).queue),
+		get("queue", "getQueue", "shelf", "What the asker plays, to go on with on another player", member, (*call).queue).framed(),
 		put(http.MethodPut, "queue", "saveQueue", "shelf", "Keep the queue", holder(tutti.RoleStream), (*call).saveQueue),
 		get("bookmarks", "listBookmarks", "shelf", "Places in long tracks to come back to", member, (*call).bookmarks),
 		put(http.MethodPut, "bookmarks/{id}", "saveBookmark", "shelf", "Mark a place in a track", comment, (*call).saveBookmark),

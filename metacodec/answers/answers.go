@@ -55,18 +55,19 @@ func New(derive songs.Derive) *Codec { return &Codec{derive: derive, enc: metaco
 
 // learned is what a frame has said: the same for its writer and its reader.
 type learned struct {
-	names  []string // beyond the published ones
-	number map[string]int
-	shapes [][]item // likewise
-	key    map[string]int
-	people map[string]uint64 // ids by name
-	met    []person          // those of the record at hand: they are known from the next on
-	said   int               // how many of names the writer has written
+	names   []string // beyond the published ones
+	number  map[string]int
+	shapes  [][]item // likewise
+	key     map[string]int
+	people  map[string]uint64 // ids by name
+	met     []person          // those of the record at hand: they are known from the next on
+	tooMany bool
+	said    int // how many of names the writer has written
 }
 
 func (l *learned) reset() {
 	l.names, l.shapes, l.said = l.names[:0], l.shapes[:0], 0
-	l.met = l.met[:0]
+	l.met, l.tooMany = l.met[:0], false
 	l.number, l.key, l.people = map[string]int{}, map[string]int{}, map[string]uint64{}
 }
 

@@ -51,8 +51,8 @@ func (c *Codec) Append(dst []byte, m *metacodec.Model, answer []byte) ([]byte, e
 	c.frame.reset()
 	c.enc.Reset(m)
 	c.record(c.compact.Bytes(), 1)
-	if len(c.frame.names) > maxNames {
-		return dst, tutti.Errorf(tutti.KindInvalid, op, "the members of an answer have at most %d names", maxNames)
+	if c.frame.tooMany || len(c.frame.names) > maxNames {
+		return dst, tutti.Errorf(tutti.KindInvalid, op, "an object has at most %d members, and those of an answer at most %d names", maxMembers, maxNames)
 	}
 	return c.enc.AppendFrame(dst)
 }
@@ -92,6 +92,7 @@ func (c *Codec) take(raw []byte, depth int, rows bool) *object {
 		}
 		o.shape, o.values = append(o.shape, item{k, f}), append(o.values, v)
 	})
+	c.frame.tooMany = c.frame.tooMany || len(o.shape) > maxMembers
 	// What follows from the rest is found now that all of it is there.
 	for i := range o.shape {
 		it, v := &o.shape[i], &o.values[i]

@@ -38,14 +38,7 @@ const (
 var usedKey = store.Key{PK: partition, SK: "used"}
 
 // About is what is known of a model without having it.
-type About struct {
-	ID     metacodec.ModelID
-	Name   string
-	Size   int // bytes of the file
-	Added  time.Time
-	Used   bool // it is what the fleet writes with
-	Within bool // it comes with the program
-}
+type About = metacodec.About
 
 // about is About as it is stored.
 type about struct {
@@ -268,10 +261,13 @@ func (m *Models) get(ctx context.Context, id metacodec.ModelID) error {
 }
 
 func (m *Models) open(ctx context.Context, id metacodec.ModelID) (*metacodec.Model, error) {
-	if id == metacodec.DefaultID() {
+	switch id {
+	case metacodec.DefaultID():
 		return metacodec.Default()
+	case metacodec.SmallID():
+		return metacodec.Small()
 	}
-	file, err := m.read(ctx, id)
+	file, err := m.File(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -308,9 +304,13 @@ func pieceKey(id metacodec.ModelID, n int) store.Key {
 	return store.Key{PK: piecesPK + id.String(), SK: fmt.Sprintf("%04d", n)}
 }
 
-// read reads a model's file from the store and checks that it is the one.
-func (m *Models) read(ctx context.Context, id metacodec.ModelID) ([]byte, error) {
-	const op = "models.Get"
+// File returns a model's file, not to be changed: that of the program, or from the store, having checked that it is the
+// one. KindNotFound: there is none of this ID.
+func (m *Models) File(ctx context.Context, id metacodec.ModelID) ([]byte, error) {
+	const op = "models.File"
+	if file, ok := metacodec.Within(id); ok {
+		return file, nil
+	}
 	item, err := m.c.Store.Get(ctx, aboutKey(id))
 	if tutti.IsKind(err, tutti.KindNotFound) {
 		return nil, tutti.Errorf(tutti.KindNotFound, op, "The metadata model %s is not in the store. Put it back: tutti model add FILE.", id)
@@ -350,8 +350,8 @@ func (m *Models) Add(ctx context.Context, file []byte) (About, error) {
 		return About{}, err
 	}
 	id := model.ID()
-	if id == metacodec.DefaultID() {
-		return About{}, tutti.Errorf(tutti.KindInvalid, op, "%s is the model that comes with the program: every process has it", id)
+	if _, ok := metacodec.Within(id); ok {
+		return About{}, tutti.Errorf(tutti.KindInvalid, op, "%s comes with the program: every process has it", id)
 	}
 	sum := sha256.Sum256(file)
 	a := about{model.Name(), len(file), hex.EncodeToString(sum[:]), m.c.Clock.Now(), (len(file) + piece - 1) / piece}
@@ -384,7 +384,7 @@ func (m *Models) Use(ctx context.Context, id metacodec.ModelID) error {
 	if id == metacodec.DefaultID() {
 		return tutti.Wrap(tutti.KindUnavailable, op, m.c.Store.Delete(ctx, usedKey, store.Always))
 	}
-	if _, err := m.read(ctx, id); err != nil {
+	if _, err := m.File(ctx, id); err != nil {
 		return err
 	}
 	value, err := json.Marshal(used{id.String()})
@@ -395,14 +395,21 @@ func (m *Models) Use(ctx context.Context, id metacodec.ModelID) error {
 	return tutti.Wrap(tutti.KindOf(err), op, err)
 }
 
-// List lists the models that there are, the one of the program first.
+// List lists the models that there are, those of the program first.
 func (m *Models) List(ctx context.Context) ([]About, error) {
 	const op = "models.List"
 	uses, err := m.Used(ctx)
 	if err != nil {
 		return nil, err
 	}
-	list := []About{{ID: metacodec.DefaultID(), Name: "of the program", Size: metacodec.DefaultSize(), Within: true}}
+	var list []About
+	for _, own := range []struct {
+		id   metacodec.ModelID
+		name string
+	}{{metacodec.DefaultID(), "of the program"}, {metacodec.SmallID(), "of the program, small"}} {
+		file, _ := metacodec.Within(own.id) // it is
+		list = append(list, About{ID: own.id, Name: own.name, Size: len(file), Within: true})
+	}
 	for after := ""; ; {
 		page, err := m.c.Store.Query(ctx, partition, aboutPrefix, after, store.MaxPage)
 		if err != nil {

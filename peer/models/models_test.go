@@ -103,7 +103,7 @@ func TestRollOut(t *testing.T) {
 		t.Fatal(about, err)
 	}
 	list, err := operator.List(t.Context())
-	if err != nil || len(list) != 2 || !list[0].Used || !list[0].Within || list[1].ID != model.ID() || list[1].Used {
+	if err != nil || len(list) != 3 || !list[0].Used || !list[0].Within || !list[1].Within || list[2].ID != model.ID() || list[2].Used {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	if err := operator.Use(t.Context(), model.ID()); err != nil {

@@ -634,6 +634,20 @@ export interface MadeAppKey {
   secret: string;
 }
 
+export interface ModelEntry {
+  /** The first 64 bits of its file's SHA-256. */
+  id: string;
+  name: string;
+  /** Bytes of its file. */
+  size: number;
+  /** The one that the operator has chosen: clients that have any do best with it. */
+  used: boolean;
+}
+
+export interface ModelEntryItems {
+  items: ModelEntry[];
+}
+
 export interface NewAppKey {
   /** Which app it is for. */
   name: string;
