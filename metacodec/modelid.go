@@ -28,7 +28,7 @@ var DefaultID = sync.OnceValue(func() (id ModelID) {
 
 // SmallID returns the ID of the small model, without unpacking it.
 var SmallID = sync.OnceValue(func() (id ModelID) {
-	sum := sha256.Sum256(smallFile)
+	sum := sha256.Sum256(bytesOf(smallFile))
 	copy(id[:], sum[:])
 	return id
 })
@@ -37,9 +37,9 @@ var SmallID = sync.OnceValue(func() (id ModelID) {
 func Within(id ModelID) (file []byte, ok bool) {
 	switch id {
 	case DefaultID():
-		return defaultFile, true
+		return bytesOf(defaultFile), true
 	case SmallID():
-		return smallFile, true
+		return bytesOf(smallFile), true
 	}
 	return nil, false
 }
