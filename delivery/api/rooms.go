@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"hash/fnv"
 	"net/http"
@@ -319,16 +320,19 @@ func (c *call) transferRoom(b roomTransfer) (room, error) {
 		})
 	case "me":
 		return c.inRoom(func(h tutti.Rooms) (tutti.Room, error) {
-			r, err := h.PauseRoom(ctx, c.viewer, c.id())
+			r, err := h.Room(ctx, c.viewer, c.id())
 			if err != nil {
+				return tutti.Room{}, err
+			}
+			if tracks, _, err := c.seen(r.Tracks, r.Current); err != nil || len(tracks) == 0 { // before anything is paused in vain
+				return tutti.Room{}, cmp.Or(err, tutti.Errorf(tutti.KindConflict, op, "nothing in this room's queue is for you to hear"))
+			}
+			if r, err = h.PauseRoom(ctx, c.viewer, c.id()); err != nil {
 				return tutti.Room{}, err
 			}
 			tracks, current, err := c.seen(r.Tracks, r.Current)
 			if err != nil {
 				return tutti.Room{}, err
-			}
-			if len(tracks) == 0 {
-				return tutti.Room{}, tutti.Errorf(tutti.KindConflict, op, "nothing in this room's queue is for you to hear")
 			}
 			if current < 0 {
 				current, r.Position = 0, 0

@@ -81,6 +81,7 @@ type Models struct {
 type getting struct {
 	done chan struct{}
 	err  error
+	left bool // who got it did not wait for it to the end
 }
 
 // The pace of Run.
@@ -209,44 +210,51 @@ func (m *Models) Used(ctx context.Context) (metacodec.ModelID, error) {
 
 // Get returns a model, from memory, from the program or from the store. KindNotFound: there is none of this ID.
 func (m *Models) Get(ctx context.Context, id metacodec.ModelID) (*metacodec.Model, error) {
-	if model := m.all.Get(id); model != nil {
-		return model, nil
-	}
-	m.mu.Lock()
-	g := m.getting[id]
-	if g == nil {
-		g = &getting{done: make(chan struct{})}
-		m.getting[id] = g
-		m.mu.Unlock()
-		g.err = m.get(ctx, id)
-		m.mu.Lock()
-		delete(m.getting, id)
-		m.mu.Unlock()
-		close(g.done)
-	} else {
-		m.mu.Unlock()
-		select {
-		case <-g.done:
-		case <-ctx.Done():
-			return nil, tutti.Wrap(tutti.KindUnavailable, "models.Get", ctx.Err())
+	for {
+		if model := m.all.Get(id); model != nil {
+			return model, nil
 		}
+		m.mu.Lock()
+		g := m.getting[id]
+		if g == nil {
+			g = &getting{done: make(chan struct{})}
+			m.getting[id] = g
+			m.mu.Unlock()
+			g.err = m.get(ctx, id)
+			g.left = ctx.Err() != nil
+			m.mu.Lock()
+			delete(m.getting, id)
+			m.mu.Unlock()
+			close(g.done)
+		} else {
+			m.mu.Unlock()
+			select {
+			case <-g.done:
+			case <-ctx.Done():
+				return nil, tutti.Wrap(tutti.KindUnavailable, "models.Get", ctx.Err())
+			}
+			if g.err != nil && g.left {
+				continue // who got it has gone; that says nothing of the model
+			}
+		}
+		if g.err != nil {
+			return nil, g.err
+		}
+		return m.all.Get(id), nil
 	}
-	if g.err != nil {
-		return nil, g.err
-	}
-	return m.all.Get(id), nil
 }
 
 func (m *Models) get(ctx context.Context, id metacodec.ModelID) error {
 	model, err := m.open(ctx, id)
 	m.mu.Lock()
-	if err != nil {
+	switch {
+	case err == nil:
+		delete(m.lacking, id)
+	case ctx.Err() == nil: // else it was not the model that was lacking
 		if len(m.lacking) >= maxLacking {
 			clear(m.lacking)
 		}
 		m.lacking[id] = m.c.Clock.Now()
-	} else {
-		delete(m.lacking, id)
 	}
 	m.mu.Unlock()
 	if err != nil {

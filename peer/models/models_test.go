@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -221,4 +222,55 @@ type counter struct {
 func (c *counter) Get(ctx context.Context, k store.Key) (store.Item, error) {
 	c.gets.Add(1)
 	return c.Store.Get(ctx, k)
+}
+
+// patient is a store whose first reading of a model begins, and ends only with its context.
+type patient struct {
+	store.Store
+	taken atomic.Bool
+	begun chan struct{}
+}
+
+func (p *patient) Get(ctx context.Context, k store.Key) (store.Item, error) {
+	if strings.HasPrefix(k.SK, "model#") && p.taken.CompareAndSwap(false, true) {
+		close(p.begun)
+		<-ctx.Done()
+		return store.Item{}, ctx.Err()
+	}
+	return p.Store.Get(ctx, k)
+}
+
+// TestWhoAskedFirstLeaves: a model that two ask for at once is had by the second, though the first does not wait for it.
+func TestWhoAskedFirstLeaves(t *testing.T) {
+	s, c := openStore(t)
+	model := metacodectest.Model(t, "own")
+	if _, err := newProcess(t, s, c, false).Add(t.Context(), fileOf(t, model)); err != nil {
+		t.Fatal(err)
+	}
+	held := &patient{Store: s, begun: make(chan struct{})}
+	p := newProcess(t, held, c, false)
+	impatient, leave := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := p.Get(impatient, model.ID()); first <- err }()
+	<-held.begun
+	asks := make(chan struct{})
+	go func() {
+		close(asks)
+		m, err := p.Get(t.Context(), model.ID())
+		if err == nil && m == nil {
+			err = errors.New("it is none")
+		}
+		second <- err
+	}()
+	<-asks
+	for range 1000 {
+		runtime.Gosched() // it most likely waits by now; if not, it asks anew and has it as well
+	}
+	leave()
+	if err := <-first; err == nil {
+		t.Error("who left has it")
+	}
+	if err := <-second; err != nil {
+		t.Errorf("who waited: %v", err)
+	}
 }
