@@ -215,7 +215,7 @@ func (c *Config) look(ctx context.Context, conn *mdns.Conn) error {
 	var mu sync.Mutex
 	found := map[netip.AddrPort]Player{}
 	conn.OnServiceDiscovered(func(e mdns.ServiceEvent) {
-		p, ok := player(e)
+		p, ok := c.player(e)
 		if !ok || e.Instance.Service != c.Find {
 			return
 		}
@@ -247,10 +247,11 @@ func (c *Config) look(ctx context.Context, conn *mdns.Conn) error {
 	}
 }
 
-// player is one that a machine of the local network announces; what points elsewhere is left.
-func player(e mdns.ServiceEvent) (Player, bool) {
+// player is one that a machine of the local network announces. What points elsewhere is left: any machine may announce
+// any address, and what listens on this machine alone is nobody else's to have called.
+func (c *Config) player(e mdns.ServiceEvent) (Player, bool) {
 	at := e.Addr.Unmap()
-	if e.Instance.Port == 0 || !at.IsPrivate() && !at.IsLinkLocalUnicast() && !at.IsLoopback() {
+	if e.Instance.Port == 0 || !at.IsPrivate() && !at.IsLinkLocalUnicast() && !(c.Loopback && at.IsLoopback()) {
 		return Player{}, false
 	}
 	p := Player{Name: e.Instance.Instance, Address: netip.AddrPortFrom(at, e.Instance.Port), Text: map[string]string{}}

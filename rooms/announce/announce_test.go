@@ -67,11 +67,12 @@ func TestPlayer(t *testing.T) {
 	}{
 		{"192.168.1.4", 8928, "/sendspin", true},
 		{"10.0.0.1", 1, "/", true},
-		{"8.8.8.8", 8928, "/sendspin", false}, // nothing beyond the local network is called
+		{"127.0.0.1", 8928, "/sendspin", false}, // nor what only this machine can reach
+		{"8.8.8.8", 8928, "/sendspin", false},   // nothing beyond the local network is called
 		{"192.168.1.4", 0, "/sendspin", false},
 		{"192.168.1.4", 8928, strings.Repeat("/", 300), false},
 	} {
-		p, ok := player(mdns.ServiceEvent{Addr: netip.MustParseAddr(c.at), Instance: mdns.ServiceInstance{Port: c.port, Text: []mdns.TXTEntry{mdns.NewTXTString("Path", c.text)}}})
+		p, ok := new(Config).player(mdns.ServiceEvent{Addr: netip.MustParseAddr(c.at), Instance: mdns.ServiceInstance{Port: c.port, Text: []mdns.TXTEntry{mdns.NewTXTString("Path", c.text)}}})
 		if ok != c.ok || ok && p.Text["path"] != c.text {
 			t.Errorf("%+v: %+v, %v", c, p, ok)
 		}

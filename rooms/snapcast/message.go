@@ -21,6 +21,8 @@ const (
 	baseSize = 26
 	// maxMessage bounds what a client may send: a hello takes some hundred bytes.
 	maxMessage = 64 << 10
+	// maxField bounds each of the things that a client says of itself; a host's name has at most 253 bytes (RFC 1035).
+	maxField = 256
 )
 
 // base is what every message begins with.
@@ -127,6 +129,12 @@ func parseHello(body []byte) (greeting, error) {
 	}
 	if err := json.Unmarshal(text, &g); err != nil {
 		return g, fmt.Errorf("its greeting: %w", err)
+	}
+	// Every app is told them with everything else, whenever anything changes.
+	for _, s := range []string{g.MAC, g.HostName, g.ClientName, g.Version, g.OS, g.Arch} {
+		if len(s) > maxField {
+			return g, fmt.Errorf("its greeting: %d bytes where %d are allowed", len(s), maxField)
+		}
 	}
 	if g.ID == "" {
 		g.ID = g.MAC // protocol version 1

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,4 +200,15 @@ func FuzzHello(f *testing.F) {
 			t.Errorf("%+v from % x", g, b)
 		}
 	})
+}
+
+// TestGreetingIsShort: what every app is told of a client is bounded.
+func TestGreetingIsShort(t *testing.T) {
+	for n, ok := range map[int]bool{253: true, 60_000: false} {
+		text, err := json.Marshal(map[string]any{"ID": "a", "OS": strings.Repeat("x", n)})
+		must(t, err)
+		if _, err := parseHello(counted(text)); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
 }
