@@ -130,6 +130,9 @@ func (c *client) greetPlain(ctx context.Context, payload []byte) error {
 	if c.id = c.g.ClientID; c.id == "" {
 		return errors.New("it has no name")
 	}
+	if c.s.sealed(c.id) {
+		return errors.New("it does not encrypt, and who is connected with its name does")
+	}
 	if _, paired, err := c.s.keys.of(ctx, c.id); err != nil {
 		return err
 	} else if paired || c.s.c.Paired {

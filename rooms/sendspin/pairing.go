@@ -221,13 +221,21 @@ func (s *Server) Unpair(ctx context.Context, v tutti.Viewer, player string) erro
 		return nil
 	}
 	select {
-	case c.orders <- func(ctx context.Context) error { return c.l.say(ctx, "server/unpair", map[string]any{}) }:
+	case c.orders <- func(ctx context.Context) error {
+		if err := c.l.say(ctx, "server/unpair", map[string]any{}); err != nil {
+			return err
+		}
+		return errUnpaired // what it had by its key, it has no more; it may come again as anybody may
+	}:
 	case <-c.gone:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	return nil
 }
+
+// errUnpaired ends the connection of a client that was let go.
+var errUnpaired = errors.New("its pairing was forgotten")
 
 // step begins or continues a pairing; nil where it cannot.
 func (c *client) step(ctx context.Context, key []byte, code string) (*attempt, error) {
@@ -342,8 +350,10 @@ func (c *client) rehandshake(ctx context.Context, key []byte, kind keyKind) erro
 	if err := c.l.sendHeld(ctx, jsonBody, encode("noise/handshake", noiseMessage{base64url(hand)})); err != nil {
 		return err
 	}
+	clock := c.s.c.Clock
+	until := clock.Now().Add(handshakeStep) // whatever else it says meanwhile
 	for {
-		f, err := c.l.next(ctx, handshakeStep)
+		f, err := c.l.next(ctx, until.Sub(clock.Now()))
 		if err != nil {
 			return err
 		}

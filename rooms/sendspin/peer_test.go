@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -404,6 +405,9 @@ func (p *peer) try() (news, bool) {
 	p.t.Helper()
 	for {
 		text, b, err := p.raw()
+		if errors.Is(err, context.DeadlineExceeded) {
+			p.t.Fatal("the connection neither says anything nor ends")
+		}
 		if err != nil {
 			return news{}, false
 		}

@@ -38,6 +38,9 @@ const (
 	pause = 2 * time.Millisecond
 	// paletteSide is how large a picture is in which colours are counted.
 	paletteSide = 64
+	// maxKernel is up to how many pixels between the two passes of a kernel's scaling, 32 bytes each, pictures are scaled
+	// by one: larger ones have been made about as large as they are wanted by who keeps them, so that little is left to scale.
+	maxKernel = 1 << 20
 )
 
 // paint sends the pictures of what plays, and its colours, to a client that shows them. They stay while a room is paused.
@@ -133,6 +136,12 @@ func (c *client) encoded(ctx context.Context, t *tutti.Track, w pictureWish) ([]
 	if w.Source == sourceArtist {
 		of = t.Artists[0].ID
 	}
+	select {
+	case c.s.painting <- struct{}{}:
+		defer func() { <-c.s.painting }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	src, err := c.cover(ctx, of, max(w.Width, w.Height))
 	if err != nil || src == nil {
 		return nil, err
@@ -195,7 +204,11 @@ func render(src image.Image, w pictureWish, exactly bool) ([]byte, error) {
 	}
 	dst := image.NewRGBA(canvas)
 	draw.Draw(dst, canvas, image.NewUniform(color.Black), image.Point{}, draw.Src)
-	draw.CatmullRom.Scale(dst, into, src, from, draw.Src, nil)
+	var scaler draw.Scaler = draw.CatmullRom
+	if width*from.Dy() > maxKernel {
+		scaler = draw.ApproxBiLinear
+	}
+	scaler.Scale(dst, into, src, from, draw.Src, nil)
 	var out bytes.Buffer
 	var err error
 	switch w.Format {

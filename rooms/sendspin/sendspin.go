@@ -67,6 +67,7 @@ type Server struct {
 	keys      *keyring
 	l         net.Listener
 	places    chan struct{}
+	painting  chan struct{} // one place: pictures are made one at a time, as large as clients may ask for
 	announced chan []string // who announces itself now, for visit
 
 	mu      sync.Mutex
@@ -83,7 +84,7 @@ func Listen(ctx context.Context, address string, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for Sendspin clients: %w", err)
 	}
-	return &Server{c: c, keys: keys, l: l, places: make(chan struct{}, maxClients), announced: make(chan []string, 1), clients: map[string]*client{}}, nil
+	return &Server{c: c, keys: keys, l: l, places: make(chan struct{}, maxClients), painting: make(chan struct{}, 1), announced: make(chan []string, 1), clients: map[string]*client{}}, nil
 }
 
 // Address is where it listens.
@@ -122,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	clients.Go(func() { s.visit(ctx) })
 	web := &http.Server{
-		Handler: mux, ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,
+		Handler: mux, ReadHeaderTimeout: headerTime, IdleTimeout: headerTime, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(s.c.Logger.Handler(), slog.LevelDebug),
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if tcp, ok := c.(*net.TCPConn); ok && state == http.StateNew {
@@ -138,7 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // welcome reports whether a request comes from no page, or from one that may connect: any page in the world could
-// otherwise command the rooms through the browser of who looks at it.
+// otherwise command the rooms through the browser of who looks at it, by the server's name or by its own (rooms.LocalName).
 func (s *Server) welcome(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
@@ -152,7 +153,7 @@ func (s *Server) welcome(r *http.Request) bool {
 	if host, _, err := net.SplitHostPort(own); err == nil {
 		own = host
 	}
-	if strings.EqualFold(page.Hostname(), strings.Trim(own, "[]")) {
+	if strings.EqualFold(page.Hostname(), strings.Trim(own, "[]")) && rooms.LocalName(page.Hostname()) {
 		return true
 	}
 	for _, o := range s.c.Origins {
@@ -217,6 +218,14 @@ func (s *Server) leave(c *client) {
 	if s.clients[c.id] == c {
 		delete(s.clients, c.id)
 	}
+}
+
+// sealed reports whether a client of that name is connected that encrypts, and so has shown that the name is its own.
+func (s *Server) sealed(id string) bool {
+	s.mu.Lock()
+	c := s.clients[id]
+	s.mu.Unlock()
+	return c != nil && c.l.sealed()
 }
 
 // deaf reports whether a player of a room is a client of ours that makes no sound, or whose volume cannot be set.

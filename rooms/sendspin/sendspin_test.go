@@ -15,6 +15,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -515,6 +516,9 @@ func TestPairByToken(t *testing.T) {
 			}
 			must(t, s.s.Unpair(t.Context(), admin, p.id))
 			again.until("server/unpair")
+			if m, ok := again.try(); ok {
+				t.Errorf("let go, it is told %v", m)
+			}
 			if err := s.s.Unpair(t.Context(), admin, p.id); !tutti.IsKind(err, tutti.KindNotFound) {
 				t.Errorf("a second time: %v", err)
 			}
@@ -691,21 +695,58 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 	// A page of somebody else's may not connect; one of this host may.
-	for origin, welcome := range map[string]bool{"http://evil.example": false, "http://127.0.0.1:9999": true, "null": false} {
-		ws, _, err := websocket.Dial(t.Context(), "ws://"+s.s.Address()+Path, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
-		if (err == nil) != welcome {
-			t.Errorf("a page of %s: %v", origin, err)
+	for _, c := range []struct {
+		origin, host string
+		welcome      bool
+	}{
+		{"http://evil.example", "", false},
+		{"http://127.0.0.1:9999", "", true},
+		{"null", "", false},
+		{"http://evil.example:8927", "evil.example:8927", false}, // whose name leads here for a moment
+		{"http://music.local", "music.local:8927", true},
+	} {
+		ws, _, err := websocket.Dial(t.Context(), "ws://"+s.s.Address()+Path, &websocket.DialOptions{Host: c.host, HTTPHeader: http.Header{"Origin": {c.origin}}})
+		if (err == nil) != c.welcome {
+			t.Errorf("a page of %s, of host %q: %v", c.origin, c.host, err)
 		}
 		if ws != nil {
 			must(t, ws.CloseNow())
 		}
 	}
+	// Nobody in the clear sends away who has shown that the name is its own.
+	encrypts := newPeer(t, current)
+	encrypts.dial(s.s, []string{"player@v1"}, map[string]any{"unpaired_access": map[string]any{"enabled": true}})
+	liar := newPeer(t, plain)
+	liar.id = encrypts.id
+	liar.connect(s.s)
+	liar.say("client/hello", liar.greeting([]string{"player@v1"}, nil))
+	if m, ok := liar.try(); ok {
+		t.Errorf("who took its name was told %v", m)
+	}
+	encrypts.say("client/time", map[string]any{"client_transmitted": 1})
+	encrypts.until("server/time")
 	p := newPeer(t, plain)
 	p.dial(s.s, []string{"player@v1"}, nil)
 	again := newPeer(t, plain)
 	again.dial(s.s, []string{"player@v1"}, nil)
 	for ok := true; ok; {
 		_, ok = p.try()
+	}
+}
+
+// TestLargePicture: a picture as large as a client may ask for takes not much more memory than itself.
+func TestLargePicture(t *testing.T) {
+	src := image.NewYCbCr(image.Rect(0, 0, 2000, 2000), image.YCbCrSubsampleRatio420)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	b, err := render(src, pictureWish{Source: sourceAlbum, Format: "jpeg", Width: 2048, Height: 2048}, true)
+	must(t, err)
+	runtime.ReadMemStats(&after)
+	if got, err := jpeg.DecodeConfig(bytes.NewReader(b)); err != nil || got.Width != 2048 || got.Height != 2048 {
+		t.Errorf("%+v %v", got, err)
+	}
+	if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 40 { // it has 16 MiB
+		t.Errorf("it took %d MiB", took)
 	}
 }
 

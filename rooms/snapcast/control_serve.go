@@ -19,6 +19,7 @@ import (
 
 	"tutti"
 	"tutti/clock"
+	"tutti/rooms"
 )
 
 // maxSessions bounds the apps that are connected by each way.
@@ -167,9 +168,10 @@ func (k *Control) serveWeb(ctx context.Context) error {
 	places := make(chan struct{}, maxSessions)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/jsonrpc", func(w http.ResponseWriter, r *http.Request) {
-		// A page of somewhere else must not command the house with its visitor's reach; apps that are no pages send no origin.
+		// A page of somewhere else must not command the house with its visitor's reach, nor one whose name points here for a
+		// while; apps that are no pages send no origin.
 		if o := r.Header.Get("Origin"); o != "" {
-			if u, err := url.Parse(o); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			if u, err := url.Parse(o); err != nil || !strings.EqualFold(u.Host, r.Host) || !rooms.LocalName(u.Hostname()) {
 				http.Error(w, "only this server's own pages may ask", http.StatusForbidden)
 				return
 			}
@@ -191,7 +193,7 @@ func (k *Control) serveWeb(ctx context.Context) error {
 			http.Error(w, "POST a JSON-RPC request, or connect a WebSocket", http.StatusMethodNotAllowed)
 		}
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: greetingTime, ReadTimeout: silence, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: greetingTime, ReadTimeout: silence, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	defer func() { // Close waits for nobody
 		for range maxSessions {
 			places <- struct{}{}

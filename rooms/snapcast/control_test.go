@@ -237,6 +237,17 @@ func TestControlWeb(t *testing.T) {
 	if code, got := post("http://elsewhere.example", ask); code != 403 {
 		t.Error(code, got)
 	}
+	// A page whose name leads here for a moment asks under one name, and is not from here for that.
+	r, err := http.NewRequest(http.MethodPost, "http://"+web+"/jsonrpc", strings.NewReader(ask))
+	must(t, err)
+	r.Header.Set("Origin", "http://evil.example:1780")
+	r.Host = "evil.example:1780"
+	answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	must(t, err)
+	must(t, answer.Body.Close())
+	if answer.StatusCode != 403 {
+		t.Errorf("a page of its own host's name: %d", answer.StatusCode)
+	}
 	if code, got := post("", strings.Repeat(" ", maxMessage+1)); code != 400 {
 		t.Error(code, got)
 	}
