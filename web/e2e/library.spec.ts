@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import { checkAccessibility, expect, openAlbum, player, returning, shots, test } from "./fixtures";
+import { checkAccessibility, expect, openAlbum, playAlbum, player, returning, shots, test, visit } from "./fixtures";
 
 const heading = (page: Page, name: string) => page.getByRole("heading", { name, level: 1 });
 const menu = (page: Page) => page.getByRole("menu");
@@ -451,4 +451,28 @@ test("an album is saved as one file, with the originals as they are", async ({ p
   }
   // The directory of a ZIP file is at its end, so nothing is missing before it.
   expect(archive.subarray(-22, -18).toString("latin1")).toBe("PK\x05\x06");
+});
+
+test("what sounds like a track is listed, and the queue goes on with it where that is wanted", async ({ page, context, account }) => {
+  await returning(context, account);
+  await openAlbum(page, "Neon Ordinary");
+  await page.getByRole("button", { name: "More for Night Bus" }).click();
+  await page.getByRole("menuitem", { name: "Similar tracks" }).click();
+  await expect(heading(page, "Sounds like Night Bus")).toBeVisible();
+  const like = page.getByRole("list", { name: "Sounds like Night Bus" });
+  await expect(like.getByRole("button", { name: "Play Attract Mode" })).toBeVisible(); // the same genre and artist, from another album
+  await expect(like.getByRole("button", { name: "Play Night Bus" })).toHaveCount(0);
+  await checkAccessibility(page, "similar tracks");
+
+  await playAlbum(page, "Neon Ordinary");
+  await visit(page, "Queue");
+  const queue = page.getByRole("list", { name: "Tracks in the queue" }).getByRole("listitem");
+  await expect(queue).toHaveCount(2);
+  const goOn = page.getByRole("switch", { name: "Go on with similar music" });
+  await goOn.check();
+  // All of the same genre that the library has, and nothing twice.
+  await expect(queue).toHaveCount(6);
+  const titles = await queue.evaluateAll((rows) => rows.map((r) => r.querySelector("button")?.textContent ?? ""));
+  expect(titles.toSorted()).toEqual(["Attract Mode", "Continue?", "High Score", "Last Credit", "Night Bus", "Ordinary Neon"]);
+  await goOn.uncheck();
 });
