@@ -46,7 +46,7 @@ export function Clock(): JSX.Element {
       <Await value={report()} error={error()} retry={read}>
         {(r) => (
           <>
-            <dl class="facts">
+            <dl class="clock-now">
               <div>
                 <dt>{t("clock.state")}</dt>
                 <dd>{t(`clock.state.${r().state as "holdover"}`)}</dd>

@@ -1,7 +1,7 @@
 import { createMemo, createSignal, For, type JSX, Show } from "solid-js";
 import { get } from "../api/client";
 import { load, read, session } from "../api/state";
-import type { Album, AlbumReply, AlbumWindow, GenreItems, TrackWindow } from "../api/wire";
+import type { Album, AlbumReply, AlbumWindow, GenreItems, ShelfItems, Shelf as ShelfOfAlbums, TrackWindow } from "../api/wire";
 import { usePlayer } from "../player/context";
 import { href } from "../router";
 import { EmptyLibrary } from "../ui/empty";
@@ -18,6 +18,9 @@ import "./home.css";
 /** How many albums a shelf holds; all of them are one press away. */
 const onShelf = 20;
 
+/** With fewer albums than this, a shelf of a genre or a decade would say what others say already. */
+const fewest = 4;
+
 /** How many tracks a mix is made of. */
 const mixLength = 100;
 
@@ -26,24 +29,29 @@ function greeting(): Key {
   return hour < 5 ? "library.goodNight" : hour < 12 ? "library.goodMorning" : hour < 18 ? "library.goodAfternoon" : "library.goodEvening";
 }
 
-const shelf = (order: string) => load<AlbumWindow>(() => ({ path: "albums", query: { order, limit: onShelf } }));
+type Kind = ShelfOfAlbums["kind"];
 
 export function Home(): JSX.Element {
   useTitle(() => t("library.home"));
   const player = usePlayer();
-  const newest = shelf("newest");
-  const recent = shelf("recent");
-  const frequent = shelf("frequent");
-  const starred = shelf("starred");
-  const random = shelf("random");
+  const shelves = load<ShelfItems>(() => ({ path: "shelves", query: { limit: onShelf } }));
+  /** Others than the server drew first, where somebody wanted others. */
+  const [drawn, setDrawn] = createSignal<readonly Album[]>();
   const genres = load<GenreItems>(() => ({ path: "genres" }));
   const [tint, setTint] = createSignal<string>();
 
-  const items = (s: typeof newest): readonly Album[] => s.value()?.items ?? [];
+  const all = (kind: Kind): readonly ShelfOfAlbums[] => shelves.value()?.items.filter((s) => s.kind === kind) ?? [];
+  const items = (kind: Kind): readonly Album[] => all(kind)[0]?.albums ?? [];
+  /** Shelves of what somebody likes, where there is enough for one. */
+  const tastes = (kind: Kind) => all(kind).filter((s) => s.albums.length >= fewest);
+  const random = () => drawn() ?? items("random");
+  const draw = () => {
+    get<AlbumWindow>("albums", { order: "random", limit: onShelf }).then((w) => setDrawn(w.items), complain);
+  };
   const known = createMemo(() => {
-    const all = new Map<string, Album>();
-    for (const s of [recent, frequent, newest, random]) for (const a of items(s)) all.set(a.id, a);
-    return [...all.values()];
+    const found = new Map<string, Album>();
+    for (const list of [items("played"), items("frequent"), items("added"), items("random")]) for (const a of list) found.set(a.id, a);
+    return [...found.values()];
   });
   const mixes = createMemo(() => makeMixes(known(), genres.value()?.items.map((g) => g.name) ?? []));
 
@@ -55,9 +63,9 @@ export function Home(): JSX.Element {
     <div class="home" style={{ "--tint": tint() }}>
       <header class="home-head">
         <h1>{t(greeting(), { name: session()?.user.name ?? "" })}</h1>
-        <Show when={items(recent).length > 0}>
+        <Show when={items("played").length > 0}>
           <ul class="again" role="list" aria-label={t("library.jumpBackIn")}>
-            <For each={items(recent).slice(0, 8)}>
+            <For each={items("played").slice(0, 8)}>
               {(a, i) => (
                 <li>
                   <a href={href(albumPath(a.id))}>
@@ -76,30 +84,33 @@ export function Home(): JSX.Element {
           </ul>
         </Show>
       </header>
-      <Await value={newest.value()} error={newest.error()} retry={newest.retry} waiting={<><ShelfWaiting /><ShelfWaiting /></>}>
+      <Await value={shelves.value()} error={shelves.error()} retry={shelves.retry} waiting={<><ShelfWaiting /><ShelfWaiting /></>}>
         {(w) => (
-          <Show when={w().total > 0} fallback={<EmptyLibrary />}>
-            <Albums title={t("library.newest")} items={items(newest)} order="newest" />
+          <Show when={w().items.length > 0} fallback={<EmptyLibrary />}>
+            <Albums title={t("library.newest")} items={items("added")} to="/albums?order=newest" />
             <Show when={mixes().length > 1}>
               <Shelf title={t("library.mixes")} sub={t("library.mixesMore")} items={mixes()}>
                 {(m) => <MixCard mix={m} />}
               </Shelf>
             </Show>
-            <Albums title={t("library.recent")} items={items(recent)} order="recent" />
-            <Albums title={t("library.frequent")} items={items(frequent)} order="frequent" plays />
-            <Show when={items(random)[0]}>{(a) => <Spotlight album={a()} onPlay={() => playAlbum(a())} />}</Show>
+            <Albums title={t("library.recent")} items={items("played")} to="/albums?order=recent" />
+            <Albums title={t("library.frequent")} items={items("frequent")} to="/albums?order=frequent" plays />
+            <Albums title={t("library.forgotten")} items={items("forgotten")} />
+            <Show when={random()[0]}>{(a) => <Spotlight album={a()} onPlay={() => playAlbum(a())} />}</Show>
+            <For each={tastes("genre")}>{(s) => <Albums title={t("library.moreOfGenre", { name: s.of ?? "" })} items={s.albums} to={genrePath(s.of ?? "")} />}</For>
+            <For each={tastes("decade")}>{(s) => <Albums title={t("library.moreOfDecade", { year: s.of ?? "" })} items={s.albums} to={`/albums?from=${s.of ?? ""}&to=${Number(s.of) + 9}`} />}</For>
             <Shelf
               title={t("library.random")}
-              items={items(random).slice(1)}
+              items={random().slice(1)}
               action={
-                <button type="button" class="button small" onClick={() => random.retry()}>
+                <button type="button" class="button small" onClick={draw}>
                   <Icon name="dice" /> {t("library.others")}
                 </button>
               }
             >
               {(a) => <AlbumCard album={a} size={208} />}
             </Shelf>
-            <Albums title={t("library.starred")} items={items(starred)} order="starred" />
+            <Albums title={t("library.starred")} items={items("starred")} to="/albums?order=starred" />
           </Show>
         )}
       </Await>
@@ -107,10 +118,10 @@ export function Home(): JSX.Element {
   );
 }
 
-function Albums(props: { title: string; items: readonly Album[]; order: string; plays?: boolean }): JSX.Element {
+function Albums(props: { title: string; items: readonly Album[]; to?: string; plays?: boolean }): JSX.Element {
   return (
     <Show when={props.items.length > 0}>
-      <Shelf title={props.title} to={`/albums?order=${props.order}`} items={props.items}>
+      <Shelf title={props.title} {...(props.to === undefined ? {} : { to: props.to })} items={props.items}>
         {(a) => <AlbumCard album={a} size={208} {...(props.plays && a.playCount ? { below: t("library.plays", { count: a.playCount }) } : {})} />}
       </Shelf>
     </Show>

@@ -1,4 +1,4 @@
-import { createMemo, For, type JSX, Match, Show, Switch as Choose } from "solid-js";
+import { createEffect, createMemo, For, type JSX, Match, Show, Switch as Choose } from "solid-js";
 import { send } from "../api/client";
 import { can, load, scan, session } from "../api/state";
 import type { Counts, LibraryItems } from "../api/wire";
@@ -32,12 +32,17 @@ const sections: readonly { id: string; name: Key; admin?: boolean }[] = [
 export function Settings(props: ViewProps): JSX.Element {
   useTitle(() => t("house.settings"));
   const here = createMemo(() => sections.find((s) => s.id === props.id && (!s.admin || can("admin"))) ?? sections[0]);
+  let nav!: HTMLElement;
+  // On a phone not all sections fit: the one that is looked at is to be seen among them.
+  createEffect(() => {
+    if (here() !== undefined) nav.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+  });
   return (
     <>
       <header class="view-head">
         <h1>{t("house.settings")}</h1>
       </header>
-      <nav class="sections" aria-label={t("house.settings")}>
+      <nav ref={nav} class="sections" aria-label={t("house.settings")}>
         <ul>
           <For each={sections.filter((s) => !s.admin || can("admin"))}>
             {(s) => (
