@@ -3,11 +3,15 @@ package answers_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tutti"
@@ -211,4 +215,52 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// update adds what is not in testdata/frames.txt yet.
+var update = flag.Bool("update", false, "write the frames of today after those that are kept")
+
+// TestFramesOfBefore reads frames that were written when the format was made: what they say by number stays so for ever.
+func TestFramesOfBefore(t *testing.T) {
+	const file = "testdata/frames.txt"
+	c := answers.New(derive)
+	if *update {
+		var out bytes.Buffer
+		all := goldens(t)
+		for _, name := range []string{"getTrack.txt", "getAlbum.txt", "getArtist.txt", "search.txt", "getPlaylist.txt", "listGenres.txt"} {
+			frame, err := c.Append(nil, nil, all[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&out, "%s\n%x\n", all[name], frame)
+		}
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(out.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) < 12 {
+		t.Fatalf("only %d lines are kept", len(lines))
+	}
+	for i := 0; i < len(lines); i += 2 {
+		frame, err := hex.DecodeString(lines[i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Read(nil, frame, nil)
+		if err != nil || string(got) != lines[i] {
+			t.Errorf("a frame of before is read as\n%s (%v)\nnot\n%s", got, err, lines[i])
+		}
+	}
 }
