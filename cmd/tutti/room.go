@@ -229,9 +229,21 @@ func (trusting) Admit(context.Context, tutti.Credentials) (tutti.User, error) {
 // errNoServer is that of a command which needs a running server.
 var errNoServer = errors.New("no server runs")
 
-// control asks the running server. body and reply may be nil; a reply that is a *[]byte gets the answer as it is.
+const (
+	// answerTime is how long the running server may take to answer.
+	answerTime = 30 * time.Second
+	// pairTime is the same where somebody has to do something at a player first, for which the server gives three minutes.
+	pairTime = 200 * time.Second
+)
+
+// control asks the running server. body and reply may be nil; a reply that is a *[]byte gets the answer as it is. The error
+// is errNoServer where there is none, and not where there is one that does not answer.
 func (s *settings) control(ctx context.Context, method, path string, body, reply any) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return s.controlWithin(ctx, answerTime, method, path, body, reply)
+}
+
+func (s *settings) controlWithin(ctx context.Context, most time.Duration, method, path string, body, reply any) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("the server on the data folder %s did not answer within %v", s.Data, most))
 	defer cancel()
 	socket := controlPath(s.Data)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -256,8 +268,14 @@ func (s *settings) control(ctx context.Context, method, path string, body, reply
 		r.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(r)
-	if err != nil {
+	var dial *net.OpError
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &dial) && dial.Op == "dial":
 		return fmt.Errorf("%w on the data folder %s (--data names another): %w", errNoServer, s.Data, err)
+	case err != nil:
+		return fmt.Errorf("ask the server on the data folder %s: %w", s.Data, err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 256<<20))
@@ -674,7 +692,7 @@ func (c roomPairCmd) Run(ctx context.Context, s *settings, std *streams) error {
 		step["player"] = p.Player
 	}
 	var now pairing
-	if err := s.control(ctx, http.MethodPost, "room-pairings", step, &now); err != nil {
+	if err := s.controlWithin(ctx, pairTime, http.MethodPost, "room-pairings", step, &now); err != nil {
 		return err
 	}
 	text := now.Name + ": paired"
