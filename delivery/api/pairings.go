@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"tutti"
+	"tutti/delivery"
 )
 
 type roomPairing struct {
@@ -57,6 +58,7 @@ func (c *call) pair(b pairStep) (roomPairing, error) {
 	if b.Player == "" && b.Secret == "" {
 		return roomPairing{}, tutti.Errorf(tutti.KindInvalid, "api.pairRoomPlayer", `"player" or "secret" must be given`)
 	}
+	delivery.HoldOpen(c.r.Context()) // it takes as long as somebody needs at the player
 	now, err := p.Pair(c.r.Context(), c.viewer, b.Player, b.Secret)
 	if err != nil {
 		return roomPairing{}, err
